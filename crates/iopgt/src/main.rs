@@ -1,0 +1,2 @@
+//! Record, mirror and replay address-space histories through I/O page tables.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Page-table walkers written from the architecture manuals, to check page tables against.
