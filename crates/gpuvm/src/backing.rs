@@ -1,0 +1,188 @@
+//! What mappings lead to: memory that the caller has pinned.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use iopgtable::{PhysAddr, Segment};
+
+/// Physical memory, as a list of contiguous segments that mappings show parts of.
+///
+/// It is shared, never copied: a mapping holds a reference and an offset. The caller keeps the
+/// memory pinned for as long as the backing lives.
+///
+/// ```
+/// use gpuvm::Backing;
+/// use iopgtable::{PhysAddr, Segment};
+/// let backing = Backing::new([
+///     Segment::new(PhysAddr(0x1000), 0x1000),
+///     Segment::new(PhysAddr(0x2000), 0x3000), // follows physically: one run
+///     Segment::new(PhysAddr(0x9000), 0x1000),
+/// ])?;
+/// assert_eq!(backing.bytes(), 0x5000);
+/// let part: Vec<_> = backing.runs(0x3000, 0x2000).collect();
+/// assert_eq!(part, [
+///     Segment::new(PhysAddr(0x4000), 0x1000),
+///     Segment::new(PhysAddr(0x9000), 0x1000),
+/// ]);
+/// # Ok::<(), gpuvm::BackingError>(())
+/// ```
+///
+/// # Invariants
+///
+/// No segment is empty or ends beyond 2^64, none follows physically on the one before, and
+/// `starts[i]` is the sum of the lengths of the segments before `i`.
+pub struct Backing {
+    segments: Box<[Segment]>,
+    starts: Box<[u64]>,
+    bytes: u64,
+    /// The bytes of the longest segment.
+    longest: u64,
+    /// All segment starts and lengths or-ed together: what its low bits say, all are aligned to.
+    alignment: u64,
+    last_phys: PhysAddr,
+}
+
+impl Backing {
+    /// The memory of `segments`, in their order. Physically adjacent ones become one.
+    ///
+    /// # Errors
+    ///
+    /// [`BackingError`] for no memory at all, an empty segment, or one that ends beyond 2^64.
+    pub fn new(segments: impl IntoIterator<Item = Segment>) -> Result<Arc<Self>, BackingError> {
+        let mut merged: Vec<Segment> = Vec::new();
+        let mut starts: Vec<u64> = Vec::new();
+        let (mut bytes, mut alignment, mut last_phys) = (0u64, 0, PhysAddr(0));
+        for segment in segments {
+            let last = segment
+                .bytes
+                .checked_sub(1)
+                .and_then(|rest| segment.phys.0.checked_add(rest))
+                .ok_or(BackingError::Segment(segment))?;
+            last_phys = last_phys.max(PhysAddr(last));
+            alignment |= segment.phys.0 | segment.bytes;
+            match merged.last_mut() {
+                Some(before) if before.phys.0.checked_add(before.bytes) == Some(segment.phys.0) => {
+                    before.bytes += segment.bytes;
+                }
+                _ => {
+                    merged.push(segment);
+                    starts.push(bytes);
+                }
+            }
+            bytes = bytes.checked_add(segment.bytes).ok_or(BackingError::Segment(segment))?;
+        }
+        if merged.is_empty() {
+            return Err(BackingError::Empty);
+        }
+        let longest = merged.iter().map(|segment| segment.bytes).max().unwrap_or(0);
+        Ok(Arc::new(Self {
+            segments: merged.into(),
+            starts: starts.into(),
+            bytes,
+            longest,
+            alignment,
+            last_phys,
+        }))
+    }
+
+    /// Its length in bytes.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Its segments, adjacent ones joined.
+    pub const fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The length of its longest segment in bytes.
+    pub const fn longest(&self) -> u64 {
+        self.longest
+    }
+
+    /// The highest physical address in it.
+    pub const fn last_phys(&self) -> PhysAddr {
+        self.last_phys
+    }
+
+    /// Whether all segments start and end on a multiple of `size`, a power of two.
+    pub const fn is_aligned(&self, size: u64) -> bool {
+        self.alignment & (size - 1) == 0
+    }
+
+    /// The segments of `bytes` bytes from `offset` on, the first and the last one clipped. Ends
+    /// where the backing ends. Finding the first takes logarithmic time.
+    pub fn runs(&self, offset: u64, bytes: u64) -> Runs<'_> {
+        let left = bytes.min(self.bytes.saturating_sub(offset));
+        let index = self.index_at(offset);
+        let skip = offset - self.starts.get(index).copied().unwrap_or(offset);
+        Runs { segments: self.segments.get(index..).unwrap_or(&[]), skip, left }
+    }
+
+    /// Where the segment that holds `offset` starts, as an offset.
+    pub(crate) fn segment_start(&self, offset: u64) -> u64 {
+        self.starts.get(self.index_at(offset)).copied().unwrap_or(offset)
+    }
+
+    fn index_at(&self, offset: u64) -> usize {
+        self.starts.partition_point(|&start| start <= offset).saturating_sub(1)
+    }
+}
+
+impl fmt::Debug for Backing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Backing({:#x} bytes in {} segments)", self.bytes, self.segments.len())
+    }
+}
+
+/// A part of a [`Backing`], segment by segment.
+#[derive(Clone, Debug)]
+pub struct Runs<'b> {
+    segments: &'b [Segment],
+    /// What is left out at the start of the first segment.
+    skip: u64,
+    left: u64,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        if self.left == 0 {
+            return None;
+        }
+        let (segment, rest) = self.segments.split_first()?;
+        let bytes = (segment.bytes - self.skip).min(self.left);
+        let run = Segment::new(PhysAddr(segment.phys.0 + self.skip), bytes);
+        self.segments = rest;
+        self.skip = 0;
+        self.left -= bytes;
+        Some(run)
+    }
+}
+
+/// Why segments are no [`Backing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackingError {
+    /// There are none.
+    Empty,
+    /// This one is empty, ends beyond 2^64, or makes all together longer than that.
+    Segment(Segment),
+}
+
+impl fmt::Display for BackingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a backing without any segment"),
+            Self::Segment(segment) => {
+                write!(f, "segment of {:#x} bytes at {}", segment.bytes, segment.phys)?;
+                f.write_str(" is empty or ends beyond the 64-bit address space")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BackingError {}

@@ -1,0 +1,190 @@
+//! What an operation refuses, with the values that it refuses.
+
+use core::fmt;
+
+use crate::addr::{Iova, IovaRange, Segment};
+use crate::format::ConfigError;
+use crate::gather::Gather;
+use crate::memory::AllocError;
+use crate::prot::{Prot, ProtError};
+
+/// Why [`PageTable::new`](crate::PageTable::new) made no table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The format cannot be configured so.
+    Config(ConfigError),
+    /// There is no memory for the root.
+    Alloc(AllocError),
+}
+
+/// Why an operation was refused; the table is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The range does not start and end on a multiple of the granule.
+    UnalignedRange {
+        /// The range.
+        range: IovaRange,
+        /// The granule in bytes.
+        granule: u64,
+    },
+    /// The range lies outside of what the table translates.
+    InputRange {
+        /// The range.
+        range: IovaRange,
+        /// The last address that the table translates.
+        last: Iova,
+    },
+    /// The hole does not cover the range.
+    Hole {
+        /// The range.
+        range: IovaRange,
+        /// The hole.
+        hole: IovaRange,
+    },
+    /// A segment is empty, or does not start and end on a multiple of the granule.
+    UnalignedSegment {
+        /// The segment.
+        segment: Segment,
+        /// The granule in bytes.
+        granule: u64,
+    },
+    /// A segment does not lie below 2^output bits.
+    OutputRange {
+        /// The segment.
+        segment: Segment,
+        /// The output size in bits.
+        output_bits: u8,
+    },
+    /// The segments are not as long as the range.
+    SegmentsLength {
+        /// The bytes of the range.
+        range: u64,
+        /// The bytes of the segments, or of as many as were looked at when they were too many.
+        segments: u64,
+    },
+    /// The format cannot express the permissions.
+    Prot {
+        /// The permissions.
+        prot: Prot,
+        /// Why not.
+        reason: ProtError,
+    },
+    /// Something is mapped in the range.
+    Overlap {
+        /// The first address in the range that is mapped.
+        iova: Iova,
+        /// The bytes of the leaf that maps it.
+        leaf: u64,
+    },
+    /// There is no memory for a table.
+    Alloc(AllocError),
+}
+
+/// Why an operation on a [`Reserved`](crate::Reserved) table stopped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReservedError {
+    /// An argument was refused; the table is as it was before.
+    Refused(TableError),
+    /// The reservation did not have the pages that the operation took: it was made for another
+    /// state of the table. What lies below `at` is done, the rest is not.
+    Exhausted {
+        /// Where a table was wanted.
+        at: Iova,
+        /// What the part that is done has made stale.
+        gather: Gather,
+    },
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Alloc(error) => write!(f, "no root table: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnalignedRange { range, granule } => {
+                write!(
+                    f,
+                    "range {range} is not aligned to the granule of {granule:#x} bytes"
+                )
+            }
+            Self::InputRange { range, last } => {
+                write!(
+                    f,
+                    "range {range} ends beyond {last}, the last address translated"
+                )
+            }
+            Self::Hole { range, hole } => write!(f, "hole {hole} does not cover range {range}"),
+            Self::UnalignedSegment { segment, granule } => write!(
+                f,
+                "segment of {:#x} bytes at {} is empty or not aligned to the granule of \
+                 {granule:#x} bytes",
+                segment.bytes, segment.phys
+            ),
+            Self::OutputRange {
+                segment,
+                output_bits,
+            } => write!(
+                f,
+                "segment of {:#x} bytes at {} does not fit into {output_bits} output bits",
+                segment.bytes, segment.phys
+            ),
+            Self::SegmentsLength { range, segments } => {
+                write!(
+                    f,
+                    "segments of {segments:#x} bytes for a range of {range:#x}"
+                )
+            }
+            Self::Prot { prot, reason } => write!(f, "protection {prot:?}: {reason}"),
+            Self::Overlap { iova, leaf } => {
+                write!(f, "{iova} is mapped already, by a leaf of {leaf:#x} bytes")
+            }
+            Self::Alloc(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ReservedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Exhausted { at, .. } => write!(f, "no reserved page left for a table at {at}"),
+        }
+    }
+}
+
+impl core::error::Error for CreateError {}
+impl core::error::Error for TableError {}
+impl core::error::Error for ReservedError {}
+
+impl From<ConfigError> for CreateError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<AllocError> for CreateError {
+    fn from(error: AllocError) -> Self {
+        Self::Alloc(error)
+    }
+}
+
+impl From<AllocError> for TableError {
+    fn from(error: AllocError) -> Self {
+        Self::Alloc(error)
+    }
+}
+
+impl From<TableError> for ReservedError {
+    fn from(error: TableError) -> Self {
+        Self::Refused(error)
+    }
+}

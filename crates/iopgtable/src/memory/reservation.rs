@@ -1,0 +1,155 @@
+//! The pages that one operation or job holds in advance.
+
+use core::fmt;
+
+use super::{AllocContext, AllocError, PageList, TableAllocator, TableLayout};
+use crate::addr::Iova;
+use crate::geometry::TableCount;
+use crate::table::TableId;
+
+/// Takes reservations for one page table while others change it.
+///
+/// Made by [`PageTable::reserver`](crate::PageTable::reserver).
+#[derive(Clone, Debug)]
+pub struct Reserver<A> {
+    allocator: A,
+    layout: TableLayout,
+    table: TableId,
+}
+
+impl<A: TableAllocator + Clone> Reserver<A> {
+    pub(crate) const fn new(allocator: A, layout: TableLayout, table: TableId) -> Self {
+        Self {
+            allocator,
+            layout,
+            table,
+        }
+    }
+
+    /// The allocator that the pages come from.
+    pub const fn allocator(&self) -> &A {
+        &self.allocator
+    }
+
+    /// Takes `count` pages for an operation whose first device address is `iova`: zeroed and
+    /// published if the allocator keeps them so. One bulk allocation per level.
+    ///
+    /// # Errors
+    ///
+    /// The allocator's; whatever had been taken by then is back.
+    pub fn reserve(
+        &self,
+        count: &TableCount,
+        iova: Iova,
+        may_block: bool,
+    ) -> Result<Reservation<A>, AllocError> {
+        let pages = take_pages(&self.allocator, self.layout, count, iova, may_block)?;
+        // INVARIANT: the pages come from a clone of the table's allocator.
+        Ok(Reservation {
+            allocator: self.allocator.clone(),
+            pages,
+            table: self.table,
+        })
+    }
+}
+
+/// `count` pages from `allocator`, or none.
+pub(crate) fn take_pages<A: TableAllocator>(
+    allocator: &A,
+    layout: TableLayout,
+    count: &TableCount,
+    iova: Iova,
+    may_block: bool,
+) -> Result<PageList, AllocError> {
+    let mut pages = PageList::new();
+    for (level, tables) in count.levels() {
+        let mut context = AllocContext::table(level, iova);
+        context.may_block = may_block;
+        let taken = usize::try_from(tables)
+            .map_err(|_| AllocError::OutOfMemory { pages: usize::MAX })
+            .and_then(|tables| allocator.alloc_bulk(layout, tables, context));
+        match taken {
+            Ok(taken) => pages.append(taken),
+            Err(error) => {
+                // SAFETY: they were handed out just now; nothing has been linked to them.
+                unsafe { allocator.free_bulk(pages) };
+                return Err(error);
+            }
+        }
+    }
+    Ok(pages)
+}
+
+/// Table pages taken from an allocator before they are needed; the rest goes back on drop.
+///
+/// The pages are fungible: each has the same layout, and any will do at any level of the page
+/// table that they were reserved for.
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use iopgtable::{memory::Heap, Arm64S1, Config, Granule4K, Iova, PageTable, TableCount};
+/// let table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), Heap::new())?;
+/// let mut count = TableCount::ZERO;
+/// count.increase(3, 2);
+/// let reservation = table.reserver().reserve(&count, Iova(0), true)?;
+/// assert_eq!(reservation.remaining(), 2);
+/// drop(reservation); // both pages are back on the heap
+/// # }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
+/// # Invariants
+///
+/// All pages come from `allocator`, of which the page table `table` has a clone.
+#[must_use = "an unused reservation goes straight back to its allocator"]
+pub struct Reservation<A: TableAllocator> {
+    allocator: A,
+    pages: PageList,
+    table: TableId,
+}
+
+impl<A: TableAllocator> Reservation<A> {
+    /// How many pages are left.
+    pub const fn remaining(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Takes over the pages of `other`; gives it back where it was made for another table.
+    ///
+    /// # Errors
+    ///
+    /// `other`, untouched.
+    pub fn merge(&mut self, mut other: Self) -> Result<(), Self> {
+        if other.table != self.table {
+            return Err(other);
+        }
+        // INVARIANT: both are for one table, so both allocators are clones of its allocator.
+        self.pages.append(core::mem::take(&mut other.pages));
+        Ok(())
+    }
+
+    pub(crate) const fn table(&self) -> TableId {
+        self.table
+    }
+
+    /// The pages, to take from; what is put in must come from the same allocator.
+    pub(crate) fn pages(&mut self) -> &mut PageList {
+        &mut self.pages
+    }
+}
+
+impl<A: TableAllocator> Drop for Reservation<A> {
+    fn drop(&mut self) {
+        if !self.pages.is_empty() {
+            // SAFETY: the invariant says that they come from this allocator; a page that is still
+            // in the list has never been linked.
+            unsafe { self.allocator.free_bulk(core::mem::take(&mut self.pages)) };
+        }
+    }
+}
+
+impl<A: TableAllocator> fmt::Debug for Reservation<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation({} pages)", self.remaining())
+    }
+}

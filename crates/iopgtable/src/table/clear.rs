@@ -1,0 +1,146 @@
+//! Unmaps: clears leaves, cuts those that stick out, and lets tables go whose span lies in the
+//! hole.
+
+use super::node::Node;
+use super::tree::Tree;
+use super::write::{Exhausted, span_of, stale};
+use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::format::{Entry, Format};
+use crate::gather::Gather;
+use crate::geometry::LAST_LEVEL;
+use crate::memory::{PageList, TableMemory};
+
+/// Removes what a range maps.
+pub(super) struct Clearer<'a, F: Format, M: ?Sized> {
+    pub(super) tree: &'a Tree<F>,
+    pub(super) memory: &'a M,
+    pub(super) pages: &'a mut PageList,
+    pub(super) gather: &'a mut Gather,
+    /// Nothing but `range` is mapped in here.
+    pub(super) hole: IovaRange,
+}
+
+/// A table, and whether a walker may see it.
+#[derive(Clone, Copy)]
+struct Place {
+    node: Node,
+    phys: PhysAddr,
+    linked: bool,
+}
+
+impl<F: Format, M: TableMemory + ?Sized> Clearer<'_, F, M> {
+    /// Clears `range`. On an error, everything below the address that it names is cleared.
+    pub(super) fn clear(mut self, range: IovaRange) -> Result<(), Exhausted> {
+        let root = Place {
+            node: self.tree.root(),
+            phys: self.tree.root_phys(),
+            linked: true,
+        };
+        let outcome = self.clear_table(root, self.tree.geometry.first_level(), range);
+        self.memory.commit();
+        outcome
+    }
+
+    /// Clears what `range` has in a table at `level`. Recurses once per level.
+    fn clear_table(&mut self, at: Place, level: u8, range: IovaRange) -> Result<(), Exhausted> {
+        let shift = Tree::<F>::entry_shift(level);
+        let first = at.node.index(range.first().0, shift);
+        let last = at.node.index(range.last().0, shift);
+        if level == LAST_LEVEL {
+            // Zero plus zero: each of the entries becomes empty.
+            at.node.fill_live(first, last - first + 1, 0, 0);
+            self.changed(at, first, last);
+            stale(&mut self.gather.stale.leaves, range);
+            return Ok(());
+        }
+        let mut cleared: Option<(usize, usize)> = None;
+        for index in first..=last {
+            let entry = at.node.load(index);
+            let decoded = F::decode(entry, level);
+            if decoded == Entry::Empty {
+                continue;
+            }
+            let offset = ((index - first) as u64) << shift;
+            let Some(span) = span_of::<F>(Iova(range.first().0 + offset), level) else {
+                continue;
+            };
+            let Some(inside) = span.intersection(range) else {
+                continue;
+            };
+            match decoded {
+                Entry::Leaf(_) if range.covers(span) => {
+                    at.node.store(index, 0);
+                    stale(&mut self.gather.stale.leaves, span);
+                    cleared = Some((cleared.map_or(index, |(from, _)| from), index));
+                }
+                Entry::Table(table) if self.hole.covers(span) => {
+                    at.node.store(index, 0);
+                    self.gather
+                        .loose
+                        .push::<F, M>(self.memory, table, level + 1);
+                    stale(&mut self.gather.stale.leaves, inside);
+                    stale(&mut self.gather.stale.walks, span);
+                    cleared = Some((cleared.map_or(index, |(from, _)| from), index));
+                }
+                Entry::Table(table) => {
+                    let node = Tree::<F>::child(self.memory, table);
+                    let below = Place {
+                        node,
+                        phys: table,
+                        linked: true,
+                    };
+                    self.clear_table(below, level + 1, inside)?;
+                }
+                Entry::Leaf(phys) => {
+                    let (below, outcome) = self.cut(level, entry, phys, inside)?;
+                    at.node.link(index, F::table(below));
+                    self.changed(at, index, index);
+                    stale(&mut self.gather.stale.leaves, span);
+                    outcome?;
+                }
+                Entry::Empty => {}
+            }
+        }
+        if let Some((from, to)) = cleared {
+            self.changed(at, from, to);
+        }
+        Ok(())
+    }
+
+    /// A table that maps what the leaf at `level` maps, but for `range`; published, not linked.
+    /// Also where the pages do not suffice for all of `range`.
+    fn cut(
+        &mut self,
+        level: u8,
+        leaf: u64,
+        phys: PhysAddr,
+        range: IovaRange,
+    ) -> Result<(PhysAddr, Result<(), Exhausted>), Exhausted> {
+        let page = self.pages.pop().ok_or(Exhausted { at: range.first() })?;
+        // SAFETY: the page is ours, of the layout that tables have (`PageList`s passed to the
+        // engine hold nothing else), and becomes a table of this tree.
+        let node = unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) };
+        let at = Place {
+            node,
+            phys: page.phys(),
+            linked: false,
+        };
+        let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
+        node.fill_fresh(
+            0,
+            node.entries(),
+            leaf,
+            1 << Tree::<F>::entry_shift(level + 1),
+        );
+        let outcome = self.clear_table(at, level + 1, range);
+        Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
+        Ok((at.phys, outcome))
+    }
+
+    /// Publishes entries that a walker may see.
+    fn changed(&self, at: Place, first: usize, last: usize) {
+        if at.linked {
+            Tree::<F>::publish(self.memory, at.node, at.phys, first, last - first + 1);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Tables that came loose: unlinked, but perhaps still walked.
+//!
+//! They form a list through their own first entries (`LOOSE-LINK`). A word with its low three
+//! bits clear is an empty entry in every format, so a walker that still sees a loose table sees
+//! at most a fault where the link is, and only for addresses whose mapping has just been removed
+//! or replaced; nothing tells it to use the word as an address. Nothing else in a loose table is
+//! touched before the device has forgotten it.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::node::Node;
+use super::tree::Tree;
+use crate::addr::PhysAddr;
+use crate::format::{Entry, Format};
+use crate::geometry::LAST_LEVEL;
+use crate::memory::{PageList, TableMemory, TablePage};
+
+/// Subtrees that came loose from one tree.
+///
+/// # Invariants
+///
+/// `head` leads through `subtrees` tables, each linked by the first entry of the one before. None
+/// is reachable from another one by entries.
+pub(crate) struct Loose {
+    head: Link,
+    subtrees: usize,
+}
+
+/// A table's physical address, with its level in bits that its alignment leaves free. The low
+/// three bits are clear.
+#[derive(Clone, Copy)]
+struct Link(u64);
+
+impl Link {
+    const LEVEL_SHIFT: u32 = 3;
+    const NONE: Self = Self(0);
+
+    const fn new(table: PhysAddr, level: u8) -> Self {
+        Self(table.0 | (level as u64) << Self::LEVEL_SHIFT)
+    }
+
+    const fn table(self) -> PhysAddr {
+        PhysAddr(self.0 & !0x3f)
+    }
+
+    const fn level(self) -> u8 {
+        // CAST: three bits.
+        (self.0 >> Self::LEVEL_SHIFT) as u8 & 0b111
+    }
+}
+
+impl Loose {
+    pub(crate) const fn new() -> Self {
+        Self {
+            head: Link::NONE,
+            subtrees: 0,
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.subtrees == 0
+    }
+
+    pub(crate) const fn subtrees(&self) -> usize {
+        self.subtrees
+    }
+
+    /// Takes the subtree under `table`, a table at `level` whose link is gone.
+    pub(crate) fn push<F: Format, M: TableMemory + ?Sized>(
+        &mut self,
+        memory: &M,
+        table: PhysAddr,
+        level: u8,
+    ) {
+        let (mut table, mut level) = (table, level);
+        loop {
+            let node = Tree::<F>::child(memory, table);
+            let first = node.load(0);
+            // What the link takes the place of becomes a subtree of its own.
+            let below = match F::decode(first, level) {
+                Entry::Table(below) if level < LAST_LEVEL => Some(below),
+                _ => None,
+            };
+            node.store(0, self.head.0);
+            self.head = Link::new(table, level);
+            self.subtrees += 1;
+            match below {
+                Some(below) => (table, level) = (below, level + 1),
+                None => break,
+            }
+        }
+    }
+
+    /// All tables, as pages that nobody else holds.
+    ///
+    /// # Safety
+    ///
+    /// No walker reaches them any more.
+    pub(crate) unsafe fn into_pages<F: Format, M: TableMemory + ?Sized>(
+        self,
+        memory: &M,
+    ) -> PageList {
+        let mut sink = Sink::<F, M> {
+            memory,
+            pages: PageList::new(),
+            format: PhantomData,
+        };
+        let mut link = self.head;
+        for _ in 0..self.subtrees {
+            let (table, level) = (link.table(), link.level());
+            let node = Tree::<F>::child(memory, table);
+            link = Link(node.load(0));
+            sink.take_children(node, level, 1);
+            sink.take_page(node, table);
+        }
+        sink.pages
+    }
+}
+
+impl fmt::Debug for Loose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Loose({} subtrees)", self.subtrees)
+    }
+}
+
+/// Collects the pages of subtrees that no walker reaches.
+pub(super) struct Sink<'m, F, M: ?Sized> {
+    memory: &'m M,
+    pages: PageList,
+    format: PhantomData<F>,
+}
+
+impl<'m, F: Format, M: TableMemory + ?Sized> Sink<'m, F, M> {
+    /// All tables below the root of `tree`, which is about to go.
+    ///
+    /// # Safety
+    ///
+    /// No walker uses the tree any more.
+    pub(super) unsafe fn drain(memory: &'m M, tree: &Tree<F>) -> PageList {
+        let mut sink = Self {
+            memory,
+            pages: PageList::new(),
+            format: PhantomData,
+        };
+        sink.take_children(tree.root(), tree.geometry.first_level(), 0);
+        sink.pages
+    }
+
+    /// Takes the subtrees that the entries of `node` link, from `first` on. Recurses once per
+    /// level.
+    fn take_children(&mut self, node: Node, level: u8, first: usize) {
+        if level == LAST_LEVEL {
+            return;
+        }
+        for index in first..node.entries() {
+            if let Entry::Table(table) = F::decode(node.load(index), level) {
+                let child = Tree::<F>::child(self.memory, table);
+                self.take_children(child, level + 1, 0);
+                self.take_page(child, table);
+            }
+        }
+    }
+
+    fn take_page(&mut self, node: Node, table: PhysAddr) {
+        // SAFETY: the table is a page of the allocator (invariant of `Tree`), which the tree
+        // owned and no longer links; its contents are unknown, so it does not count as zeroed.
+        self.pages.push(unsafe {
+            TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false)
+        });
+    }
+}

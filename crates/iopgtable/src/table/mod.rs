@@ -1,0 +1,338 @@
+//! The engine: one implementation for all formats.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | `tree` | the root, the shape, how a table is found and published |
+//! | `node` | the entries of one table; the only place that touches them |
+//! | `chunks` | a range and its segments become runs of equal leaves |
+//! | `survey` | looks before an operation writes: conflicts, missing tables |
+//! | `write` | maps: new tables are filled before they are linked |
+//! | `clear` | unmaps: leaves go, cut leaves are split, tables in the hole come loose |
+//! | `loose` | loose tables, until the device has forgotten them |
+//! | `visit` | looks at what is mapped |
+//! | `reserved` | the face that cannot allocate |
+//!
+//! Every writing operation takes its pages from a list that was filled before it began, so it has
+//! nothing to undo: an operation of [`PageTable`] surveys, allocates what will be missing in bulk,
+//! and then writes.
+
+use core::fmt;
+
+use crate::addr::{Iova, IovaRange, Segment};
+use crate::error::{CreateError, TableError};
+use crate::format::{Config, ConfigError, Format};
+use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
+use crate::geometry::{Geometry, TableCount};
+use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
+use crate::prot::Prot;
+
+mod chunks;
+mod clear;
+mod loose;
+mod node;
+mod reserved;
+mod survey;
+mod tree;
+mod visit;
+mod write;
+
+pub(crate) use loose::Loose;
+pub use reserved::Reserved;
+pub(crate) use tree::TableId;
+pub use visit::{Translation, Visit};
+
+use clear::Clearer;
+use tree::Tree;
+use write::{Over, Writer};
+
+/// An I/O page table of format `F` whose tables come from `A`.
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use iopgtable::{memory::Heap, Arm64S1, Config, Granule4K, Iova, IovaRange, PageTable};
+/// use iopgtable::{PhysAddr, Prot, Segment, Unwalked};
+///
+/// let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), Heap::new())?;
+/// let range = IovaRange::new(Iova(0x4000_0000), 0x3000)?;
+/// // Two pieces of memory, one call.
+/// let segments = [
+///     Segment::new(PhysAddr(0x8000_0000), 0x1000),
+///     Segment::new(PhysAddr(0x9000_0000), 0x2000),
+/// ];
+/// let gather = table.map(range, segments, Prot::RW)?;
+/// table.finish(gather, &mut Unwalked)?;
+/// assert_eq!(table.translate(Iova(0x4000_1234)).unwrap().phys, PhysAddr(0x9000_0234));
+///
+/// // Nothing else is mapped: the hole is the whole space, and all tables but the root come loose.
+/// let hole = IovaRange::inclusive(Iova(0), table.geometry().last_iova()).unwrap();
+/// let gather = table.unmap(range, hole)?;
+/// assert_eq!(table.finish(gather, &mut Unwalked)?, 3);
+/// # }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct PageTable<F: Format, A: TableAllocator> {
+    tree: Tree<F>,
+    allocator: A,
+    root_layout: TableLayout,
+}
+
+// SAFETY: the table owns its tables alone, as a `Box` owns what it points to; the pointer to the
+// root is all that keeps this from being derived.
+unsafe impl<F: Format, A: TableAllocator + Send> Send for PageTable<F, A> {}
+// SAFETY: a shared reference only reads entries, atomically.
+unsafe impl<F: Format, A: TableAllocator + Sync> Sync for PageTable<F, A> {}
+
+impl<F: Format, A: TableAllocator> PageTable<F, A> {
+    /// An empty table. Its root comes from `allocator` with [`AllocContext::root`], as
+    /// [`Geometry::root_bytes`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Config`] where the format has no such sizes, or where the allocator may
+    /// place tables beyond the output size; [`CreateError::Alloc`] without memory for the root.
+    pub fn new(config: Config, allocator: A) -> Result<Self, CreateError> {
+        let geometry = F::geometry(config)?;
+        let (last_phys, reach) = (allocator.last_phys(), geometry.last_phys());
+        if last_phys > reach {
+            return Err(ConfigError::TablesOutOfReach { last_phys, reach }.into());
+        }
+        // CAST: a logarithm.
+        let root_layout = TableLayout::from_shift(geometry.root_bytes().trailing_zeros() as u8);
+        let mut root = allocator.alloc(root_layout, AllocContext::root(geometry.first_level()))?;
+        root.make_zeroed(&allocator);
+        allocator.publish(root.cpu().cast(), root.phys(), PageList::LINK_BYTES);
+        allocator.commit();
+        // SAFETY: the page is zeroed, so the root is empty; the table keeps it until it is dropped.
+        let tree = unsafe { Tree::new(geometry, root.cpu(), root.phys()) };
+        Ok(Self {
+            tree,
+            allocator,
+            root_layout,
+        })
+    }
+
+    /// Levels, leaf sizes, address sizes.
+    pub const fn geometry(&self) -> &Geometry {
+        &self.tree.geometry
+    }
+
+    /// Where the tables come from.
+    pub const fn allocator(&self) -> &A {
+        &self.allocator
+    }
+
+    /// What to program so that a device walks this table.
+    ///
+    /// # Safety
+    ///
+    /// From the moment that a walker is given these values, and until it has been made to forget
+    /// them: the device may do with the mapped memory what the mappings allow; this table must
+    /// not be dropped; and every gather must be invalidated with an [`Invalidate`] that reaches
+    /// this walker (not with [`Unwalked`](crate::Unwalked)).
+    pub unsafe fn registers(&self) -> F::Registers {
+        F::registers(
+            &self.tree.geometry,
+            self.tree.root_phys(),
+            self.allocator.is_coherent(),
+        )
+    }
+
+    /// Maps `segments`, in their order, at `range`. Leaves are canonical: the largest that
+    /// alignment in both spaces and the segment's length allow.
+    ///
+    /// The segments are gone through twice. The gather is empty unless the range held tables
+    /// without any leaf (which a too small hole of an [`unmap`](Self::unmap) left) in the place of
+    /// a large leaf.
+    ///
+    /// # Errors
+    ///
+    /// Everything in [`TableError`]. The table is as it was before, always.
+    pub fn map<S>(
+        &mut self,
+        range: IovaRange,
+        segments: S,
+        prot: Prot,
+    ) -> Result<Gather, TableError>
+    where
+        S: IntoIterator<Item = Segment>,
+        S::IntoIter: Clone,
+    {
+        let segments = segments.into_iter();
+        let attributes = self.check_map(range, segments.clone(), prot)?;
+        let missing =
+            survey::missing_for_map(&self.tree, &self.allocator, range, segments.clone())?;
+        let mut pages = self.take_pages(&missing, range.first())?;
+        let mut gather = Gather::new(self.tree.id);
+        let written = Writer::new(
+            &self.tree,
+            &self.allocator,
+            &mut pages,
+            &mut gather,
+            range.first(),
+        )
+        .map(range, segments, attributes, Over::Nothing);
+        debug_assert!(
+            written.is_ok() && pages.is_empty(),
+            "the survey counts what is missing"
+        );
+        self.give_back(pages);
+        Ok(gather)
+    }
+
+    /// Removes what `range` maps; parts that map nothing are no error. A leaf that sticks out of
+    /// the range is cut: tables with smaller leaves take its place.
+    ///
+    /// `hole` tells which addresses around the range map nothing either, as far as the caller
+    /// knows; the range itself where nothing is known. Tables whose whole span lies in the hole
+    /// come loose. What the hole maps outside of the range is lost with such a table, without an
+    /// invalidation.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::Hole`], and
+    /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
+    pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
+        self.tree.check_range(range)?;
+        if !hole.covers(range) {
+            return Err(TableError::Hole { range, hole });
+        }
+        let missing = survey::missing_for_unmap(&self.tree, &self.allocator, range);
+        let mut pages = self.take_pages(&missing, range.first())?;
+        let mut gather = Gather::new(self.tree.id);
+        let cleared = Clearer {
+            tree: &self.tree,
+            memory: &self.allocator,
+            pages: &mut pages,
+            gather: &mut gather,
+            hole,
+        }
+        .clear(range);
+        debug_assert!(
+            cleared.is_ok() && pages.is_empty(),
+            "the survey counts what is missing"
+        );
+        self.give_back(pages);
+        Ok(gather)
+    }
+
+    /// Where `iova` leads, if anywhere.
+    pub fn translate(&self, iova: Iova) -> Option<Translation> {
+        visit::translate(&self.tree, &self.allocator, iova)
+    }
+
+    /// Shows `visitor` every table and every leaf that translates a part of `range`, in ascending
+    /// order, a table before what it holds. The root is not shown.
+    pub fn visit(&self, range: IovaRange, mut visitor: impl FnMut(Visit)) {
+        visit::visit(&self.tree, &self.allocator, range, &mut visitor);
+    }
+
+    /// How many tables there are below the root. Walks them all.
+    pub fn count_tables(&self) -> TableCount {
+        let mut count = TableCount::ZERO;
+        if let Some(all) = IovaRange::inclusive(Iova(0), self.tree.geometry.last_iova()) {
+            self.visit(all, |seen| {
+                if let Visit::Table { level, .. } = seen {
+                    count.increase(level, 1);
+                }
+            });
+        }
+        count
+    }
+
+    /// Has `device` forget what an operation made stale, then frees the tables that came loose,
+    /// and says how many they were.
+    ///
+    /// # Errors
+    ///
+    /// The device's error with the gather, which may be tried again.
+    pub fn finish<D: Invalidate>(
+        &self,
+        gather: Gather,
+        device: &mut D,
+    ) -> Result<usize, InvalidateError<D::Error>> {
+        Ok(self.free(gather.invalidate(device)?))
+    }
+
+    /// Gives tables that the device has forgotten back to the allocator, and says how many they
+    /// were. Tables of another page table are left alone (and so lost).
+    pub fn free(&self, invalidated: Invalidated) -> usize {
+        if invalidated.table != self.tree.id || invalidated.loose.is_empty() {
+            return 0;
+        }
+        // SAFETY: an `Invalidated` is the proof that no walker reaches them.
+        let pages = unsafe { invalidated.loose.into_pages::<F, A>(&self.allocator) };
+        let count = pages.len();
+        self.give_back(pages);
+        count
+    }
+
+    /// The means to take reservations for this table, also while it is in use elsewhere.
+    pub fn reserver(&self) -> Reserver<A>
+    where
+        A: Clone,
+    {
+        Reserver::new(self.allocator.clone(), Tree::<F>::layout(), self.tree.id)
+    }
+
+    /// Checks the arguments of a map; says how its leaves look.
+    fn check_map(
+        &self,
+        range: IovaRange,
+        segments: impl Iterator<Item = Segment>,
+        prot: Prot,
+    ) -> Result<crate::format::Attributes, TableError> {
+        self.tree.check_range(range)?;
+        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
+        survey::check_segments(&self.tree, range, segments)?;
+        Ok(attributes)
+    }
+
+    fn take_pages(&self, count: &TableCount, iova: Iova) -> Result<PageList, TableError> {
+        let layout = Tree::<F>::layout();
+        Ok(crate::memory::take_pages(
+            &self.allocator,
+            layout,
+            count,
+            iova,
+            true,
+        )?)
+    }
+
+    /// Frees pages that no walker reaches and that came from the allocator.
+    fn give_back(&self, pages: PageList) {
+        if !pages.is_empty() {
+            // SAFETY: callers pass pages of their own reservation, or loose tables with the proof.
+            unsafe { self.allocator.free_bulk(pages) };
+        }
+    }
+}
+
+impl<F: Format, A: TableAllocator> Drop for PageTable<F, A> {
+    /// Gives every table back, the root included.
+    fn drop(&mut self) {
+        // SAFETY: whoever gave the root to a walker has promised that it is forgotten by now.
+        let pages = unsafe { loose::Sink::<F, A>::drain(&self.allocator, &self.tree) };
+        self.give_back(pages);
+        // SAFETY: this is the root's memory as it came from the allocator (see `new`); nobody
+        // uses it after the table, and its contents are unknown.
+        unsafe {
+            let root = TablePage::from_raw_parts(
+                self.tree.root().slot(0),
+                self.tree.root_phys(),
+                self.root_layout,
+                false,
+            );
+            self.allocator.free(root);
+        }
+    }
+}
+
+impl<F: Format, A: TableAllocator> fmt::Debug for PageTable<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageTable")
+            .field("format", &F::NAME)
+            .field("geometry", &self.tree.geometry)
+            .field("root", &self.tree.root_phys())
+            .finish_non_exhaustive()
+    }
+}

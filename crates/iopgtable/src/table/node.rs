@@ -1,0 +1,97 @@
+//! One table as the CPU sees it: the only place that touches entries.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// The entries of one table.
+///
+/// Every index is taken modulo the number of entries, so that none leads outside.
+///
+/// # Invariants
+///
+/// - `base` points to `mask + 1` entries, a power of two, that belong to a table of the page
+///   table whose method is running. No method keeps a `Node` beyond its return, and a table is
+///   not freed while one runs.
+/// - Entries of linked tables are read and written atomically, because a walker reads them (and
+///   may set flags in leaves) at the same time. Those of a table that is not linked yet are
+///   touched by the running method alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Node {
+    base: NonNull<u64>,
+    mask: usize,
+}
+
+impl Node {
+    /// # Safety
+    ///
+    /// The type's invariants hold for `entries` entries at `base`.
+    pub(crate) unsafe fn new(base: NonNull<u64>, entries: usize) -> Self {
+        debug_assert!(entries.is_power_of_two());
+        Self {
+            base,
+            mask: entries - 1,
+        }
+    }
+
+    pub(crate) const fn entries(self) -> usize {
+        self.mask + 1
+    }
+
+    pub(crate) fn index(self, address: u64, shift: u32) -> usize {
+        // CAST: what is lost above `usize` is lost to the mask anyway.
+        (address >> shift) as usize & self.mask
+    }
+
+    /// Where entry `index` lies, for publishing.
+    pub(crate) fn slot(self, index: usize) -> NonNull<u64> {
+        // SAFETY: `index & mask` is below the number of entries at `base`.
+        unsafe { self.base.add(index & self.mask) }
+    }
+
+    pub(crate) fn load(self, index: usize) -> u64 {
+        self.atomic(index).load(Ordering::Relaxed)
+    }
+
+    /// Writes an entry that a walker may read at the same time.
+    pub(crate) fn store(self, index: usize, entry: u64) {
+        self.atomic(index).store(entry, Ordering::Relaxed);
+    }
+
+    /// Writes an entry that makes a table visible: a walker that sees it sees the table's
+    /// entries as they were written before (`LINK-LAST`).
+    pub(crate) fn link(self, index: usize, entry: u64) {
+        self.atomic(index).store(entry, Ordering::Release);
+    }
+
+    /// Writes `count` leaves from `index` on, each `step` above the one before, into a linked
+    /// table.
+    pub(crate) fn fill_live(self, index: usize, count: usize, leaf: u64, step: u64) {
+        let mut leaf = leaf;
+        for index in index..index + count {
+            self.store(index, leaf);
+            leaf = leaf.wrapping_add(step);
+        }
+    }
+
+    /// The same for a table that no walker sees yet.
+    pub(crate) fn fill_fresh(self, index: usize, count: usize, leaf: u64, step: u64) {
+        debug_assert!(index + count <= self.entries());
+        let first = index & self.mask;
+        let count = count.min(self.entries() - first);
+        // SAFETY: `first + count` is at most the number of entries at `base`, and the table is
+        // not linked: nobody else touches it (invariant).
+        let slots =
+            unsafe { core::slice::from_raw_parts_mut(self.base.add(first).as_ptr(), count) };
+        let mut leaf = leaf;
+        for slot in slots {
+            *slot = leaf;
+            leaf = leaf.wrapping_add(step);
+        }
+    }
+
+    fn atomic(&self, index: usize) -> &AtomicU64 {
+        // SAFETY: the slot lies in the table (see `slot`), is aligned, and lives as long as the
+        // running method (invariant); all concurrent accesses to it are atomic.
+        unsafe { AtomicU64::from_ptr(self.slot(index).as_ptr()) }
+    }
+}

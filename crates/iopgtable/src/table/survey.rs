@@ -1,0 +1,192 @@
+//! Looks before an operation writes: arguments, conflicts, and the tables that will be missing.
+
+use super::chunks::Chunks;
+use super::node::Node;
+use super::tree::Tree;
+use crate::addr::{Iova, IovaRange, Segment};
+use crate::error::TableError;
+use crate::format::{Entry, Format};
+use crate::geometry::{LAST_LEVEL, MAX_LEVELS, TableCount};
+use crate::memory::TableMemory;
+
+/// Checks that `segments` can back `range`.
+pub(super) fn check_segments<F: Format>(
+    tree: &Tree<F>,
+    range: IovaRange,
+    segments: impl Iterator<Item = Segment>,
+) -> Result<(), TableError> {
+    let granule = Tree::<F>::granule();
+    let output_bits = tree.geometry.output_bits();
+    let last_phys = tree.geometry.last_phys().0;
+    let mut total: u64 = 0;
+    for segment in segments {
+        if segment.bytes == 0 || (segment.phys.0 | segment.bytes) & (granule - 1) != 0 {
+            return Err(TableError::UnalignedSegment { segment, granule });
+        }
+        if segment
+            .phys
+            .0
+            .checked_add(segment.bytes - 1)
+            .is_none_or(|last| last > last_phys)
+        {
+            return Err(TableError::OutputRange {
+                segment,
+                output_bits,
+            });
+        }
+        // No sum of two numbers of at most 2^52 overflows, and the range ends it before more.
+        total = total.saturating_add(segment.bytes);
+        if total > range.bytes() {
+            break;
+        }
+    }
+    if total == range.bytes() {
+        Ok(())
+    } else {
+        Err(TableError::SegmentsLength {
+            range: range.bytes(),
+            segments: total,
+        })
+    }
+}
+
+/// The tables that mapping `segments` at `range` needs and the tree lacks.
+///
+/// Fails where something is mapped in the range.
+pub(super) fn missing_for_map<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+    segments: impl Iterator<Item = Segment>,
+) -> Result<TableCount, TableError> {
+    let mut path = Path::new(tree, memory, range.first());
+    for chunk in Chunks::<F, _>::new(&tree.geometry, range, segments) {
+        let shift = Tree::<F>::entry_shift(chunk.level);
+        let Some(node) = path.seat(chunk.iova, chunk.level)? else {
+            continue;
+        };
+        let first = node.index(chunk.iova.0, shift);
+        for index in first..first + chunk.count {
+            let entry = node.load(index);
+            if entry != 0 {
+                let iova = Iova(chunk.iova.0 + (((index - first) as u64) << shift));
+                find_leaf::<F, M>(memory, entry, chunk.level, iova)?;
+            }
+        }
+    }
+    Ok(path.missing)
+}
+
+/// Fails with the first leaf at or under `entry`, which translates from `iova` on.
+fn find_leaf<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    entry: u64,
+    level: u8,
+    iova: Iova,
+) -> Result<(), TableError> {
+    match F::decode(entry, level) {
+        Entry::Leaf(_) => Err(TableError::Overlap {
+            iova,
+            leaf: 1 << Tree::<F>::entry_shift(level),
+        }),
+        Entry::Table(table) if level < LAST_LEVEL => {
+            let node = Tree::<F>::child(memory, table);
+            let shift = Tree::<F>::entry_shift(level + 1);
+            for index in 0..node.entries() {
+                let iova = Iova(iova.0 + ((index as u64) << shift));
+                find_leaf::<F, M>(memory, node.load(index), level + 1, iova)?;
+            }
+            Ok(())
+        }
+        Entry::Table(_) | Entry::Empty => Ok(()),
+    }
+}
+
+/// The tables on the way to an address, as far as they exist.
+struct Path<'a, F: Format, M: ?Sized> {
+    tree: &'a Tree<F>,
+    memory: &'a M,
+    /// The nodes from the first level to `depth` on the way to `iova`; `None` for one that is
+    /// missing and counted.
+    nodes: [Option<Node>; MAX_LEVELS],
+    depth: u8,
+    iova: u64,
+    missing: TableCount,
+}
+
+impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
+    fn new(tree: &'a Tree<F>, memory: &'a M, iova: Iova) -> Self {
+        let first_level = tree.geometry.first_level();
+        let mut nodes = [None; MAX_LEVELS];
+        nodes[usize::from(first_level)] = Some(tree.root());
+        Self {
+            tree,
+            memory,
+            nodes,
+            depth: first_level,
+            iova: iova.0,
+            missing: TableCount::ZERO,
+        }
+    }
+
+    /// The table at `level` that translates `iova`, or nothing where it is missing, in which case
+    /// it is counted once. Fails where a larger leaf stands in its place.
+    fn seat(&mut self, iova: Iova, level: u8) -> Result<Option<Node>, TableError> {
+        let changed = iova.0 ^ self.iova;
+        while self.depth > self.tree.geometry.first_level()
+            && (self.depth > level || changed >> Tree::<F>::table_shift(self.depth) != 0)
+        {
+            self.depth -= 1;
+        }
+        self.iova = iova.0;
+        while self.depth < level {
+            let shift = Tree::<F>::entry_shift(self.depth);
+            let entry = self.nodes[usize::from(self.depth)]
+                .map_or(0, |node| node.load(node.index(iova.0, shift)));
+            let child = match F::decode(entry, self.depth) {
+                Entry::Table(table) => Some(Tree::<F>::child(self.memory, table)),
+                Entry::Empty => {
+                    self.missing.increase(self.depth + 1, 1);
+                    None
+                }
+                Entry::Leaf(_) => {
+                    return Err(TableError::Overlap {
+                        iova,
+                        leaf: 1 << shift,
+                    });
+                }
+            };
+            self.depth += 1;
+            self.nodes[usize::from(self.depth)] = child;
+        }
+        Ok(self.nodes[usize::from(level)])
+    }
+}
+
+/// The tables that cutting leaves at both ends of `range` needs.
+pub(super) fn missing_for_unmap<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+) -> TableCount {
+    let mut missing = TableCount::ZERO;
+    let (first, end) = (range.first().0, range.last().0.wrapping_add(1));
+    for (boundary, inside) in [(first, first), (end, range.last().0)] {
+        let Some((_, level, _)) = tree.leaf_at(memory, Iova(inside)) else {
+            continue;
+        };
+        // The leaf is split at each level down to the one whose entries end at the boundary.
+        for level in level..LAST_LEVEL {
+            let span = 1u64 << Tree::<F>::entry_shift(level);
+            if boundary & (span - 1) == 0 {
+                break;
+            }
+            // Where the range starts inside of the table that it ends in, the start has counted it.
+            let table = inside & !(span - 1);
+            if inside == first || first <= table {
+                missing.increase(level + 1, 1);
+            }
+        }
+    }
+    missing
+}

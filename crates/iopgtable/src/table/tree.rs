@@ -1,0 +1,149 @@
+//! The tree that all operations work on: a root, a shape, and the memory behind them.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::node::Node;
+use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::error::TableError;
+use crate::format::{Entry, Format};
+use crate::geometry::{Geometry, LAST_LEVEL};
+use crate::memory::{TableLayout, TableMemory};
+
+/// Which page table a reservation or a gather belongs to: unique in the process's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableId(usize);
+
+impl TableId {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// # Invariants
+///
+/// `root` points to the root table, of `geometry.entries(first_level)` entries at the physical
+/// address `root_phys`. Every table entry below it links a page of the allocator that `memory`,
+/// wherever one is passed to a method, belongs to.
+pub(crate) struct Tree<F: Format> {
+    pub(crate) geometry: Geometry,
+    pub(crate) id: TableId,
+    root: NonNull<u64>,
+    root_phys: PhysAddr,
+    format: PhantomData<F>,
+}
+
+impl<F: Format> Tree<F> {
+    /// # Safety
+    ///
+    /// `root` and `root_phys` are those of an empty root table for `geometry`, which outlives the
+    /// tree.
+    pub(crate) unsafe fn new(geometry: Geometry, root: NonNull<u64>, root_phys: PhysAddr) -> Self {
+        Self {
+            geometry,
+            id: TableId::next(),
+            root,
+            root_phys,
+            format: PhantomData,
+        }
+    }
+
+    pub(crate) const fn root_phys(&self) -> PhysAddr {
+        self.root_phys
+    }
+
+    /// log2 of the bytes that an entry at `level` translates.
+    pub(crate) const fn entry_shift(level: u8) -> u32 {
+        F::PAGE_SHIFT as u32 + (LAST_LEVEL - level) as u32 * (F::PAGE_SHIFT as u32 - 3)
+    }
+
+    /// log2 of the bytes that a table at `level` translates.
+    pub(crate) const fn table_shift(level: u8) -> u32 {
+        Self::entry_shift(level) + F::PAGE_SHIFT as u32 - 3
+    }
+
+    pub(crate) const fn layout() -> TableLayout {
+        TableLayout::from_shift(F::PAGE_SHIFT)
+    }
+
+    pub(crate) const fn granule() -> u64 {
+        1 << F::PAGE_SHIFT
+    }
+
+    pub(crate) fn root(&self) -> Node {
+        // SAFETY: the invariant says so.
+        unsafe {
+            Node::new(
+                self.root,
+                self.geometry.entries(self.geometry.first_level()),
+            )
+        }
+    }
+
+    /// The table at `phys`, which an entry of this tree links.
+    pub(crate) fn child<M: TableMemory + ?Sized>(memory: &M, phys: PhysAddr) -> Node {
+        // SAFETY: the invariant says that the page is one of the allocator's, so `MEM-REACH`
+        // gives its pointer, to a granule's worth of entries.
+        unsafe { Node::new(memory.cpu_address(phys), 1 << (F::PAGE_SHIFT - 3)) }
+    }
+
+    /// Where the entry at `index` of the table at `phys` lies for the walker.
+    pub(crate) const fn slot_phys(table: PhysAddr, index: usize) -> PhysAddr {
+        PhysAddr(table.0 + index as u64 * 8)
+    }
+
+    /// Has `memory` publish `count` entries of a table.
+    pub(crate) fn publish<M: TableMemory + ?Sized>(
+        memory: &M,
+        node: Node,
+        phys: PhysAddr,
+        index: usize,
+        count: usize,
+    ) {
+        memory.publish(
+            node.slot(index).cast(),
+            Self::slot_phys(phys, index),
+            count * 8,
+        );
+    }
+
+    /// The leaf at `iova`: its entry, its level, and the first physical address it leads to.
+    pub(crate) fn leaf_at<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        iova: Iova,
+    ) -> Option<(u64, u8, PhysAddr)> {
+        if iova > self.geometry.last_iova() {
+            return None;
+        }
+        let mut node = self.root();
+        for level in self.geometry.first_level()..=LAST_LEVEL {
+            let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
+            match F::decode(entry, level) {
+                Entry::Empty => return None,
+                Entry::Leaf(phys) => return Some((entry, level, phys)),
+                Entry::Table(phys) => node = Self::child(memory, phys),
+            }
+        }
+        None
+    }
+
+    /// Checks a range that an operation was asked for.
+    pub(crate) fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
+        if !range.is_aligned(Self::granule()) {
+            return Err(TableError::UnalignedRange {
+                range,
+                granule: Self::granule(),
+            });
+        }
+        if range.last() > self.geometry.last_iova() {
+            return Err(TableError::InputRange {
+                range,
+                last: self.geometry.last_iova(),
+            });
+        }
+        Ok(())
+    }
+}

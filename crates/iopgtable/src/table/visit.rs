@@ -1,0 +1,120 @@
+//! Looks at what a table maps.
+
+use super::node::Node;
+use super::tree::Tree;
+use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::format::{Entry, Format};
+use crate::memory::TableMemory;
+use crate::prot::Prot;
+
+/// Where an address leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Translation {
+    /// The physical address of the very byte that was asked for.
+    pub phys: PhysAddr,
+    /// What is allowed there.
+    pub prot: Prot,
+    /// The bytes that the leaf maps, itself included.
+    pub leaf_bytes: u64,
+}
+
+/// What a visit comes across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Visit {
+    /// A table other than the root; what it holds follows.
+    Table {
+        /// The addresses that it translates.
+        span: IovaRange,
+        /// Its level.
+        level: u8,
+        /// Where it lies.
+        phys: PhysAddr,
+    },
+    /// A translation.
+    Leaf {
+        /// The addresses that it translates.
+        span: IovaRange,
+        /// Its level.
+        level: u8,
+        /// Where they lead.
+        phys: PhysAddr,
+        /// What is allowed there.
+        prot: Prot,
+    },
+}
+
+pub(super) fn translate<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    iova: Iova,
+) -> Option<Translation> {
+    let (leaf, level, phys) = tree.leaf_at(memory, iova)?;
+    let leaf_bytes = 1 << Tree::<F>::entry_shift(level);
+    let phys = PhysAddr(phys.0 | (iova.0 & (leaf_bytes - 1)));
+    Some(Translation {
+        phys,
+        prot: F::prot_of(leaf),
+        leaf_bytes,
+    })
+}
+
+pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+    visitor: &mut dyn FnMut(Visit),
+) {
+    let whole = IovaRange::inclusive(Iova(0), tree.geometry.last_iova());
+    if let Some(range) = whole.and_then(|whole| whole.intersection(range)) {
+        visit_table::<F, M>(
+            memory,
+            tree.root(),
+            tree.geometry.first_level(),
+            range,
+            visitor,
+        );
+    }
+}
+
+/// Recurses once per level.
+fn visit_table<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    node: Node,
+    level: u8,
+    range: IovaRange,
+    visitor: &mut dyn FnMut(Visit),
+) {
+    let shift = Tree::<F>::entry_shift(level);
+    let first = node.index(range.first().0, shift);
+    for index in first..=node.index(range.last().0, shift) {
+        let offset = ((index - first) as u64) << shift;
+        let Some(span) = super::write::span_of::<F>(Iova(range.first().0 + offset), level) else {
+            continue;
+        };
+        let entry = node.load(index);
+        match F::decode(entry, level) {
+            Entry::Empty => {}
+            Entry::Leaf(phys) => {
+                visitor(Visit::Leaf {
+                    span,
+                    level,
+                    phys,
+                    prot: F::prot_of(entry),
+                });
+            }
+            Entry::Table(phys) => {
+                visitor(Visit::Table {
+                    span,
+                    level: level + 1,
+                    phys,
+                });
+                if let Some(inside) = span.intersection(range) {
+                    let child = Tree::<F>::child(memory, phys);
+                    visit_table::<F, M>(memory, child, level + 1, inside, visitor);
+                }
+            }
+        }
+    }
+}

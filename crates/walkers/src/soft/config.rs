@@ -1,0 +1,34 @@
+//! Register values for which the architecture defines no one behaviour.
+
+use core::fmt;
+
+/// Why a walker cannot be made from some register values.
+///
+/// Only values for which the hardware's choice is unknowable are refused. Values that make
+/// hardware fault make a walker that faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A granule field holds its reserved encoding: which granule hardware uses is then
+    /// implementation defined.
+    ReservedGranule {
+        /// The field: `TG0` or `TG1`.
+        field: &'static str,
+    },
+    /// Mali's `ADRMODE` does not say that there is a table (`0b11`).
+    NoTable {
+        /// The mode that it says: bits 1:0 of TRANSTAB.
+        mode: u8,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedGranule { field } => write!(f, "{field} holds a reserved granule"),
+            Self::NoTable { mode } => write!(f, "address mode {mode} has no table"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}

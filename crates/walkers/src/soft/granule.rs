@@ -1,0 +1,50 @@
+//! The three granules and what follows from each.
+
+/// A translation granule: the size of a page and of a full table.
+///
+/// # References
+///
+/// Arm DDI 0487, D8.2.8 to D8.2.10, tables "granule translation table properties at each lookup
+/// level".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Granule {
+    Size4K,
+    Size16K,
+    Size64K,
+}
+
+impl Granule {
+    /// Address bits inside a page.
+    pub(super) const fn page_bits(self) -> u8 {
+        match self {
+            Self::Size4K => 12,
+            Self::Size16K => 14,
+            Self::Size64K => 16,
+        }
+    }
+
+    /// Address bits that a full table resolves: a table fills a page with eight-byte entries.
+    pub(super) const fn stride(self) -> u8 {
+        self.page_bits() - 3
+    }
+
+    /// Address bits below the index at `level`: log2 of the bytes that an entry spans.
+    pub(super) const fn span_bits(self, level: u8) -> u8 {
+        self.page_bits() + self.stride() * 3u8.saturating_sub(level)
+    }
+
+    /// Whether a block descriptor may stand at `level`, without the 52-bit extensions.
+    pub(super) const fn has_block_at(self, level: u8) -> bool {
+        match self {
+            Self::Size4K => matches!(level, 1 | 2),
+            Self::Size16K | Self::Size64K => level == 2,
+        }
+    }
+
+    /// The level at which a stage 1 walk of `input_bits` starts: the deepest whose one table
+    /// covers them. `input_bits` is more than [`Self::page_bits`].
+    pub(super) const fn start_level(self, input_bits: u8) -> u8 {
+        let resolved = input_bits.saturating_sub(self.page_bits());
+        3u8.saturating_sub(resolved.saturating_sub(1) / self.stride())
+    }
+}

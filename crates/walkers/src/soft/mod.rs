@@ -1,0 +1,50 @@
+//! An MMU in software for the three Arm formats, written from the architecture manual.
+//!
+//! - [`Stage1`]: VMSAv8-64 stage 1 of the EL1&0 regime, both halves of the address space.
+//! - [`Stage2`]: VMSAv8-64 stage 2, with concatenated root tables.
+//! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
+//!
+//! Granules of 4, 16 and 64 KiB, input sizes of 25 to 48 bits, output sizes of 32 to 48 bits.
+//! Each walker takes raw register values and holds no state: every translation reads the tables
+//! again. No register value and no memory contents make a walker panic.
+//!
+//! # The machine that is modelled
+//!
+//! Where the architecture leaves a choice, the walkers take the one that exposes a table writer's
+//! mistake:
+//!
+//! - An input size out of range is a level 0 translation fault, never clamped.
+//! - `FEAT_LPA`, `FEAT_LPA2` and `FEAT_LVA` are absent: no 52-bit addresses, and a block at a level
+//!   that has blocks only with them is invalid. `FEAT_TTST` is absent: no input below 25 bits.
+//! - The access flag and the dirty state are not updated by hardware (`HA`, `HD` read as 0).
+//! - Output sizes of 52 bits or more (`IPS`, `PS` above `0b101`) act as 48 bits.
+//! - Tables are little-endian; the regime is Non-secure, so `NS` and `NSTable` are ignored.
+//! - With 64 KiB, bits 15:12 of a descriptor (address bits 51:48) must be zero: else it is an
+//!   address size fault, which the manual leaves open but deprecates not to raise (`RWDZFC`).
+//! - Other bits that are `RES0` or `IGNORED` in a descriptor are ignored, as hardware does, and
+//!   not reported.
+//!
+//! # Order of faults
+//!
+//! Translation, external abort on the walk and address size as the walk meets them, level by
+//! level; then, for the leaf, the access flag and last the permissions.
+//!
+//! # References
+//!
+//! Arm DDI 0487 (issues from L on, which number the sections thus): D8.2 "Translation process",
+//! D8.3 "Translation table descriptor formats", D8.4 "Memory access control", D8.6 "Memory region
+//! attributes", D8.15 "Memory aborts".
+
+mod config;
+pub mod descriptor;
+mod granule;
+mod lookup;
+mod mali;
+mod register;
+mod stage1;
+mod stage2;
+
+pub use config::ConfigError;
+pub use mali::{Mali, MaliRegisters};
+pub use stage1::{Stage1, Stage1Registers};
+pub use stage2::{Stage2, Stage2Registers};

@@ -1,0 +1,202 @@
+//! VMSAv8-64 stage 1 of the EL1&0 regime.
+
+use super::config::ConfigError;
+use super::descriptor::{
+    ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
+    CONTIGUOUS, Descriptor, PXN, PXN_TABLE, UXN, UXN_TABLE, device_type,
+};
+use super::lookup::{Format, Leaf, Lookup};
+use super::register::{Tcr, TcrHalf, table_address};
+use crate::{
+    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
+};
+
+/// Raw values of the registers that control stage 1.
+///
+/// # References
+///
+/// Arm DDI 0487, section D24.2: `TTBR0_EL1`, `TTBR1_EL1`, `TCR_EL1`, `MAIR_EL1`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stage1Registers {
+    /// Base of the tables for the lower half; `None` acts as `EPD0` set.
+    pub ttbr0: Option<u64>,
+    /// Base of the tables for the upper half; `None` acts as `EPD1` set.
+    pub ttbr1: Option<u64>,
+    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0` and `HPD1` are
+    /// obeyed. `IRGNn`, `ORGNn`, `SHn` say how tables are read, which changes no answer.
+    pub tcr: u64,
+    /// Eight attributes, one a byte.
+    pub mair: u64,
+}
+
+/// A stage 1 MMU.
+///
+/// Bit 55 of an address selects the half: `TTBR0` at the bottom, `TTBR1` at the top. An address
+/// in neither range is a level 0 translation fault.
+///
+/// The base in a `TTBR` is aligned to the size of the root table, bits below are read as zero: a
+/// root with two entries has 16 bytes. (The minimum of 64 bytes is for 52-bit bases only.)
+///
+/// # Permissions
+///
+/// `AP`, `UXN` and `PXN` of the leaf, then `APTable`, `UXNTable` and `PXNTable` of all tables on
+/// the way, unless `HPDn` is set. What is writable for unprivileged accesses after that is not
+/// executable for privileged ones. `SCTLR_EL1.WXN` and `PSTATE.PAN` are off.
+///
+/// # Not modelled
+///
+/// `TCR_EL1.HA`, `HD`, `DS`, `E0PDn`, `NFDn`, `TBIDn`; indirect and overlay permissions; the
+/// checks on a misprogrammed contiguous hint.
+///
+/// # References
+///
+/// Arm DDI 0487: D8.2.3 and D8.2.4 (base registers), D8.2.8 to D8.2.10 (levels and indices),
+/// D8.4.1.2 (Direct permissions), D8.6.1 (memory types).
+#[derive(Clone, Copy, Debug)]
+pub struct Stage1<M> {
+    memory: M,
+    /// None where every address faults before a lookup.
+    lower: Option<Half>,
+    upper: Option<Half>,
+    mair: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Half {
+    lookup: Lookup,
+    input_bits: u8,
+    top_byte_ignored: bool,
+    hierarchy_disabled: bool,
+}
+
+impl Half {
+    fn new(
+        base: Option<u64>,
+        tcr: TcrHalf,
+        output_bits: u8,
+        field: &'static str,
+    ) -> Result<Option<Self>, ConfigError> {
+        let Some(base) = base.filter(|_| !tcr.walks_disabled) else {
+            return Ok(None);
+        };
+        let granule = tcr.granule.ok_or(ConfigError::ReservedGranule { field })?;
+        let Some(input_bits) = tcr.input_bits else {
+            return Ok(None);
+        };
+        let start_level = granule.start_level(input_bits);
+        // OVERFLOW: the start level is the deepest with a span below the input size.
+        let index_bits = input_bits - granule.span_bits(start_level);
+        let lookup = Lookup {
+            format: Format::Vmsa,
+            granule,
+            root: table_address(base, index_bits + 3),
+            start_level,
+            output_bits,
+        };
+        Ok(Some(Self {
+            lookup,
+            input_bits,
+            top_byte_ignored: tcr.top_byte_ignored,
+            hierarchy_disabled: tcr.hierarchy_disabled,
+        }))
+    }
+
+    /// The bits of `va` that the tables resolve, if the ones above all equal bit 55.
+    fn input(&self, va: u64, upper: bool) -> Option<u64> {
+        let above = if upper { u64::MAX } else { 0 };
+        let tag = if self.top_byte_ignored { 0xff << 56 } else { 0 };
+        let untagged = va & !tag | above & tag;
+        (untagged >> self.input_bits == above >> self.input_bits)
+            .then_some(va & ((1 << self.input_bits) - 1))
+    }
+}
+
+impl<M: PhysMemory> Stage1<M> {
+    /// An MMU with `registers` that reads its tables from `memory`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ReservedGranule`] if the granule of a half with walks enabled is reserved.
+    pub fn new(memory: M, registers: Stage1Registers) -> Result<Self, ConfigError> {
+        let tcr = Tcr(registers.tcr);
+        let output_bits = tcr.output_bits();
+        Ok(Self {
+            memory,
+            lower: Half::new(registers.ttbr0, tcr.lower(), output_bits, "TG0")?,
+            upper: Half::new(registers.ttbr1, tcr.upper(), output_bits, "TG1")?,
+            mair: registers.mair,
+        })
+    }
+
+    fn memory_type(&self, leaf: Descriptor) -> MemoryType {
+        // CAST: the lowest byte is the attribute; the shift is at most 56.
+        let attribute = (self.mair >> (8 * leaf.attribute_index())) as u8;
+        match (attribute >> 4, attribute & 0xf) {
+            (0, low @ (0b0000 | 0b0100 | 0b1000 | 0b1100)) => {
+                MemoryType::Device(device_type(low >> 2))
+            }
+            (0b0100, 0b0100) => MemoryType::NonCacheable,
+            (0b1100..=0b1111, 0b1100..=0b1111) => MemoryType::WriteBack,
+            _ => MemoryType::Other(attribute),
+        }
+    }
+}
+
+/// What `leaf` permits below `tables` (D8.4.1.2, tables D8-63 and D8-64, rule `RVWLLR`).
+fn permissions(leaf: Descriptor, tables: Descriptor) -> Permissions {
+    let read_only = leaf.has(AP_READ_ONLY) || tables.has(AP_TABLE_READ_ONLY);
+    let shared = leaf.has(AP_UNPRIVILEGED) && !tables.has(AP_TABLE_NO_UNPRIVILEGED);
+    let unprivileged = Rights {
+        read: shared,
+        write: shared && !read_only,
+        execute: !leaf.has(UXN) && !tables.has(UXN_TABLE),
+    };
+    let privileged = Rights {
+        read: true,
+        write: !read_only,
+        execute: !leaf.has(PXN) && !tables.has(PXN_TABLE) && !unprivileged.write,
+    };
+    Permissions {
+        privileged,
+        unprivileged,
+    }
+}
+
+impl<M: PhysMemory> Walker for Stage1<M> {
+    fn translate(&self, va: u64, access: Access) -> Result<Translation, Fault> {
+        let is_upper = va >> 55 & 1 == 1;
+        let half = if is_upper { &self.upper } else { &self.lower };
+        let out_of_range = Fault::new(FaultKind::Translation, 0);
+        let half = half.as_ref().ok_or(out_of_range)?;
+        let input = half.input(va, is_upper).ok_or(out_of_range)?;
+
+        let Leaf {
+            descriptor,
+            level,
+            address,
+            size,
+            tables,
+        } = half.lookup.walk(&self.memory, input)?;
+        if !descriptor.has(ACCESS_FLAG) {
+            return Err(Fault::new(FaultKind::AccessFlag, level));
+        }
+        let tables = if half.hierarchy_disabled {
+            Descriptor::default()
+        } else {
+            tables
+        };
+        let permissions = permissions(descriptor, tables);
+        if !permissions.allow(access) {
+            return Err(Fault::new(FaultKind::Permission, level));
+        }
+        Ok(Translation {
+            address,
+            leaf_size: size,
+            level,
+            memory: self.memory_type(descriptor),
+            shareability: descriptor.shareability(),
+            contiguous: descriptor.has(CONTIGUOUS),
+            permissions,
+        })
+    }
+}

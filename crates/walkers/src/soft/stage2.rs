@@ -1,0 +1,194 @@
+//! VMSAv8-64 stage 2.
+
+use super::config::ConfigError;
+use super::descriptor::{
+    ACCESS_FLAG, CONTIGUOUS, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE, device_type,
+};
+use super::granule::Granule;
+use super::lookup::{Format, Leaf, Lookup};
+use super::register::{Vtcr, table_address};
+use crate::{
+    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
+};
+
+/// Raw values of the registers that control stage 2.
+///
+/// # References
+///
+/// Arm DDI 0487, section D24.2: `VTTBR_EL2`, `VTCR_EL2`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stage2Registers {
+    /// Base of the root table, or of the first of up to 16 concatenated ones.
+    pub vttbr: u64,
+    /// `T0SZ`, `SL0`, `TG0` and `PS` are obeyed. `IRGN0`, `ORGN0`, `SH0` say how tables are read,
+    /// which changes no answer.
+    pub vtcr: u64,
+}
+
+/// A stage 2 MMU: the address it is asked for is an IPA.
+///
+/// The base in `VTTBR` is aligned to the size of all concatenated root tables together, bits
+/// below are read as zero.
+///
+/// # Configurations that fault
+///
+/// With these, every address is a level 0 translation fault:
+///
+/// - `T0SZ` outside 16 to 39, or an input size larger than the output size. The manual asks that
+///   the input fits the implemented physical address size; `PS` is taken for that size, as a
+///   library that writes tables knows no other.
+/// - `SL0` reserved, or a start level that the physical address size does not permit: level 0
+///   with 4 KiB below 44 bits, level 1 with 16 KiB below 42 bits, level 1 with 64 KiB below
+///   44 bits; level 0 with 16 KiB (it needs `FEAT_LPA2`), level 3 with 4 KiB (`FEAT_TTST`).
+/// - `SL0` and `T0SZ` that contradict each other: no bit is left for the lookup at the start
+///   level, or so many that more than 16 tables were concatenated.
+///
+/// # Permissions
+///
+/// `S2AP` for data, `XN[1:0]` with the meaning of `FEAT_XNX` for instructions
+/// ([`without_xnx`](Self::without_xnx) reads bit 54 only). The two are independent: a page
+/// without read permission can be executed. The manual's tables give `S2AP` data access only,
+/// and say of `XN` that it does "not forbid" execution with no word of reads; the rule that
+/// fetches need read permission is `AArch32`'s. Table descriptors restrict nothing at stage 2.
+///
+/// # Not modelled
+///
+/// `VTCR_EL2.HA`, `HD`, `DS`, `SL2`, `S2PIE`, `NSA`, `NSW`; `HCR_EL2.FWB` (`MemAttr` has its
+/// meaning without it), `PTW` and `VM`; the checks on a misprogrammed contiguous hint.
+///
+/// # References
+///
+/// Arm DDI 0487: D8.2.2 (concatenated tables), D8.2.8 to D8.2.10 (levels, `SL0`), D8.4.2.1
+/// (Direct permissions, tables D8-76 to D8-78), D8.6.5 (memory types); section J1.1, functions
+/// `AArch64.S2InvalidSL`, `AArch64.S2InconsistentSL`, `AArch64.S2MinTxSZ`.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage2<M> {
+    memory: M,
+    /// None where every address faults before a lookup.
+    space: Option<Space>,
+    xnx: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Space {
+    lookup: Lookup,
+    input_bits: u8,
+}
+
+impl Space {
+    fn new(vttbr: u64, vtcr: Vtcr, granule: Granule) -> Option<Self> {
+        let output_bits = vtcr.output_bits();
+        let input_bits = vtcr.input_bits().filter(|&input| input <= output_bits)?;
+        let start_level = vtcr.start_level(granule)?;
+
+        let smallest_output = match (granule, start_level) {
+            (Granule::Size4K, 0) | (Granule::Size64K, 1) => 44,
+            (Granule::Size16K, 1) => 42,
+            _ => 0,
+        };
+        if output_bits < smallest_output {
+            return None;
+        }
+
+        // At least one bit for the first lookup, at most a table's and four for 16 tables.
+        let index_bits = input_bits.checked_sub(granule.span_bits(start_level))?;
+        if !(1..=granule.stride() + 4).contains(&index_bits) {
+            return None;
+        }
+
+        let root = table_address(vttbr, index_bits + 3);
+        let lookup = Lookup {
+            format: Format::Vmsa,
+            granule,
+            root,
+            start_level,
+            output_bits,
+        };
+        Some(Self { lookup, input_bits })
+    }
+}
+
+impl<M: PhysMemory> Stage2<M> {
+    /// An MMU with `registers` that reads its tables from `memory`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ReservedGranule`] if `TG0` is reserved.
+    pub fn new(memory: M, registers: Stage2Registers) -> Result<Self, ConfigError> {
+        let vtcr = Vtcr(registers.vtcr);
+        let granule = vtcr
+            .granule()
+            .ok_or(ConfigError::ReservedGranule { field: "TG0" })?;
+        Ok(Self {
+            memory,
+            space: Space::new(registers.vttbr, vtcr, granule),
+            xnx: true,
+        })
+    }
+
+    /// The same on a machine without `FEAT_XNX`: bit 54 forbids execution at both privileges, and
+    /// bit 53 says nothing.
+    #[must_use]
+    pub fn without_xnx(self) -> Self {
+        Self { xnx: false, ..self }
+    }
+
+    fn permissions(&self, leaf: Descriptor) -> Permissions {
+        let xn = leaf.has(S2_XN_1);
+        let split = self.xnx && leaf.has(S2_XN_0);
+        let rights = |execute| Rights {
+            read: leaf.has(S2AP_READ),
+            write: leaf.has(S2AP_WRITE),
+            execute,
+        };
+        // Table D8-78. With XN[0], XN[1] says which of the two may execute.
+        Permissions {
+            privileged: rights(if split { xn } else { !xn }),
+            unprivileged: rights(!xn),
+        }
+    }
+}
+
+/// `MemAttr[3:0]`: outer cacheability above inner, or Device.
+fn memory_type(attribute: u8) -> MemoryType {
+    match attribute {
+        0b0000..=0b0011 => MemoryType::Device(device_type(attribute)),
+        0b0101 => MemoryType::NonCacheable,
+        0b1111 => MemoryType::WriteBack,
+        other => MemoryType::Other(other),
+    }
+}
+
+impl<M: PhysMemory> Walker for Stage2<M> {
+    fn translate(&self, va: u64, access: Access) -> Result<Translation, Fault> {
+        let space = self
+            .space
+            .as_ref()
+            .filter(|space| va >> space.input_bits == 0)
+            .ok_or(Fault::new(FaultKind::Translation, 0))?;
+
+        let Leaf {
+            descriptor,
+            level,
+            address,
+            size,
+            ..
+        } = space.lookup.walk(&self.memory, va)?;
+        if !descriptor.has(ACCESS_FLAG) {
+            return Err(Fault::new(FaultKind::AccessFlag, level));
+        }
+        let permissions = self.permissions(descriptor);
+        if !permissions.allow(access) {
+            return Err(Fault::new(FaultKind::Permission, level));
+        }
+        Ok(Translation {
+            address,
+            leaf_size: size,
+            level,
+            memory: memory_type(descriptor.s2_memory_attribute()),
+            shareability: descriptor.shareability(),
+            contiguous: descriptor.has(CONTIGUOUS),
+            permissions,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! The answer of a walk that succeeds.
+
+use crate::{Access, AccessKind, Privilege};
+
+/// Where an address leads, and on which terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Translation {
+    /// The physical address of exactly the byte that was asked for.
+    pub address: u64,
+    /// Bytes that the leaf descriptor maps, a power of two. The contiguous hint does not widen
+    /// it.
+    pub leaf_size: u64,
+    /// The level at which the leaf was found, 0 at the root side.
+    pub level: u8,
+    /// The memory type of the leaf.
+    pub memory: MemoryType,
+    /// The leaf's shareability field, as written. For Device and Normal non-cacheable memory the
+    /// architecture then treats the location as outer shareable whatever the field says.
+    pub shareability: Shareability,
+    /// The leaf carries the contiguous hint.
+    pub contiguous: bool,
+    /// Everything that the mapping permits, not just the access that was asked for.
+    pub permissions: Permissions,
+}
+
+/// What one privilege may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rights {
+    /// Data reads.
+    pub read: bool,
+    /// Data writes.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
+/// What a mapping permits.
+///
+/// ```
+/// use walkers::{Access, Permissions, Rights};
+///
+/// let read_only = Rights { read: true, ..Rights::default() };
+/// let permissions = Permissions { privileged: read_only, unprivileged: Rights::default() };
+/// assert!(permissions.allow(Access::PRIVILEGED_READ));
+/// assert!(!permissions.allow(Access::UNPRIVILEGED_READ));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Permissions {
+    /// For privileged accesses.
+    pub privileged: Rights,
+    /// For unprivileged accesses.
+    pub unprivileged: Rights,
+}
+
+impl Permissions {
+    /// Whether `access` is permitted.
+    pub const fn allow(self, access: Access) -> bool {
+        let rights = match access.privilege {
+            Privilege::Privileged => self.privileged,
+            Privilege::Unprivileged => self.unprivileged,
+        };
+        match access.kind {
+            AccessKind::Read => rights.read,
+            AccessKind::Write => rights.write,
+            AccessKind::Execute => rights.execute,
+        }
+    }
+}
+
+/// A memory type, as far as table writers choose between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemoryType {
+    /// Device memory.
+    Device(DeviceType),
+    /// Normal memory, inner and outer non-cacheable.
+    NonCacheable,
+    /// Normal memory, inner and outer write-back, not transient, with any allocation hint.
+    WriteBack,
+    /// Any other attribute, undecoded: the byte of MAIR or MEMATTR, or the four bits of a
+    /// stage 2 `MemAttr`.
+    Other(u8),
+}
+
+/// The four kinds of Device memory: gathering, reordering, early acknowledgement.
+///
+/// # References
+///
+/// Arm DDI 0487, section B2.10, "Device memory".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceType {
+    /// No gathering, no reordering, no early write acknowledgement.
+    NGnRnE,
+    /// No gathering, no reordering, early write acknowledgement.
+    NGnRE,
+    /// No gathering, reordering, early write acknowledgement.
+    NGRE,
+    /// Gathering, reordering, early write acknowledgement.
+    GRE,
+}
+
+/// Who must see the writes of a cacheable location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shareability {
+    /// Non-shareable, `0b00`.
+    Non,
+    /// The reserved encoding `0b01`.
+    Reserved,
+    /// Outer shareable, `0b10`.
+    Outer,
+    /// Inner shareable, `0b11`.
+    Inner,
+}

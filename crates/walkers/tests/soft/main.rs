@@ -1,0 +1,15 @@
+//! The soft MMU against tables built by hand, each descriptor a literal with its reason.
+
+// The manual writes sizes (`T0SZ`) in decimal and the other fields in binary, and so do these.
+#![allow(clippy::decimal_bitwise_operands)]
+
+mod mali;
+mod paths;
+mod random;
+mod stage1;
+mod stage1_faults;
+mod stage1_halves;
+mod stage1_permissions;
+mod stage2;
+mod stage2_configurations;
+mod tables;

@@ -1,0 +1,69 @@
+//! Tables written entry by entry.
+
+use std::collections::BTreeMap;
+
+use walkers::soft::{Stage1, Stage1Registers, Stage2, Stage2Registers};
+use walkers::{Fault, FaultKind, PhysMemory, Translation};
+
+/// Memory that holds the entries that a test wrote and nothing else: a lookup anywhere else is a
+/// bus error, so that a wrong descriptor address shows.
+pub(crate) struct Tables(BTreeMap<u64, u64>);
+
+impl Tables {
+    pub(crate) fn new(entries: &[(u64, u64)]) -> Self {
+        Self(entries.iter().copied().collect())
+    }
+}
+
+impl PhysMemory for Tables {
+    fn read_u64(&self, address: u64) -> Option<u64> {
+        self.0.get(&address).copied()
+    }
+}
+
+/// `IPS` for 48 bits.
+pub(crate) const IPS_48: u64 = 0b101 << 32;
+/// Attribute 0 is write-back, 1 is Device-nGnRE, 2 is non-cacheable.
+pub(crate) const MAIR: u64 = 0x44_04_ff;
+
+/// A stage 1 MMU with tables for the lower half only.
+pub(crate) fn lower(tcr: u64, ttbr0: u64, entries: &[(u64, u64)]) -> Stage1<Tables> {
+    let registers = Stage1Registers {
+        ttbr0: Some(ttbr0),
+        ttbr1: None,
+        tcr,
+        mair: MAIR,
+    };
+    Stage1::new(Tables::new(entries), registers).expect("the granule is not reserved")
+}
+
+/// A stage 2 MMU.
+pub(crate) fn stage2(vtcr: u64, vttbr: u64, entries: &[(u64, u64)]) -> Stage2<Tables> {
+    Stage2::new(Tables::new(entries), Stage2Registers { vttbr, vtcr })
+        .expect("the granule is not reserved")
+}
+
+/// What most tests look at: the address, the leaf's size and its level.
+pub(crate) fn place(found: Result<Translation, Fault>) -> Result<(u64, u64, u8), Fault> {
+    found.map(|found| (found.address, found.leaf_size, found.level))
+}
+
+pub(crate) fn translation_fault<T>(level: u8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Translation, level))
+}
+
+pub(crate) fn address_size_fault<T>(level: u8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::AddressSize, level))
+}
+
+pub(crate) fn access_flag_fault<T>(level: u8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::AccessFlag, level))
+}
+
+pub(crate) fn permission_fault<T>(level: u8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Permission, level))
+}
+
+pub(crate) fn external_abort<T>(level: u8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::ExternalAbort, level))
+}
