@@ -1,1 +1,79 @@
-//! GPU address spaces with asynchronous VM_BIND and exact page-table reservation.
+//! GPU address spaces: a planned VA map, exact page-table reservation, asynchronous `VM_BIND`.
+//!
+//! A GPU driver's bind jobs run in a section that fences wait for, where no memory may be
+//! allocated. So everything that a job can need is taken when it is submitted. Drivers reserve
+//! for the worst case, because they do not know the tables that the job will find: 514 tables for
+//! an aligned GiB that ends up as 2 MiB blocks and takes two.
+//!
+//! Here the plan knows. Jobs of one [`Vm`] run in the order of their submission, so the state
+//! that a job will find is the plan as it stands at submission, and the tables of a state are a
+//! function of its mappings (see [`plan`]). A job reserves exactly the tables that will be
+//! missing; nothing is left over when it has run.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `vm` | [`Vm`]: submit, run, ask |
+//! | [`space`] | the planned VA map: how mappings split |
+//! | [`plan`] | from state to state: which tables are missing, which come loose |
+//! | `job` | what runs in the section that fences wait for |
+//! | `timeline` | [`Timeline`], [`Point`]: the fences |
+//! | `backing` | [`Backing`]: what mappings lead to |
+//! | `device` | [`Device`]: the driver's side |
+//! | `worker` | [`Worker`]: threads that run jobs (feature `std`) |
+//!
+//! # Running without allocating, by type
+//!
+//! A job's steps see the page table as [`iopgtable::Reserved`]: the table and the job's own
+//! reservation, and no way to the allocator. This does not compile:
+//!
+//! ```compile_fail,E0599
+//! use iopgtable::{Format, Iova, Reserved, TableAllocator, TableCount};
+//! fn run_section<F: Format, A: TableAllocator + Clone>(table: &mut Reserved<'_, F, A>) {
+//!     let more = table.reserver().reserve(&TableCount::ZERO, Iova(0), true);
+//! }
+//! ```
+//!
+//! while the same function without the allocation does:
+//!
+//! ```
+//! use iopgtable::{Format, Gather, IovaRange, Reserved, ReservedError, TableAllocator};
+//! fn run_section<F: Format, A: TableAllocator + Clone>(
+//!     table: &mut Reserved<'_, F, A>,
+//!     range: IovaRange,
+//! ) -> Result<Gather, ReservedError> {
+//!     table.unmap(range, range)
+//! }
+//! ```
+
+#![no_std]
+#![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod backing;
+mod device;
+mod figures;
+mod job;
+pub mod plan;
+pub mod space;
+mod sync;
+mod timeline;
+mod vm;
+#[cfg(feature = "std")]
+mod wait;
+#[cfg(feature = "std")]
+mod worker;
+
+pub use backing::{Backing, BackingError, Runs};
+pub use device::Device;
+pub use figures::Figures;
+pub use space::{Mapping, Space};
+pub use timeline::{FenceError, Point, Timeline};
+#[cfg(feature = "std")]
+pub use vm::BindError;
+pub use vm::{Ban, BanReason, Op, SubmitError, SubmitReason, Vm};
+#[cfg(feature = "std")]
+pub use worker::Worker;

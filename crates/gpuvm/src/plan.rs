@@ -37,18 +37,22 @@ pub struct Planner {
 impl Planner {
     /// A planner without working memory yet.
     pub const fn new() -> Self {
-        Self { before: Spans::new(), after: Spans::new() }
+        Self {
+            before: Spans::new(),
+            after: Spans::new(),
+        }
     }
 
     /// What `transition` does to the tables; `space` is the state after it.
-    pub fn delta(
-        &mut self,
-        geometry: &Geometry,
-        space: &Space,
-        transition: &Transition,
-    ) -> Delta {
+    pub fn delta(&mut self, geometry: &Geometry, space: &Space, transition: &Transition) -> Delta {
         let mut delta = Delta::default();
-        let Transition { range, removed, left, right, inserted } = transition;
+        let Transition {
+            range,
+            removed,
+            left,
+            right,
+            inserted,
+        } = transition;
         if removed.is_empty() && inserted.is_none() {
             return delta;
         }
@@ -57,8 +61,12 @@ impl Planner {
         for level in geometry.first_level() + 1..=LAST_LEVEL {
             let shift = geometry.table_shift(level);
             let window = (range.first().0 >> shift, range.last().0 >> shift);
-            let below = below.map(|last| last.0 >> shift).filter(|&index| index == window.0);
-            let above = above.map(|first| first.0 >> shift).filter(|&index| index == window.1);
+            let below = below
+                .map(|last| last.0 >> shift)
+                .filter(|&index| index == window.0);
+            let above = above
+                .map(|first| first.0 >> shift)
+                .filter(|&index| index == window.1);
 
             // What sticks out of the range in the new state was part of a removed mapping in the
             // old one, and is counted as such.
@@ -76,8 +84,12 @@ impl Planner {
             }
             self.after.extend(above);
 
-            delta.missing.increase(level, self.after.count_without(&self.before));
-            delta.freed.increase(level, self.before.count_without(&self.after));
+            delta
+                .missing
+                .increase(level, self.after.count_without(&self.before));
+            delta
+                .freed
+                .increase(level, self.before.count_without(&self.after));
         }
         delta
     }
@@ -129,11 +141,15 @@ impl Spans {
         };
         if !geometry.is_leaf_level(level - 1) || mapping.backing.longest() < span {
             // No leaf covers a whole table.
-            return add(mapping.range.first().0 >> shift, mapping.range.last().0 >> shift);
+            return add(
+                mapping.range.first().0 >> shift,
+                mapping.range.last().0 >> shift,
+            );
         }
-        let Some(window) =
-            IovaRange::inclusive(Iova(window.0 << shift), Iova((window.1 << shift) | (span - 1)))
-        else {
+        let Some(window) = IovaRange::inclusive(
+            Iova(window.0 << shift),
+            Iova((window.1 << shift) | (span - 1)),
+        ) else {
             return;
         };
         for (address, run) in mapping.runs_in(window) {
@@ -190,7 +206,12 @@ pub fn tables(geometry: &Geometry, space: &Space) -> TableCount {
     for level in geometry.first_level() + 1..=LAST_LEVEL {
         spans.clear();
         for mapping in space.iter() {
-            spans.add_needed(geometry, level, mapping, (0, u64::MAX >> geometry.table_shift(level)));
+            spans.add_needed(
+                geometry,
+                level,
+                mapping,
+                (0, u64::MAX >> geometry.table_shift(level)),
+            );
         }
         count.increase(level, spans.count_without(&Spans::new()));
     }

@@ -112,8 +112,14 @@ impl Transition {
         let range = self.range;
         self.removed.iter().map(move |old| Displaced {
             old,
-            left: self.left.as_ref().filter(|_| old.range.first() < range.first()),
-            right: self.right.as_ref().filter(|_| old.range.last() > range.last()),
+            left: self
+                .left
+                .as_ref()
+                .filter(|_| old.range.first() < range.first()),
+            right: self
+                .right
+                .as_ref()
+                .filter(|_| old.range.last() > range.last()),
             keep: self.inserted.as_ref().is_some_and(|new| new.keeps(old)),
         })
     }
@@ -129,7 +135,9 @@ pub struct Space {
 impl Space {
     /// No mappings.
     pub const fn new() -> Self {
-        Self { mappings: BTreeMap::new() }
+        Self {
+            mappings: BTreeMap::new(),
+        }
     }
 
     /// How many mappings there are.
@@ -155,8 +163,12 @@ impl Space {
 
     /// The mappings that overlap `range`, in ascending order.
     pub fn overlapping(&self, range: IovaRange) -> impl Iterator<Item = &Mapping> {
-        let first = self.get(range.first()).map_or(range.first().0, |cut| cut.range.first().0);
-        self.mappings.range(first..=range.last().0).map(|(_, mapping)| mapping)
+        let first = self
+            .get(range.first())
+            .map_or(range.first().0, |cut| cut.range.first().0);
+        self.mappings
+            .range(first..=range.last().0)
+            .map(|(_, mapping)| mapping)
     }
 
     /// The last mapped address below `address`.
@@ -172,13 +184,17 @@ impl Space {
         if self.get(next).is_some() {
             return Some(next);
         }
-        self.mappings.range(next.0..).next().map(|(_, mapping)| mapping.range.first())
+        self.mappings
+            .range(next.0..)
+            .next()
+            .map(|(_, mapping)| mapping.range.first())
     }
 
     /// Inserts `mapping` in place of whatever overlaps it.
     pub fn map(&mut self, mapping: Mapping) -> Transition {
         let mut transition = self.unmap(mapping.range);
-        self.mappings.insert(mapping.range.first().0, mapping.clone());
+        self.mappings
+            .insert(mapping.range.first().0, mapping.clone());
         transition.inserted = Some(mapping);
         transition
     }
@@ -190,20 +206,36 @@ impl Space {
             self.mappings.remove(&old.range.first().0);
         }
         let below = range.first().0.checked_sub(1).and_then(|last| {
-            removed.first()?.part(IovaRange::inclusive(Iova(0), Iova(last))?)
+            removed
+                .first()?
+                .part(IovaRange::inclusive(Iova(0), Iova(last))?)
         });
         let above = range.last().0.checked_add(1).and_then(|first| {
-            removed.last()?.part(IovaRange::inclusive(Iova(first), Iova(u64::MAX))?)
+            removed
+                .last()?
+                .part(IovaRange::inclusive(Iova(first), Iova(u64::MAX))?)
         });
         for rest in [&below, &above].into_iter().flatten() {
             self.mappings.insert(rest.range.first().0, rest.clone());
         }
-        Transition { range, removed, left: below, right: above, inserted: None }
+        Transition {
+            range,
+            removed,
+            left: below,
+            right: above,
+            inserted: None,
+        }
     }
 
     /// Takes the latest transition back.
     pub fn undo(&mut self, transition: Transition) {
-        let Transition { removed, left, right, inserted, .. } = transition;
+        let Transition {
+            removed,
+            left,
+            right,
+            inserted,
+            ..
+        } = transition;
         for new in [left, right, inserted].into_iter().flatten() {
             self.mappings.remove(&new.range.first().0);
         }

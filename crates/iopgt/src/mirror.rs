@@ -81,9 +81,8 @@ pub struct Mirrored {
 /// When the process cannot be looked at, or hides its frame numbers and none are to be made up.
 pub fn mirror(pid: u32, made_up_frames: bool) -> anyhow::Result<Mirrored> {
     let process = Process::new(pid);
-    let unreadable = || {
-        format!("cannot look at process {pid} (does it run, and is it yours? root may look at all)")
-    };
+    let unreadable =
+        || format!("cannot look at process {pid} (does it run, and may you trace it?)");
     let name = process.name().with_context(unreadable)?;
     let mappings = process.mappings().with_context(unreadable)?;
     let pagemap = process.pagemap().with_context(unreadable)?;

@@ -1,5 +1,8 @@
 //! `iopgt mirror`, on itself and on another process.
 
+// Only functions marked as tests count as such to the lint.
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Command, Output};
 
 use iopgt::trace::{Op, Trace};

@@ -1,11 +1,18 @@
 //! `iopgt record`, on real programs.
 
+// Only functions marked as tests count as such to the lint.
+#![allow(clippy::unwrap_used)]
+
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     process::{Command, Output, Stdio},
 };
 
-use iopgt::trace::{Op, Trace};
+use iopgt::{
+    process::parse_maps,
+    trace::{Op, Prot, Trace},
+};
 use tempfile::TempDir;
 
 /// Whether strace is there and may trace; says so when not.
@@ -118,4 +125,54 @@ fn without_strace_the_message_says_how_to_get_it() {
         "{message}"
     );
     assert!(message.contains("apt install strace"), "{message}");
+}
+
+/// What the last space of a trace has mapped before it exits, page by page.
+fn last_space(trace: &Trace) -> BTreeMap<u64, Prot> {
+    let page = trace.header.page;
+    let numbers = |addr: u64, len: u64| (addr / page)..((addr + len) / page);
+    let mut pages = BTreeMap::new();
+    for op in &trace.ops {
+        match *op {
+            Op::Map {
+                addr, len, prot, ..
+            } => {
+                pages.extend(numbers(addr, len).map(|number| (number, prot)));
+            }
+            Op::Unmap { addr, len, .. } => numbers(addr, len).for_each(|number| {
+                pages.remove(&number);
+            }),
+            Op::Protect {
+                addr, len, prot, ..
+            } => {
+                pages
+                    .range_mut(numbers(addr, len))
+                    .for_each(|(_, old)| *old = prot);
+            }
+            Op::Clear { .. } => pages.clear(),
+            Op::Exit { .. } => {}
+            Op::Remap { .. } | Op::Fork { .. } => panic!("one process that moves nothing: {op}"),
+        }
+    }
+    pages
+}
+
+#[test]
+fn what_a_recording_has_mapped_is_what_the_kernel_shows() {
+    if !may_trace() {
+        return;
+    }
+    let directory = TempDir::new().unwrap();
+    let output = record(&directory, &["cat", "/proc/self/maps"], "");
+    let mut shown = BTreeMap::new();
+    let trace = recorded(&directory);
+    for vma in parse_maps(&String::from_utf8(output.stdout).unwrap()) {
+        let numbers = vma.range.start / trace.header.page..vma.range.end / trace.header.page;
+        shown.extend(numbers.map(|number| (number, vma.prot)));
+    }
+    let mapped = last_space(&trace);
+    assert!(mapped.len() > 100, "the C library at least");
+    for (number, prot) in mapped {
+        assert_eq!(shown.get(&number), Some(&prot), "page {number:#x}");
+    }
 }

@@ -51,20 +51,9 @@ pub fn run(command: &[OsString]) -> anyhow::Result<Recorded> {
             .context("cannot keep the recording alive on an interrupt")?;
     }
     let mut strace = Command::new("strace");
-    // Exit lines stay (one -q), strings and signals go.
-    strace.args([
-        "-f",
-        "-q",
-        "-s",
-        "0",
-        "-a",
-        "1",
-        "-e",
-        CALLS,
-        "-e",
-        "signal=none",
-        "-o",
-    ]);
+    // The lines about ends must stay: no second -q, and signals are not filtered, for that would
+    // take `killed by` away too.
+    strace.args(["-f", "-q", "-s", "0", "-a", "1", "-e", CALLS, "-o"]);
     strace.arg(&log).arg("--").args(command);
     let mut child = strace.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => anyhow::Error::msg(NOT_INSTALLED),

@@ -219,13 +219,8 @@ unsafe impl TableAllocator for Hooks {
     }
 
     unsafe fn free(&self, page: TablePage) {
+        let (cpu, bytes) = (page.cpu().as_ptr().cast(), page.layout().bytes());
         // SAFETY: the caller got the page from `alloc` and gives it up.
-        unsafe {
-            (self.table.free)(
-                self.cookie,
-                page.cpu().as_ptr().cast(),
-                page.layout().bytes(),
-            )
-        };
+        unsafe { (self.table.free)(self.cookie, cpu, bytes) };
     }
 }

@@ -114,7 +114,9 @@ pub unsafe trait TableAllocator: TableMemory {
     ///
     /// # Safety
     ///
-    /// This allocator (or a clone of it) handed the page out, and no walker reaches it any more.
+    /// This allocator (or a clone of it) handed the page out, no walker reaches it any more, and
+    /// what its [`is_zeroed`](TablePage::is_zeroed) says is true: a page that was written to comes
+    /// back as one that is not.
     unsafe fn free(&self, page: TablePage);
 
     /// `count` tables, or none.

@@ -290,16 +290,15 @@ impl<A: TableAllocator> Pool<A> {
         }
     }
 
-    /// Counts `count` pages that come back, and says for how many there is room.
+    /// For how many of `count` pages that come back there is room; the others are counted here.
     fn room(&self, count: usize) -> usize {
         let mut state = self.state.lock();
-        state.figures.taken_back += count as u64;
         let room = self
             .watermarks
             .high
             .saturating_sub(state.stash.len())
             .min(count);
-        // The others never get into the stash.
+        state.figures.taken_back += (count - room) as u64;
         state.figures.returned += (count - room) as u64;
         room
     }
@@ -307,6 +306,7 @@ impl<A: TableAllocator> Pool<A> {
     /// Takes zeroed pages into the stash, and gives back those that others have taken the room of.
     fn keep(&self, pages: PageList) {
         let mut state = self.state.lock();
+        state.figures.taken_back += pages.len() as u64;
         state.stash.append(pages);
         let over = state.stash.len() > self.watermarks.high;
         drop(state);

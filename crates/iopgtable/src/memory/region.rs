@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::lock::SpinLock;
 use super::{
@@ -88,7 +89,7 @@ const CLASSES: usize = 20;
 ///
 /// # Invariants
 ///
-/// `base` points to `bytes` bytes that walkers find at `phys`, both multiples of [`BASE_ALIGN`];
+/// `base` points to `bytes` bytes that walkers find at `phys`, both multiples of `BASE_ALIGN`;
 /// they are the region's own for as long as it or a page from it is there. Each byte is part of
 /// exactly one of: a page that is handed out, a block in a free list, what lies from `fresh` on.
 pub struct Region<P = Coherent> {
@@ -265,6 +266,26 @@ impl<P> Region<P> {
         &self.publisher
     }
 
+    /// The eight bytes that a walker reads at `phys`, little-endian as walkers read; nothing
+    /// where they are not all in the region, or `phys` is not a multiple of eight. For emulators,
+    /// and for tests that walk the tables.
+    ///
+    /// # Safety
+    ///
+    /// The memory has been written before ([`with_capacity`](Region::with_capacity) does so), and
+    /// no operation on a page table in this region runs at the same time: those fill tables that
+    /// are not linked yet with plain stores.
+    pub unsafe fn read(&self, phys: PhysAddr) -> Option<u64> {
+        let offset = usize::try_from(phys.0.checked_sub(self.phys.0)?).ok()?;
+        if offset % 8 != 0 || offset.checked_add(8)? > self.bytes {
+            return None;
+        }
+        // SAFETY: eight bytes from `offset` on lie in the region, aligned as its base is; whoever
+        // else reads or writes them now does so atomically (the caller's promise).
+        let word = unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(offset).cast()) };
+        Some(word.load(Ordering::Relaxed))
+    }
+
     /// The last byte's physical address.
     const fn last(&self) -> PhysAddr {
         // OVERFLOW: `check` has added them before.
@@ -316,7 +337,7 @@ impl<P> Region<P> {
     /// becomes free.
     fn take_fresh(&self, state: &mut State, layout: TableLayout) -> Option<TablePage> {
         let bytes = layout.bytes() as u64;
-        let mut fresh = self.phys.0 + state.fresh as u64;
+        let mut fresh = self.phys.0.checked_add(state.fresh as u64)?;
         let start = fresh.checked_next_multiple_of(bytes)?;
         let last = start.checked_add(bytes - 1)?;
         if last > self.last().0 {

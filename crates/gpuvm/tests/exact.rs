@@ -1,0 +1,238 @@
+//! The reservation is exact, the tables are those that the mappings need, and an independent MMU
+//! finds what the plan says: after every step of random histories, in every format.
+
+mod machine;
+mod naive;
+
+use std::sync::Arc;
+
+use gpuvm::{Backing, Op, Space, Vm, plan};
+use iopgtable::{
+    Arm64S1, Arm64S2, ArmMali, Config, Geometry, Granule4K, Granule16K, Granule64K, Iova,
+    IovaRange, LAST_LEVEL, PhysAddr, Prot, Segment, Unwalked,
+};
+use machine::{Memory, Walked};
+use proptest::prelude::*;
+use proptest::sample::select;
+use walkers::{Access, FaultKind};
+
+/// An operation in numbers that suit every granule.
+#[derive(Clone, Debug)]
+struct RawOp {
+    map: bool,
+    /// Where it starts, in units of `1 << scale`, and by how many pages it is off.
+    start: (u64, i64),
+    length: (u64, i64),
+    /// 0: pages, 1: the largest leaf but one, 2: the largest leaf.
+    scale: usize,
+    /// Physical runs: their length by scale and count, and whether they keep the alignment.
+    run: (usize, u64, bool),
+    offset: u64,
+    prot: Prot,
+}
+
+fn raw_op() -> impl Strategy<Value = RawOp> {
+    (
+        prop::bool::weighted(0.7),
+        (0u64..10, select(vec![0i64, 0, 0, 1, -1, 3])),
+        (1u64..5, select(vec![0i64, 0, 0, 1, -1, 7])),
+        select(vec![0usize, 0, 1, 1, 1, 2]),
+        (select(vec![0usize, 1, 1, 2]), 1u64..4, prop::bool::weighted(0.8)),
+        select(vec![0u64, 0, 1, 5]),
+        select(vec![Prot::RW, Prot::READ | Prot::CACHED, Prot::RW | Prot::EXECUTE]),
+    )
+        .prop_map(|(map, start, length, scale, run, offset, prot)| RawOp {
+            map,
+            start,
+            length,
+            scale,
+            run,
+            offset,
+            prot,
+        })
+}
+
+/// The sizes that scales stand for.
+fn scales(geometry: &Geometry) -> [u64; 3] {
+    let sizes: Vec<u64> = geometry.leaf_sizes().collect();
+    let page = geometry.granule();
+    match sizes[..] {
+        [large, middle, _] => [page, middle, large],
+        [large, _] => [page, large, large],
+        _ => [page, page, page],
+    }
+}
+
+fn cook(raw: &RawOp, geometry: &Geometry) -> Op {
+    let scales = scales(geometry);
+    let page = geometry.granule();
+    let unit = scales[raw.scale];
+    let near = |(count, off): (u64, i64)| {
+        (count * unit).saturating_add_signed(off * i64::try_from(page).unwrap())
+    };
+    let first = near(raw.start) & geometry.last_iova().0;
+    let bytes = near(raw.length).max(page).min(geometry.last_iova().0 - first + 1);
+    let range = IovaRange::new(Iova(first), bytes).unwrap();
+    if !raw.map {
+        return Op::Unmap { range };
+    }
+    let (scale, count, aligned) = raw.run;
+    // Not more than a few thousand runs a mapping.
+    let run = (scales[scale.min(raw.scale + 1).min(2)] * count).max(bytes / 2048 / page * page);
+    let offset = raw.offset * page;
+    let mut segments = Vec::new();
+    let (mut phys, mut left) = (0x40_0000_0000u64 & geometry.last_phys().0, offset + bytes);
+    // Backings whose memory begins where the addresses do can have the largest leaves.
+    phys += (first.wrapping_sub(offset)) % scales[2];
+    if !aligned {
+        phys += page;
+    }
+    while left > 0 {
+        let bytes = run.min(left);
+        segments.push(Segment::new(PhysAddr(phys & geometry.last_phys().0), bytes));
+        // A gap keeps the runs apart.
+        phys += bytes + if aligned { scales[2] } else { page };
+        phys %= geometry.last_phys().0 / 2 + 1;
+        left -= bytes;
+    }
+    Op::Map { range, backing: Backing::new(segments).unwrap(), offset, prot: raw.prot }
+}
+
+/// Everything that must hold after a job has run.
+fn check<F: Walked>(vm: &Vm<F, Memory, Unwalked>, touched: &[IovaRange]) {
+    let geometry = *vm.geometry();
+    let space: Space = vm.with_plan(Clone::clone);
+    let leaves = naive::leaves(&geometry, &space);
+    let tables = naive::tables(&geometry, &leaves);
+    let built = vm.with_table(iopgtable::PageTable::count_tables);
+    let planned = plan::tables(&geometry, &space);
+    for level in geometry.first_level() + 1..=LAST_LEVEL {
+        let naive = tables.get(&level).map_or(0, |tables| tables.len() as u64);
+        assert_eq!(planned.at(level), naive, "planned tables at level {level}");
+        assert_eq!(built.at(level), naive, "tables as built at level {level}");
+    }
+    let figures = vm.figures();
+    assert_eq!(figures.tables_installed, figures.tables_reserved);
+    assert_eq!(figures.tables_returned, 0);
+    assert_eq!(figures.tables_live(), built.total());
+
+    // Both ends and the middle of every leaf, and around every range that was touched.
+    let mut addresses = Vec::new();
+    for leaf in leaves.iter().take(400) {
+        addresses.extend([leaf.first, leaf.first + leaf.bytes / 2 + 8, leaf.first + leaf.bytes - 1]);
+    }
+    for range in touched {
+        let (first, last) = (range.first().0, range.last().0);
+        addresses.extend([first, last, first + (last - first) / 2]);
+        addresses.extend(first.checked_sub(1));
+        addresses.push((last + 1).min(geometry.last_iova().0));
+    }
+    for address in addresses {
+        let expected = space.get(Iova(address)).map(|mapping| {
+            let into = address - mapping.range.first().0;
+            let run = mapping.backing.runs(mapping.offset + into, 1).next().unwrap();
+            (run.phys.0, mapping.prot)
+        });
+        let found = machine::walk(vm, address, Access::UNPRIVILEGED_READ);
+        let own = vm.translate(Iova(address));
+        match expected {
+            Some((phys, prot)) => {
+                let found = found.unwrap_or_else(|fault| panic!("{address:#x}: {fault}"));
+                assert_eq!(found.address, phys, "where {address:#x} leads");
+                let leaf = own.map(|own| (own.phys.0, own.prot, own.leaf_bytes));
+                assert_eq!(leaf, Some((phys, prot, found.leaf_size)));
+                let write = machine::walk(vm, address, Access::UNPRIVILEGED_WRITE);
+                assert_eq!(write.is_ok(), prot.contains(Prot::WRITE), "writing {address:#x}");
+                let fetch = machine::walk(vm, address, Access::UNPRIVILEGED_EXECUTE);
+                assert_eq!(fetch.is_ok(), prot.contains(Prot::EXECUTE), "fetching {address:#x}");
+            }
+            None => {
+                assert_eq!(found.map_err(|fault| fault.kind), Err(FaultKind::Translation));
+                assert_eq!(own, None);
+            }
+        }
+    }
+}
+
+fn history<F: Walked>(config: Config, raw: &[Vec<RawOp>]) {
+    let memory = machine::memory();
+    let vm = machine::vm::<F>(config, &memory);
+    let geometry = *vm.geometry();
+    for job in raw {
+        let ops: Vec<Op> = job.iter().map(|raw| cook(raw, &geometry)).collect();
+        let touched: Vec<IovaRange> = ops
+            .iter()
+            .filter_map(|op| match op {
+                Op::Map { range, .. } | Op::Unmap { range } => Some(*range),
+                Op::SyncOnly => None,
+            })
+            .collect();
+        vm.submit(ops, [], []).unwrap();
+        assert_eq!(vm.run_ready(), 0);
+        check(&vm, &touched);
+    }
+    drop(vm);
+    assert_eq!(memory.in_use(), 0, "every page is back");
+}
+
+macro_rules! histories {
+    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+            $(
+                #[test]
+                fn $name(
+                    jobs in prop::collection::vec(prop::collection::vec(raw_op(), 1..4), 1..12)
+                ) {
+                    history::<$format>(Config::new($input, $output), &jobs);
+                }
+            )*
+        }
+    };
+}
+histories! {
+    random_histories_are_exact_s1_4k: Arm64S1<Granule4K>, 48, 48;
+    random_histories_are_exact_s1_4k_small: Arm64S1<Granule4K>, 34, 40;
+    random_histories_are_exact_s1_16k: Arm64S1<Granule16K>, 47, 48;
+    random_histories_are_exact_s1_64k: Arm64S1<Granule64K>, 42, 48;
+    random_histories_are_exact_s2_4k_concatenated: Arm64S2<Granule4K>, 40, 40;
+    random_histories_are_exact_s2_16k_concatenated: Arm64S2<Granule16K>, 48, 48;
+    random_histories_are_exact_s2_64k: Arm64S2<Granule64K>, 44, 44;
+    random_histories_are_exact_mali: ArmMali, 48, 40;
+    random_histories_are_exact_mali_33: ArmMali, 33, 40;
+}
+
+fn gib_of_blocks() -> Arc<Backing> {
+    Backing::new([Segment::new(PhysAddr(0x4000_0000 + (2 << 20)), 1 << 30)]).unwrap()
+}
+
+#[test]
+fn an_aligned_gib_of_2_mib_blocks_takes_two_tables() {
+    let memory = machine::memory();
+    let vm = machine::vm::<Arm64S1<Granule4K>>(Config::new(48, 48), &memory);
+    let range = IovaRange::new(Iova(1 << 30), 1 << 30).unwrap();
+    assert_eq!(vm.geometry().worst_case_tables(range).total(), 514);
+    // Physically 2 MiB off, so that no 1 GiB leaf fits.
+    let map = Op::Map { range, backing: gib_of_blocks(), offset: 0, prot: Prot::RW };
+    vm.bind([map]).unwrap();
+    assert_eq!(vm.figures().tables_reserved, 2);
+    assert_eq!(vm.figures().tables_installed, 2);
+    check(&vm, &[range]);
+}
+
+#[test]
+fn an_unmap_in_the_middle_of_a_block_takes_the_tables_that_cut_it() {
+    let memory = machine::memory();
+    let vm = machine::vm::<Arm64S1<Granule4K>>(Config::new(48, 48), &memory);
+    let range = IovaRange::new(Iova(1 << 30), 1 << 30).unwrap();
+    let backing = Backing::new([Segment::new(PhysAddr(1 << 30), 1 << 30)]).unwrap();
+    vm.bind([Op::Map { range, backing, offset: 0, prot: Prot::RW }]).unwrap();
+    assert_eq!(vm.figures().tables_reserved, 1, "a 1 GiB leaf stands at level 1");
+    let page = IovaRange::new(Iova((1 << 30) + (5 << 20)), 0x1000).unwrap();
+    vm.bind([Op::Unmap { range: page }]).unwrap();
+    assert_eq!(vm.figures().tables_reserved, 3, "2 MiB leaves, and pages around the hole");
+    check(&vm, &[page]);
+    vm.bind([Op::Unmap { range }]).unwrap();
+    assert_eq!(vm.figures().tables_live(), 0);
+    check(&vm, &[range]);
+}

@@ -1,0 +1,52 @@
+//! What mappings mean, worked out the slow way: pages one by one, tables one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpuvm::Space;
+use iopgtable::{Geometry, LAST_LEVEL, Prot};
+
+/// A canonical leaf: its first address, where that leads, its length in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf {
+    pub first: u64,
+    pub phys: u64,
+    pub bytes: u64,
+    pub prot: Prot,
+}
+
+/// The leaves of all mappings: greedily the largest size that is aligned in both address spaces
+/// and fits into what is left of mapping and segment.
+pub fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
+    let sizes: Vec<u64> = geometry.leaf_sizes().collect();
+    let mut leaves = Vec::new();
+    for mapping in space.iter() {
+        let mut first = mapping.range.first().0;
+        for run in mapping.runs() {
+            let (mut phys, mut left) = (run.phys.0, run.bytes);
+            while left > 0 {
+                let fits = |size: &&u64| first % **size == 0 && phys % **size == 0 && left >= **size;
+                let bytes = *sizes.iter().find(fits).expect("a page always fits");
+                leaves.push(Leaf { first, phys, bytes, prot: mapping.prot });
+                first += bytes;
+                phys += bytes;
+                left -= bytes;
+            }
+        }
+        assert_eq!(first - 1, mapping.range.last().0, "runs are as long as their mapping");
+    }
+    leaves
+}
+
+/// The tables at each level: a table is there if a leaf needs it on its way, and not otherwise.
+pub fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<u8, BTreeSet<u64>> {
+    let mut tables: BTreeMap<u8, BTreeSet<u64>> = BTreeMap::new();
+    for leaf in leaves {
+        for level in geometry.first_level() + 1..=LAST_LEVEL {
+            // A leaf stands in a table of the level whose entries are as large as it is.
+            if 1 << geometry.entry_shift(level) >= leaf.bytes {
+                tables.entry(level).or_default().insert(leaf.first >> geometry.table_shift(level));
+            }
+        }
+    }
+    tables
+}
