@@ -6,7 +6,8 @@ use gpuvm::{Device, Vm};
 use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
 use iopgtable::memory::Region;
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Invalidate, Invalidation, PhysAddr, Unwalked,
+    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Invalidate, Invalidation, PhysAddr,
+    Unwalked,
 };
 use walkers::soft::{Mali, Stage1, Stage2};
 use walkers::{Access, Fault, FnMemory, Translation, Walker};
@@ -47,7 +48,9 @@ impl<G: Granule> Walked for Arm64S1<G> {
             tcr: registers.tcr,
             mair: registers.mair,
         };
-        Stage1::new(FnMemory(read), registers).unwrap().translate(address, access)
+        Stage1::new(FnMemory(read), registers)
+            .unwrap()
+            .translate(address, access)
     }
 }
 
@@ -58,9 +61,13 @@ impl<G: Granule> Walked for Arm64S2<G> {
         address: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let registers =
-            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
-        Stage2::new(FnMemory(read), registers).unwrap().translate(address, access)
+        let registers = walkers::soft::Stage2Registers {
+            vttbr: registers.vttbr,
+            vtcr: registers.vtcr,
+        };
+        Stage2::new(FnMemory(read), registers)
+            .unwrap()
+            .translate(address, access)
     }
 }
 
@@ -75,7 +82,9 @@ impl Walked for ArmMali {
             transtab: registers.transtab,
             memattr: registers.memattr,
         };
-        Mali::new(FnMemory(read), registers).unwrap().translate(address, access)
+        Mali::new(FnMemory(read), registers)
+            .unwrap()
+            .translate(address, access)
     }
 }
 

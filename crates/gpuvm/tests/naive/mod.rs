@@ -24,15 +24,25 @@ pub fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
         for run in mapping.runs() {
             let (mut phys, mut left) = (run.phys.0, run.bytes);
             while left > 0 {
-                let fits = |size: &&u64| first % **size == 0 && phys % **size == 0 && left >= **size;
+                let fits =
+                    |size: &&u64| first % **size == 0 && phys % **size == 0 && left >= **size;
                 let bytes = *sizes.iter().find(fits).expect("a page always fits");
-                leaves.push(Leaf { first, phys, bytes, prot: mapping.prot });
+                leaves.push(Leaf {
+                    first,
+                    phys,
+                    bytes,
+                    prot: mapping.prot,
+                });
                 first += bytes;
                 phys += bytes;
                 left -= bytes;
             }
         }
-        assert_eq!(first - 1, mapping.range.last().0, "runs are as long as their mapping");
+        assert_eq!(
+            first - 1,
+            mapping.range.last().0,
+            "runs are as long as their mapping"
+        );
     }
     leaves
 }
@@ -44,7 +54,10 @@ pub fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<u8, BTreeSet<u64
         for level in geometry.first_level() + 1..=LAST_LEVEL {
             // A leaf stands in a table of the level whose entries are as large as it is.
             if 1 << geometry.entry_shift(level) >= leaf.bytes {
-                tables.entry(level).or_default().insert(leaf.first >> geometry.table_shift(level));
+                tables
+                    .entry(level)
+                    .or_default()
+                    .insert(leaf.first >> geometry.table_shift(level));
             }
         }
     }

@@ -42,10 +42,6 @@ impl<T> SpinLock<T> {
         // INVARIANT: `held` was false, so there was no guard; now there is this one.
         Guard { lock: self }
     }
-
-    pub(super) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
-    }
 }
 
 /// The right to touch what the lock guards.

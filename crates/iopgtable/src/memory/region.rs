@@ -441,10 +441,10 @@ unsafe impl<P: Publish> TableAllocator for Region<P> {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl<P> Drop for Region<P> {
     fn drop(&mut self) {
-        #[cfg(feature = "alloc")]
-        if self.state.get_mut().in_use > 0 {
+        if self.in_use() > 0 {
             core::mem::forget(self.heap.take());
         }
     }

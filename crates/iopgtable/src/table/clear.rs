@@ -12,12 +12,12 @@ use crate::memory::{PageList, TableMemory};
 
 /// Removes what a range maps.
 pub(super) struct Clearer<'a, F: Format, M: ?Sized> {
-    pub(super) tree: &'a Tree<F>,
-    pub(super) memory: &'a M,
-    pub(super) pages: &'a mut PageList,
-    pub(super) gather: &'a mut Gather,
-    /// Nothing but `range` is mapped in here.
-    pub(super) hole: IovaRange,
+    tree: &'a Tree<F>,
+    memory: &'a M,
+    pages: &'a mut PageList,
+    gather: &'a mut Gather,
+    /// Nothing but the range is mapped in here.
+    hole: IovaRange,
 }
 
 /// A table, and whether a walker may see it.
@@ -28,7 +28,29 @@ struct Place {
     linked: bool,
 }
 
-impl<F: Format, M: TableMemory + ?Sized> Clearer<'_, F, M> {
+impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
+    pub(super) fn new(
+        tree: &'a Tree<F>,
+        memory: &'a M,
+        pages: &'a mut PageList,
+        gather: &'a mut Gather,
+        hole: IovaRange,
+    ) -> Self {
+        // Nothing is mapped beyond the input size either, where the root's last entry may reach.
+        let beyond = IovaRange::inclusive(tree.geometry.last_iova(), Iova(u64::MAX));
+        let hole = match beyond {
+            Some(beyond) if hole.last() >= tree.geometry.last_iova() => hole.hull(beyond),
+            _ => hole,
+        };
+        Self {
+            tree,
+            memory,
+            pages,
+            gather,
+            hole,
+        }
+    }
+
     /// Clears `range`. On an error, everything below the address that it names is cleared.
     pub(super) fn clear(mut self, range: IovaRange) -> Result<(), Exhausted> {
         let root = Place {

@@ -199,14 +199,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let missing = survey::missing_for_unmap(&self.tree, &self.allocator, range);
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
-        let cleared = Clearer {
-            tree: &self.tree,
-            memory: &self.allocator,
-            pages: &mut pages,
-            gather: &mut gather,
-            hole,
-        }
-        .clear(range);
+        let cleared =
+            Clearer::new(&self.tree, &self.allocator, &mut pages, &mut gather, hole).clear(range);
         debug_assert!(
             cleared.is_ok() && pages.is_empty(),
             "the survey counts what is missing"

@@ -133,14 +133,9 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
             return Err(TableError::Hole { range, hole }.into());
         }
         let mut gather = Gather::new(table.tree.id);
-        let cleared = Clearer {
-            tree: &table.tree,
-            memory: &table.allocator,
-            pages: self.reservation.pages(),
-            gather: &mut gather,
-            hole,
-        }
-        .clear(range);
+        let pages = self.reservation.pages();
+        let cleared =
+            Clearer::new(&table.tree, &table.allocator, pages, &mut gather, hole).clear(range);
         finish(cleared, gather)
     }
 
