@@ -63,6 +63,11 @@ impl Timeline {
         }
     }
 
+    /// Whether `other` is a clone of this line.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Reaches `value` and everything before it. A line never goes back: a value that has been
     /// reached already changes nothing.
     pub fn signal(&self, value: u64) {

@@ -80,9 +80,9 @@ impl FromStr for Target {
 /// Arguments of `iopgt replay`.
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
-    /// Traces to replay; without any, a bundled one
+    /// The trace to replay; without one, a bundled trace
     #[arg(value_name = "TRACE")]
-    pub traces: Vec<PathBuf>,
+    pub trace: Option<PathBuf>,
     /// Page-table format
     #[arg(long, value_enum, default_value_t = Format::Arm64LpaeS1)]
     pub format: Format,
@@ -105,7 +105,7 @@ impl ReplayArgs {
     /// What a bare `iopgt` does: the defaults, and no trace named.
     pub fn bundled() -> Self {
         Self {
-            traces: Vec::new(),
+            trace: None,
             format: Format::Arm64LpaeS1,
             granule: Granule::Size4K,
             limit: None,
@@ -118,7 +118,7 @@ impl ReplayArgs {
     pub fn verify(&self) -> Verify {
         match self.verify {
             Some(verify) => verify,
-            None if self.traces.is_empty() => Verify::All,
+            None if self.trace.is_none() => Verify::All,
             None => Verify::DEFAULT,
         }
     }
@@ -270,7 +270,7 @@ mod tests {
     fn the_bundled_trace_is_verified_whole_by_default() {
         let mut args = ReplayArgs::bundled();
         assert_eq!(args.verify(), Verify::All);
-        args.traces.push("x.trace".into());
+        args.trace = Some("x.trace".into());
         assert_eq!(args.verify(), Verify::DEFAULT);
     }
 

@@ -4,7 +4,7 @@
 //! or more address spaces as text. It comes from a program that runs ([`record`]) or from one
 //! that is alive already ([`mirror`]), and goes through a GPU-VM layer in [`replay`].
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod cli;
 pub mod mirror;

@@ -1,21 +1,120 @@
 //! Replaying a trace through I/O page tables.
+//!
+//! Each address space of the trace becomes a GPU VM that mirrors it; each operation becomes a
+//! bind job, planned and supplied at submission, run by a worker, and checked by an MMU that
+//! shares no code with the tables.
 
-use std::{fs, process::ExitCode};
+use std::fs;
+use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K};
 
-use crate::{cli::ReplayArgs, trace::Trace};
+use crate::cli::{Format, Granule, ReplayArgs};
+use crate::trace::Trace;
 
-/// Replays the traces that the command line names.
+mod machine;
+mod report;
+mod session;
+mod shadow;
+mod verify;
+mod walk;
+mod worst_case;
+
+pub use report::{Latency, PoolReport, Report, TableReport};
+pub use verify::Checks;
+
+use session::Session;
+use walk::Walked;
+
+/// The trace that is replayed when none is named.
+const BUNDLED: (&str, &str) = (
+    "python.trace (bundled)",
+    include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../traces/python.trace"
+    )),
+);
+
+/// Replays the trace that the command line names, and prints what a driver author wants to know.
 ///
 /// # Errors
 ///
-/// When a trace cannot be read or is malformed.
+/// When a trace cannot be read or is malformed, and what a replay does not survive.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    for path in &args.traces {
-        let name = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-        Trace::parse(&name, &text)?;
+    let (name, text) = match &args.trace {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+            (name, text)
+        }
+        None => (BUNDLED.0.to_owned(), BUNDLED.1.to_owned()),
+    };
+    let trace = Trace::parse(&name, &text)?;
+    let report = replay(&name, &trace, args)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Replays `trace` as `args` say.
+///
+/// # Errors
+///
+/// For a combination of format and granule that does not exist, and what a replay does not
+/// survive.
+pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Report> {
+    let wide = Config::new(48, 48);
+    match (args.format, args.granule) {
+        (Format::Arm64LpaeS1, Granule::Size4K) => {
+            through::<Arm64S1<Granule4K>>(name, trace, args, wide)
+        }
+        (Format::Arm64LpaeS1, Granule::Size16K) => {
+            through::<Arm64S1<Granule16K>>(name, trace, args, wide)
+        }
+        (Format::Arm64LpaeS1, Granule::Size64K) => {
+            through::<Arm64S1<Granule64K>>(name, trace, args, wide)
+        }
+        (Format::Arm64LpaeS2, Granule::Size4K) => {
+            through::<Arm64S2<Granule4K>>(name, trace, args, wide)
+        }
+        (Format::Arm64LpaeS2, Granule::Size16K) => {
+            through::<Arm64S2<Granule16K>>(name, trace, args, wide)
+        }
+        (Format::Arm64LpaeS2, Granule::Size64K) => {
+            through::<Arm64S2<Granule64K>>(name, trace, args, wide)
+        }
+        (Format::ArmMaliLpae, Granule::Size4K) => {
+            through::<ArmMali>(name, trace, args, Config::new(48, 40))
+        }
+        (Format::ArmMaliLpae, _) => bail!("arm-mali-lpae has a granule of 4K only"),
+    }
+}
+
+fn through<F: Walked>(
+    name: &str,
+    trace: &Trace,
+    args: &ReplayArgs,
+    config: Config,
+) -> anyhow::Result<Report> {
+    let mut session = Session::<F>::new(config, trace, args.limit, args.verify())?;
+    // On a terminal only: elsewhere the bar is hidden.
+    let bar = ProgressBar::new(trace.ops.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(name.to_owned());
+    for op in bar.wrap_iter(trace.ops.iter()) {
+        session.step(op)?;
+    }
+    bar.finish_and_clear();
+    session.finish(name)
 }

@@ -56,6 +56,24 @@ impl Default for Header {
     }
 }
 
+impl Header {
+    /// The header that this memory would have with larger pages: shorter runs are one page then,
+    /// longer ones are rounded up to pages.
+    #[must_use]
+    pub fn in_pages_of(&self, page: u64) -> Self {
+        let mut runs = Histogram::default();
+        for (len, count) in self.runs.iter() {
+            // The counts are the same, so their total still fits.
+            let _ = runs.add(len.next_multiple_of(page), count);
+        }
+        Self {
+            page,
+            command: self.command.clone(),
+            runs,
+        }
+    }
+}
+
 /// Index of an address space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Space(pub u32);

@@ -15,7 +15,7 @@ use crate::addr::PhysAddr;
 ///
 /// # Invariants
 ///
-/// `head` leads through `len` pages to `tail`; each page's first words are a [`Link`], and the
+/// `head` leads through `len` pages to `tail`; each page's first words are a `Link`, and the
 /// list owns them all.
 #[must_use = "pages in a list that is dropped are lost: give them back to their allocator"]
 #[derive(Default)]

@@ -1,0 +1,198 @@
+//! The GPU that a replay drives: memory for tables, accounts, VMs, a worker.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use gpuvm::{Device, Point, Vm, Worker};
+use hdrhistogram::Histogram;
+use iopgtable::memory::{Account, Accounted, Pool, PoolFigures, Region, Watermarks};
+use iopgtable::{Config, Format, Invalidate, Invalidation, IovaRange, PhysAddr, TableLayout};
+
+/// Where tables come from: a carve-out, behind a pool, charged to an account.
+pub type Tables = Accounted<Arc<Pool<Arc<Region>>>, Arc<Account>>;
+
+/// How much address space the carve-out takes; memory only as far as tables use it.
+const CARVE_OUT: usize = 4 << 30;
+
+/// The machine of one replay.
+pub struct Machine {
+    config: Config,
+    granule: usize,
+    memory: Arc<Region>,
+    pool: Arc<Pool<Arc<Region>>>,
+    account: Arc<Account>,
+    worker: Worker,
+    run_times: Arc<Mutex<Times>>,
+    /// The last job of each VM that may still be running.
+    unsettled: Vec<Point>,
+}
+
+impl Machine {
+    /// A machine for `format`, whose tables take at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no address space or no thread to spare.
+    pub fn new<F: Format>(config: Config, limit: Option<u64>) -> anyhow::Result<Self> {
+        let granule = 1usize << F::PAGE_SHIFT;
+        // The upper half of physical memory holds tables, the lower one what they map.
+        let carve_out = PhysAddr(1 << (config.output_bits - 1));
+        let memory = Region::with_capacity(carve_out, CARVE_OUT)
+            .context("no address space for the tables' memory")?;
+        let memory = Arc::new(memory);
+        let layout = TableLayout::new(granule).context("a granule is the size of a table")?;
+        let pool = Pool::new(Arc::clone(&memory), layout, Watermarks::default());
+        Ok(Self {
+            config,
+            granule,
+            memory,
+            pool: Arc::new(pool),
+            account: Arc::new(Account::new("replay", limit.unwrap_or(Account::UNLIMITED))),
+            worker: Worker::new(1).context("cannot start the thread that runs jobs")?,
+            run_times: Arc::default(),
+            unsettled: Vec::new(),
+        })
+    }
+
+    /// A new address space.
+    ///
+    /// # Errors
+    ///
+    /// When the limit leaves no room for its root.
+    pub fn vm<F: Format>(&self) -> Result<Vm<F, Tables, Probe>, iopgtable::CreateError> {
+        let tables = Accounted::new(Arc::clone(&self.pool), Arc::clone(&self.account));
+        let probe = Probe {
+            times: Arc::clone(&self.run_times),
+            began: None,
+        };
+        let vm = Vm::new(self.config, tables, probe)?;
+        self.worker.attach(&vm);
+        Ok(vm)
+    }
+
+    /// Notes that `job` has been submitted.
+    pub fn submitted(&mut self, job: Point) {
+        let line = job.timeline().clone();
+        self.unsettled
+            .retain(|other| !other.timeline().is_same(&line));
+        self.unsettled.push(job);
+    }
+
+    /// Waits until all jobs have run. Whoever locks a VM's table after this finds its worker gone.
+    pub fn settle(&mut self) {
+        for job in self.unsettled.drain(..) {
+            // A job that failed is one that is over; the VM's ban says why.
+            let _ = job.wait();
+        }
+    }
+
+    /// The account that tables are charged to.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// How long jobs ran.
+    pub fn run_times(&self) -> Times {
+        self.run_times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Ends the machine, whose VMs are gone: the pool's figures, and the bytes that never came
+    /// back from its users.
+    pub fn end(self) -> (PoolFigures, u64) {
+        let Self {
+            memory,
+            pool,
+            worker,
+            granule,
+            ..
+        } = self;
+        drop(worker);
+        let figures = pool.figures();
+        let out = memory.in_use().saturating_sub(figures.free * granule);
+        (figures, out as u64)
+    }
+}
+
+/// Durations, as a histogram and a sum.
+#[derive(Clone, Debug)]
+pub struct Times {
+    histogram: Histogram<u64>,
+    sum: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        // From one nanosecond to ten minutes, to three digits: bounds that are always accepted.
+        let bounded = Histogram::new_with_bounds(1, 600_000_000_000, 3);
+        let histogram = bounded.unwrap_or_else(|_| unreachable!("the bounds are in order"));
+        Self {
+            histogram,
+            sum: Duration::ZERO,
+        }
+    }
+}
+
+impl Times {
+    /// Adds one duration. Allocates nothing.
+    pub fn add(&mut self, time: Duration) {
+        self.sum += time;
+        self.histogram
+            .saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// The sum of all.
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// The duration in ns that this share of all does not exceed.
+    pub fn quantile(&self, share: f64) -> u64 {
+        self.histogram.value_at_quantile(share)
+    }
+
+    /// The longest, in ns.
+    pub fn max(&self) -> u64 {
+        self.histogram.max()
+    }
+}
+
+/// The device: nothing walks the tables but the MMU that checks them, which remembers nothing; so
+/// all that this one does is to look at the clock.
+#[derive(Debug)]
+pub struct Probe {
+    times: Arc<Mutex<Times>>,
+    began: Option<Instant>,
+}
+
+#[expect(unsafe_code, reason = "the promise of `Invalidate`")]
+// SAFETY: the only walker that is given the tables' root forgets everything between two walks.
+unsafe impl Invalidate for Probe {
+    type Error = Infallible;
+
+    fn invalidate(&mut self, _: &Invalidation) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl Device for Probe {
+    fn begin(&mut self, _: u64, _: IovaRange) -> Result<(), Infallible> {
+        self.began = Some(Instant::now());
+        Ok(())
+    }
+
+    fn end(&mut self, _: u64) -> Result<(), Infallible> {
+        if let Some(began) = self.began.take() {
+            let time = began.elapsed();
+            self.times
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .add(time);
+        }
+        Ok(())
+    }
+}

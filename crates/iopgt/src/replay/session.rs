@@ -1,0 +1,332 @@
+//! One replay: the operations of a trace, one job each, through the machine.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use gpuvm::space::Transition;
+use gpuvm::{Figures, Op, Point, SubmitError, SubmitReason, Vm};
+use iopgtable::{AllocError, Config, CreateError};
+
+use super::machine::{Machine, Probe, Tables, Times};
+use super::report::{Latency, PoolReport, Report, TableReport};
+use super::shadow::{Change, Memory, Shadow};
+use super::verify::Checks;
+use super::walk::Walked;
+use super::worst_case;
+use crate::cli::Verify;
+use crate::trace::{self, Frames, Space, Trace};
+
+/// How many jobs may be queued before the submitter waits for them.
+const MOST_QUEUED: u64 = 256;
+
+/// Below this, made-up memory does not lie: what CPUs have there is not ordinary memory.
+const FIRST_FRAME: u64 = 1 << 30;
+
+/// A replay under way.
+pub struct Session<F: Walked> {
+    machine: Machine,
+    memory: Memory,
+    processes: BTreeMap<Space, Process<F>>,
+    verify: Verify,
+    checks: Checks,
+    counts: Counts,
+    submit_times: Times,
+}
+
+struct Process<F: Walked> {
+    vm: Vm<F, Tables, Probe>,
+    shadow: Shadow,
+    last_job: Option<Point>,
+}
+
+#[derive(Default)]
+struct Counts {
+    jobs: u64,
+    ops: u64,
+    pages: u64,
+    skipped: u64,
+    refused: u64,
+    first_refusal: Option<String>,
+    worst_case: u64,
+    queued: u64,
+    /// What VMs that are gone had counted.
+    figures: Figures,
+}
+
+impl<F: Walked> Session<F> {
+    /// A machine without any process yet.
+    ///
+    /// # Errors
+    ///
+    /// When the machine cannot be had.
+    pub fn new(
+        config: Config,
+        trace: &Trace,
+        limit: Option<u64>,
+        verify: Verify,
+    ) -> anyhow::Result<Self> {
+        let geometry = F::geometry(config)?;
+        let granule = geometry.granule();
+        let coarse = granule > trace.header.page;
+        let header = if coarse {
+            trace.header.in_pages_of(granule)
+        } else {
+            trace.header.clone()
+        };
+        let memory = Memory {
+            frames: Frames::new(&header, FIRST_FRAME, u32::from(config.output_bits) - 1)?,
+            granule,
+            last: geometry.last_iova().0,
+            real_runs: !coarse,
+        };
+        Ok(Self {
+            machine: Machine::new::<F>(config, limit)?,
+            memory,
+            processes: BTreeMap::new(),
+            verify,
+            checks: Checks::default(),
+            counts: Counts::default(),
+            submit_times: Times::default(),
+        })
+    }
+
+    /// Replays one operation of the trace.
+    ///
+    /// # Errors
+    ///
+    /// What a replay does not survive: a refusal that is not for want of memory, a VM that was
+    /// banned. A refusal for want of memory is counted, and the operation has no effect.
+    pub fn step(&mut self, op: &trace::Op) -> anyhow::Result<()> {
+        let (target, changes) = match *op {
+            trace::Op::Fork { space, child } => {
+                let parent = self.processes.get(&space);
+                (
+                    child,
+                    parent.map(|parent| parent.shadow.all()).unwrap_or_default(),
+                )
+            }
+            _ => {
+                let Some(process) = Self::process(
+                    &mut self.processes,
+                    &self.machine,
+                    &mut self.counts,
+                    op.space(),
+                )?
+                else {
+                    return Ok(());
+                };
+                (op.space(), process.shadow.changes(op, &mut self.memory)?)
+            }
+        };
+        if changes.is_empty() {
+            self.counts.skipped += 1;
+        } else {
+            self.bind(target, changes)?;
+        }
+        if matches!(op, trace::Op::Exit { .. }) {
+            self.exit(target)?;
+        }
+        Ok(())
+    }
+
+    fn process<'p>(
+        processes: &'p mut BTreeMap<Space, Process<F>>,
+        machine: &Machine,
+        counts: &mut Counts,
+        space: Space,
+    ) -> anyhow::Result<Option<&'p mut Process<F>>> {
+        if let std::collections::btree_map::Entry::Vacant(entry) = processes.entry(space) {
+            match machine.vm() {
+                Ok(vm) => {
+                    entry.insert(Process {
+                        vm,
+                        shadow: Shadow::new()?,
+                        last_job: None,
+                    });
+                }
+                Err(CreateError::Alloc(error)) => {
+                    counts.refuse(&format!("space {}: {error}", space.0));
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(processes.get_mut(&space))
+    }
+
+    /// Submits `changes` as one job.
+    fn bind(&mut self, space: Space, changes: Vec<Change>) -> anyhow::Result<()> {
+        let Some(process) =
+            Self::process(&mut self.processes, &self.machine, &mut self.counts, space)?
+        else {
+            return Ok(());
+        };
+        let vm = process.vm.clone();
+        let ops: Vec<Op> = changes.iter().map(Change::to_op).collect();
+        let geometry = *vm.geometry();
+        let worst_case: u64 = ops.iter().map(|op| worst_case::tables(&geometry, op)).sum();
+        let pages: u64 = ops
+            .iter()
+            .map(|op| match op {
+                Op::Map { range, .. } => range.bytes() / geometry.granule(),
+                _ => 0,
+            })
+            .sum();
+        let count = ops.len() as u64;
+
+        let job = match self.submit(&vm, ops.clone()) {
+            Err(SubmitError {
+                reason: SubmitReason::Memory(_),
+                ..
+            }) => {
+                // Jobs in flight may be about to free tables.
+                self.settle();
+                self.submit(&vm, ops)
+            }
+            outcome => outcome,
+        };
+        let job = match job {
+            Ok(job) => job,
+            Err(SubmitError {
+                reason: SubmitReason::Memory(error),
+                ..
+            }) => {
+                self.counts.refuse(&describe(space, &error));
+                return Ok(());
+            }
+            Err(error) => bail!("space {}: {error}", space.0),
+        };
+        self.counts.jobs += 1;
+        self.counts.ops += count;
+        self.counts.pages += pages;
+        self.counts.worst_case += worst_case;
+        self.counts.queued += 1;
+        self.machine.submitted(job.clone());
+
+        let Some(process) = self.processes.get_mut(&space) else {
+            return Ok(());
+        };
+        process.last_job = Some(job);
+        let apply = |change| process.shadow.apply(change);
+        let transitions: Vec<Transition> = changes.into_iter().map(apply).collect();
+        let due = match self.verify {
+            Verify::None => false,
+            Verify::All => true,
+            Verify::Every(interval) => self.counts.jobs % interval == 0,
+        };
+        if due {
+            self.settle();
+            if let Some(process) = self.processes.get(&space) {
+                self.checks.check(&vm, &process.shadow, &transitions)?;
+            }
+        } else if self.counts.queued >= MOST_QUEUED {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, vm: &Vm<F, Tables, Probe>, ops: Vec<Op>) -> Result<Point, SubmitError> {
+        let start = Instant::now();
+        let outcome = vm.submit(ops, [], []);
+        self.submit_times.add(start.elapsed());
+        outcome
+    }
+
+    /// Waits until no job is queued or running.
+    fn settle(&mut self) {
+        self.machine.settle();
+        self.counts.queued = 0;
+        for process in self.processes.values() {
+            // A job signals before it cleans up; it holds the table until it has done both.
+            process.vm.with_table(|_| ());
+        }
+    }
+
+    /// Ends a process, and with it its VM.
+    fn exit(&mut self, space: Space) -> anyhow::Result<()> {
+        let Some(process) = self.processes.remove(&space) else {
+            return Ok(());
+        };
+        if let Some(job) = &process.last_job {
+            job.wait().with_context(|| match process.vm.ban() {
+                Some(ban) => format!("space {}: {ban}", space.0),
+                None => format!("space {}", space.0),
+            })?;
+        }
+        process.vm.with_table(|_| ());
+        self.counts.add(&process.vm.figures());
+        Ok(())
+    }
+
+    /// Ends all processes and the machine.
+    ///
+    /// # Errors
+    ///
+    /// When a VM was banned.
+    pub fn finish(mut self, name: &str) -> anyhow::Result<Report> {
+        for space in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.exit(space)?;
+        }
+        let Self {
+            machine,
+            memory,
+            checks,
+            counts,
+            submit_times,
+            ..
+        } = self;
+        let run_times = machine.run_times();
+        let peak = machine.account().peak();
+        let limit = machine.account().limit();
+        let (pool, leaked_bytes) = machine.end();
+        let figures = counts.figures;
+        let busy: Duration = submit_times.sum() + run_times.sum();
+        Ok(Report {
+            trace: name.to_owned(),
+            format: F::NAME,
+            granule: memory.granule,
+            jobs: counts.jobs,
+            ops: counts.ops,
+            pages: counts.pages,
+            skipped: counts.skipped,
+            refused: counts.refused,
+            first_refusal: counts.first_refusal,
+            limit: (limit != u64::MAX).then_some(limit),
+            tables: TableReport {
+                reserved: figures.tables_reserved,
+                installed: figures.tables_installed,
+                returned: figures.tables_returned,
+                freed: figures.tables_freed,
+                peak: peak / memory.granule,
+                worst_case: counts.worst_case,
+                leaked: leaked_bytes / memory.granule,
+            },
+            pool: PoolReport::from(pool),
+            verify: checks,
+            submit_ns: Latency::from(&submit_times),
+            run_ns: Latency::from(&run_times),
+            ns_per_page: busy.as_nanos() as f64 / counts.pages.max(1) as f64,
+            map_pages_per_s: counts.pages as f64 / busy.as_secs_f64().max(1e-9),
+        })
+    }
+}
+
+fn describe(space: Space, error: &AllocError) -> String {
+    format!("space {}: {error}", space.0)
+}
+
+impl Counts {
+    fn refuse(&mut self, why: &str) {
+        self.refused += 1;
+        self.first_refusal.get_or_insert_with(|| why.to_owned());
+    }
+
+    fn add(&mut self, other: &Figures) {
+        let sum = &mut self.figures;
+        sum.tables_reserved += other.tables_reserved;
+        sum.tables_installed += other.tables_installed;
+        sum.tables_returned += other.tables_returned;
+        sum.tables_freed += other.tables_freed;
+    }
+}
