@@ -222,7 +222,7 @@ impl Cli {
             Some(Command::Record(args)) => record::run(&args),
             Some(Command::Mirror(args)) => mirror::run(&args),
             Some(Command::Replay(args)) => replay::run(&args),
-            None => replay::run(&ReplayArgs::bundled()),
+            None => replay::demonstrate(),
         }
     }
 }

@@ -11,13 +11,13 @@ use iopgtable::memory::{Account, Accounted, Pool, PoolFigures, Region, Watermark
 use iopgtable::{Config, Format, Invalidate, Invalidation, IovaRange, PhysAddr, TableLayout};
 
 /// Where tables come from: a carve-out, behind a pool, charged to an account.
-pub type Tables = Accounted<Arc<Pool<Arc<Region>>>, Arc<Account>>;
+pub(super) type Tables = Accounted<Arc<Pool<Arc<Region>>>, Arc<Account>>;
 
 /// How much address space the carve-out takes; memory only as far as tables use it.
 const CARVE_OUT: usize = 4 << 30;
 
 /// The machine of one replay.
-pub struct Machine {
+pub(super) struct Machine {
     config: Config,
     granule: usize,
     memory: Arc<Region>,
@@ -35,7 +35,7 @@ impl Machine {
     /// # Errors
     ///
     /// When the system has no address space or no thread to spare.
-    pub fn new<F: Format>(config: Config, limit: Option<u64>) -> anyhow::Result<Self> {
+    pub(super) fn new<F: Format>(config: Config, limit: Option<u64>) -> anyhow::Result<Self> {
         let granule = 1usize << F::PAGE_SHIFT;
         // The upper half of physical memory holds tables, the lower one what they map.
         let carve_out = PhysAddr(1 << (config.output_bits - 1));
@@ -61,7 +61,7 @@ impl Machine {
     /// # Errors
     ///
     /// When the limit leaves no room for its root.
-    pub fn vm<F: Format>(&self) -> Result<Vm<F, Tables, Probe>, iopgtable::CreateError> {
+    pub(super) fn vm<F: Format>(&self) -> Result<Vm<F, Tables, Probe>, iopgtable::CreateError> {
         let tables = Accounted::new(Arc::clone(&self.pool), Arc::clone(&self.account));
         let probe = Probe {
             times: Arc::clone(&self.run_times),
@@ -73,7 +73,7 @@ impl Machine {
     }
 
     /// Notes that `job` has been submitted.
-    pub fn submitted(&mut self, job: Point) {
+    pub(super) fn submitted(&mut self, job: Point) {
         let line = job.timeline().clone();
         self.unsettled
             .retain(|other| !other.timeline().is_same(&line));
@@ -81,7 +81,7 @@ impl Machine {
     }
 
     /// Waits until all jobs have run. Whoever locks a VM's table after this finds its worker gone.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for job in self.unsettled.drain(..) {
             // A job that failed is one that is over; the VM's ban says why.
             let _ = job.wait();
@@ -89,12 +89,12 @@ impl Machine {
     }
 
     /// The account that tables are charged to.
-    pub fn account(&self) -> &Account {
+    pub(super) fn account(&self) -> &Account {
         &self.account
     }
 
     /// How long jobs ran.
-    pub fn run_times(&self) -> Times {
+    pub(super) fn run_times(&self) -> Times {
         self.run_times
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -103,7 +103,7 @@ impl Machine {
 
     /// Ends the machine, whose VMs are gone: the pool's figures, and the bytes that never came
     /// back from its users.
-    pub fn end(self) -> (PoolFigures, u64) {
+    pub(super) fn end(self) -> (PoolFigures, u64) {
         let Self {
             memory,
             pool,
@@ -120,7 +120,7 @@ impl Machine {
 
 /// Durations, as a histogram and a sum.
 #[derive(Clone, Debug)]
-pub struct Times {
+pub(super) struct Times {
     histogram: Histogram<u64>,
     sum: Duration,
 }
@@ -139,24 +139,24 @@ impl Default for Times {
 
 impl Times {
     /// Adds one duration. Allocates nothing.
-    pub fn add(&mut self, time: Duration) {
+    pub(super) fn add(&mut self, time: Duration) {
         self.sum += time;
         self.histogram
             .saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// The sum of all.
-    pub fn sum(&self) -> Duration {
+    pub(super) fn sum(&self) -> Duration {
         self.sum
     }
 
     /// The duration in ns that this share of all does not exceed.
-    pub fn quantile(&self, share: f64) -> u64 {
+    pub(super) fn quantile(&self, share: f64) -> u64 {
         self.histogram.value_at_quantile(share)
     }
 
     /// The longest, in ns.
-    pub fn max(&self) -> u64 {
+    pub(super) fn max(&self) -> u64 {
         self.histogram.max()
     }
 }
@@ -164,7 +164,7 @@ impl Times {
 /// The device: nothing walks the tables but the MMU that checks them, which remembers nothing; so
 /// all that this one does is to look at the clock.
 #[derive(Debug)]
-pub struct Probe {
+pub(super) struct Probe {
     times: Arc<Mutex<Times>>,
     began: Option<Instant>,
 }

@@ -37,6 +37,16 @@ const BUNDLED: (&str, &str) = (
     )),
 );
 
+const NEXT: &str = "
+Every bind above was planned and supplied at submission, ran without allocating, and was walked
+by an MMU that shares no code with the tables. Try next:
+
+  iopgt replay --format arm-mali-lpae --limit 256K   a GPU's format; binds over the limit are refused
+  iopgt record -o my.trace -- COMMAND                the history of your own program (needs strace)
+  iopgt mirror self | iopgt replay /dev/stdin        this process, with its real physical memory
+  iopgt replay my.trace --granule 16K --verify all   replay it; --json for a program to read
+";
+
 /// Replays the trace that the command line names, and prints what a driver author wants to know.
 ///
 /// # Errors
@@ -63,6 +73,17 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What a bare `iopgt` does: replays the bundled trace, then says what to try next.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub fn demonstrate() -> anyhow::Result<ExitCode> {
+    let code = run(&ReplayArgs::bundled())?;
+    print!("{NEXT}");
+    Ok(code)
 }
 
 /// Replays `trace` as `args` say.

@@ -131,6 +131,12 @@ impl Report {
     }
 }
 
+/// `count` over `of`, for people to read; over 1 where `of` is nothing.
+#[expect(clippy::cast_precision_loss, reason = "a few digits are enough")]
+pub(super) fn ratio(count: u128, of: u128) -> f64 {
+    count as f64 / of.max(1) as f64
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -158,10 +164,10 @@ impl fmt::Display for Report {
         )?;
         write!(f, ", {} returned, {} freed", tables.returned, tables.freed)?;
         writeln!(f, ", {} at the peak, {} leaked", tables.peak, tables.leaked)?;
-        let ratio = tables.worst_case as f64 / tables.reserved.max(1) as f64;
+        let times = ratio(tables.worst_case.into(), tables.reserved.into());
         writeln!(
             f,
-            "  worst case      {} tables ({ratio:.1} times as many)",
+            "  worst case      {} tables ({times:.1} times as many)",
             tables.worst_case
         )?;
         write!(

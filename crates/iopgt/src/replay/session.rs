@@ -9,7 +9,7 @@ use gpuvm::{Figures, Op, Point, SubmitError, SubmitReason, Vm};
 use iopgtable::{AllocError, Config, CreateError};
 
 use super::machine::{Machine, Probe, Tables, Times};
-use super::report::{Latency, PoolReport, Report, TableReport};
+use super::report::{Latency, PoolReport, Report, TableReport, ratio};
 use super::shadow::{Change, Memory, Shadow};
 use super::verify::Checks;
 use super::walk::Walked;
@@ -24,7 +24,7 @@ const MOST_QUEUED: u64 = 256;
 const FIRST_FRAME: u64 = 1 << 30;
 
 /// A replay under way.
-pub struct Session<F: Walked> {
+pub(super) struct Session<F: Walked> {
     machine: Machine,
     memory: Memory,
     processes: BTreeMap<Space, Process<F>>,
@@ -60,7 +60,7 @@ impl<F: Walked> Session<F> {
     /// # Errors
     ///
     /// When the machine cannot be had.
-    pub fn new(
+    pub(super) fn new(
         config: Config,
         trace: &Trace,
         limit: Option<u64>,
@@ -97,27 +97,21 @@ impl<F: Walked> Session<F> {
     ///
     /// What a replay does not survive: a refusal that is not for want of memory, a VM that was
     /// banned. A refusal for want of memory is counted, and the operation has no effect.
-    pub fn step(&mut self, op: &trace::Op) -> anyhow::Result<()> {
-        let (target, changes) = match *op {
-            trace::Op::Fork { space, child } => {
-                let parent = self.processes.get(&space);
-                (
-                    child,
-                    parent.map(|parent| parent.shadow.all()).unwrap_or_default(),
-                )
-            }
-            _ => {
-                let Some(process) = Self::process(
-                    &mut self.processes,
-                    &self.machine,
-                    &mut self.counts,
-                    op.space(),
-                )?
-                else {
-                    return Ok(());
-                };
-                (op.space(), process.shadow.changes(op, &mut self.memory)?)
-            }
+    pub(super) fn step(&mut self, op: &trace::Op) -> anyhow::Result<()> {
+        let (target, changes) = if let trace::Op::Fork { space, child } = *op {
+            let parent = self.processes.get(&space);
+            (
+                child,
+                parent.map(|parent| parent.shadow.all()).unwrap_or_default(),
+            )
+        } else {
+            let space = op.space();
+            let Some(process) =
+                Self::process(&mut self.processes, &self.machine, &mut self.counts, space)?
+            else {
+                return Ok(());
+            };
+            (space, process.shadow.changes(op, &mut self.memory)?)
         };
         if changes.is_empty() {
             self.counts.skipped += 1;
@@ -264,7 +258,7 @@ impl<F: Walked> Session<F> {
     /// # Errors
     ///
     /// When a VM was banned.
-    pub fn finish(mut self, name: &str) -> anyhow::Result<Report> {
+    pub(super) fn finish(mut self, name: &str) -> anyhow::Result<Report> {
         for space in self.processes.keys().copied().collect::<Vec<_>>() {
             self.exit(space)?;
         }
@@ -306,8 +300,8 @@ impl<F: Walked> Session<F> {
             verify: checks,
             submit_ns: Latency::from(&submit_times),
             run_ns: Latency::from(&run_times),
-            ns_per_page: busy.as_nanos() as f64 / counts.pages.max(1) as f64,
-            map_pages_per_s: counts.pages as f64 / busy.as_secs_f64().max(1e-9),
+            ns_per_page: ratio(busy.as_nanos(), u128::from(counts.pages)),
+            map_pages_per_s: ratio(u128::from(counts.pages) * 1_000_000_000, busy.as_nanos()),
         })
     }
 }

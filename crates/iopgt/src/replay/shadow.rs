@@ -18,7 +18,7 @@ const MOST_RUNS: usize = 1 << 20;
 
 /// One change of a process's mappings.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub(super) enum Change {
     /// A mapping, in place of whatever was there. Without permissions, it only sets the range
     /// aside.
     Map(Mapping),
@@ -28,7 +28,7 @@ pub enum Change {
 
 impl Change {
     /// What the GPU's VM is told.
-    pub fn to_op(&self) -> gpuvm::Op {
+    pub(super) fn to_op(&self) -> gpuvm::Op {
         match self {
             Self::Map(mapping) if mapping.prot != Prot::NONE => gpuvm::Op::Map {
                 range: mapping.range,
@@ -45,7 +45,7 @@ impl Change {
 
 /// The mappings of one process.
 #[derive(Clone, Debug)]
-pub struct Shadow {
+pub(super) struct Shadow {
     space: gpuvm::Space,
     /// The backing of ranges that are set aside: they have no memory yet.
     unbacked: Arc<Backing>,
@@ -53,16 +53,16 @@ pub struct Shadow {
 
 /// Where the memory of mappings comes from, and how their ranges are rounded.
 #[derive(Debug)]
-pub struct Memory {
+pub(super) struct Memory {
     /// Draws physical runs.
-    pub frames: Frames,
+    pub(super) frames: Frames,
     /// The granule in bytes: ranges are widened to it.
-    pub granule: u64,
+    pub(super) granule: u64,
     /// The last address that can be mapped.
-    pub last: u64,
+    pub(super) last: u64,
     /// Whether the runs in the trace are used: they are, unless the granule is larger than the
     /// pages that they are made of.
-    pub real_runs: bool,
+    pub(super) real_runs: bool,
 }
 
 impl Memory {
@@ -118,7 +118,7 @@ impl Shadow {
     /// # Errors
     ///
     /// None that happens: there is always a placeholder for memory that is set aside.
-    pub fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let everything = Segment::new(PhysAddr(0), 1 << 52);
         Ok(Self {
             space: gpuvm::Space::new(),
@@ -127,7 +127,7 @@ impl Shadow {
     }
 
     /// The mapping at `address`.
-    pub fn get(&self, address: Iova) -> Option<&Mapping> {
+    pub(super) fn get(&self, address: Iova) -> Option<&Mapping> {
         self.space.get(address)
     }
 
@@ -136,7 +136,11 @@ impl Shadow {
     /// # Errors
     ///
     /// When no memory can be made up.
-    pub fn changes(&self, op: &trace::Op, memory: &mut Memory) -> anyhow::Result<Vec<Change>> {
+    pub(super) fn changes(
+        &self,
+        op: &trace::Op,
+        memory: &mut Memory,
+    ) -> anyhow::Result<Vec<Change>> {
         let everything = IovaRange::inclusive(Iova(0), Iova(memory.last));
         Ok(match *op {
             trace::Op::Map {
@@ -194,12 +198,12 @@ impl Shadow {
     }
 
     /// All mappings: what a child is told.
-    pub fn all(&self) -> Vec<Change> {
+    pub(super) fn all(&self) -> Vec<Change> {
         self.space.iter().cloned().map(Change::Map).collect()
     }
 
     /// Makes a change.
-    pub fn apply(&mut self, change: Change) -> Transition {
+    pub(super) fn apply(&mut self, change: Change) -> Transition {
         match change {
             Change::Map(mapping) => self.space.map(mapping),
             Change::Unmap(range) => self.space.unmap(range),

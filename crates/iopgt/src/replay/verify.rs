@@ -34,7 +34,7 @@ impl Checks {
     /// # Errors
     ///
     /// When the MMU refuses the registers.
-    pub fn check<F: Walked>(
+    pub(super) fn check<F: Walked>(
         &mut self,
         vm: &Vm<F, Tables, Probe>,
         shadow: &Shadow,
@@ -54,17 +54,13 @@ impl Checks {
         let mut next = Some(range.first());
         while let Some(address) = next {
             // One mapping, or the gap up to the next page, at a time.
-            let mapping = shadow.get(address);
-            let last = match mapping {
-                Some(mapping) => {
-                    let last = mapping.range.last().min(range.last());
-                    self.check_mapping(mmu, mapping, address, last, granule);
-                    last
-                }
-                None => {
-                    self.check_page(mmu, address, None);
-                    Iova(address.0 + (granule - 1))
-                }
+            let last = if let Some(mapping) = shadow.get(address) {
+                let last = mapping.range.last().min(range.last());
+                self.check_mapping(mmu, mapping, address, last, granule);
+                last
+            } else {
+                self.check_page(mmu, address, None);
+                Iova(address.0 + (granule - 1))
             };
             next = last
                 .0

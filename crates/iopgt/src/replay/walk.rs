@@ -10,7 +10,7 @@ use walkers::{FnMemory, Walker};
 use super::machine::Tables;
 
 /// A format that an independent MMU walks.
-pub trait Walked: Format {
+pub(super) trait Walked: Format {
     /// Builds that MMU from the registers that a driver would program, and lends it to `look`.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Walked for ArmMali {
 ///
 /// When the MMU refuses the registers.
 #[expect(unsafe_code, reason = "the MMU reads the tables' memory")]
-pub fn with_mmu<F: Walked, D: Device, R>(
+pub(super) fn with_mmu<F: Walked, D: Device, R>(
     vm: &Vm<F, Tables, D>,
     look: &mut dyn FnMut(&dyn Walker) -> R,
 ) -> Result<R, ConfigError> {

@@ -9,7 +9,7 @@ use gpuvm::Op;
 use iopgtable::{Geometry, LAST_LEVEL};
 
 /// The tables that such a driver would reserve for `op`.
-pub fn tables(geometry: &Geometry, op: &Op) -> u64 {
+pub(super) fn tables(geometry: &Geometry, op: &Op) -> u64 {
     match op {
         Op::Map { range, .. } => geometry.worst_case_tables(*range).total(),
         Op::Unmap { range } => {
