@@ -77,3 +77,8 @@ pub use vm::BindError;
 pub use vm::{Ban, BanReason, Op, SubmitError, SubmitReason, Vm};
 #[cfg(feature = "std")]
 pub use worker::Worker;
+
+/// The README's examples, as tests.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
