@@ -60,10 +60,14 @@ impl Backing {
                 .checked_sub(1)
                 .and_then(|rest| segment.phys.0.checked_add(rest))
                 .ok_or(BackingError::Segment(segment))?;
+            let sum = bytes
+                .checked_add(segment.bytes)
+                .ok_or(BackingError::Segment(segment))?;
             last_phys = last_phys.max(PhysAddr(last));
             alignment |= segment.phys.0 | segment.bytes;
             match merged.last_mut() {
                 Some(before) if before.phys.0.checked_add(before.bytes) == Some(segment.phys.0) => {
+                    // OVERFLOW: a part of `sum`.
                     before.bytes += segment.bytes;
                 }
                 _ => {
@@ -71,9 +75,7 @@ impl Backing {
                     starts.push(bytes);
                 }
             }
-            bytes = bytes
-                .checked_add(segment.bytes)
-                .ok_or(BackingError::Segment(segment))?;
+            bytes = sum;
         }
         if merged.is_empty() {
             return Err(BackingError::Empty);

@@ -12,7 +12,7 @@ use crate::sync::Mutex;
 /// A line of points that are reached in ascending order. Clones are the same line.
 ///
 /// A point is reached when it or a later one is signalled. A line that has failed at a point has
-/// reached that point and every later one, in error.
+/// reached that point and every later one, in error. How a point was reached never changes.
 ///
 /// ```
 /// use gpuvm::Timeline;
@@ -26,6 +26,9 @@ use crate::sync::Mutex;
 #[derive(Clone, Default)]
 pub struct Timeline(Arc<Mutex<Line>>);
 
+/// # Invariants
+///
+/// What failed lies beyond `value`.
 #[derive(Default)]
 struct Line {
     value: u64,
@@ -68,23 +71,35 @@ impl Timeline {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Reaches `value` and everything before it. A line never goes back: a value that has been
-    /// reached already changes nothing.
+    /// Reaches `value` and everything before it, but for what has failed. A line never goes back:
+    /// a value that has been reached already changes nothing.
     pub fn signal(&self, value: u64) {
         {
             let mut line = self.0.lock();
-            line.value = line.value.max(value);
+            // INVARIANT: it stops before what failed, which is beyond the old value, so not 0.
+            let reached = match line.failure {
+                Some((from, _)) => value.min(from.saturating_sub(1)),
+                None => value,
+            };
+            line.value = line.value.max(reached);
         }
         self.wake();
     }
 
-    /// Fails `value` and everything after it. The first failure stands.
+    /// Fails `value` and everything after it, but for what is reached already. The first failure's
+    /// reason stands for the whole line.
     pub fn fail(&self, value: u64, error: FenceError) {
         {
             let mut line = self.0.lock();
-            if line.failure.is_none_or(|(from, _)| value < from) {
-                line.failure = Some((value, error));
-            }
+            let Some(next) = line.value.checked_add(1) else {
+                return;
+            };
+            // INVARIANT: `next` is beyond `line.value`, and so was an earlier failure.
+            let from = value.max(next);
+            line.failure = Some(match line.failure {
+                Some((before, first)) => (before.min(from), first),
+                None => (from, error),
+            });
         }
         self.wake();
     }

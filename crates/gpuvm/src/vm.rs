@@ -155,6 +155,10 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
                 reason: SubmitReason::Banned,
             });
         }
+        // The caller's iterators may use this VM, and may panic: they are done before the lock.
+        let ops: Vec<Op> = ops.into_iter().collect();
+        let waits: Vec<Point> = waits.into_iter().collect();
+        let signals: Vec<Point> = signals.into_iter().collect();
         let mut planned = inner.planned.lock();
         let mut draft = Draft::new(inner, &mut planned)?;
         for (index, op) in ops.into_iter().enumerate() {
@@ -176,8 +180,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             steps,
             reservation,
             freed: delta.freed,
-            waits: waits.into_iter().collect(),
-            signals: signals.into_iter().collect(),
+            waits,
+            signals,
             gathers: Vec::with_capacity(count),
             forgotten: Vec::with_capacity(count),
         };

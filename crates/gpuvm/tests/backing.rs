@@ -1,5 +1,7 @@
 //! The runs of a backing are its bytes in their order, cut at its segments.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use gpuvm::{Backing, BackingError};
 use iopgtable::{PhysAddr, Segment};
 use proptest::prelude::*;

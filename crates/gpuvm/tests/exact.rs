@@ -1,6 +1,8 @@
 //! The reservation is exact, the tables are those that the mappings need, and an independent MMU
 //! finds what the plan says: after every step of random histories, in every format.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod machine;
 mod naive;
 
@@ -158,32 +160,29 @@ fn check<F: Walked>(vm: &Vm<F, Memory, Unwalked>, touched: &[IovaRange]) {
         });
         let found = machine::walk(vm, address, Access::UNPRIVILEGED_READ);
         let own = vm.translate(Iova(address));
-        match expected {
-            Some((phys, prot)) => {
-                let found = found.unwrap_or_else(|fault| panic!("{address:#x}: {fault}"));
-                assert_eq!(found.address, phys, "where {address:#x} leads");
-                let leaf = own.map(|own| (own.phys.0, own.prot, own.leaf_bytes));
-                assert_eq!(leaf, Some((phys, prot, found.leaf_size)));
-                let write = machine::walk(vm, address, Access::UNPRIVILEGED_WRITE);
-                assert_eq!(
-                    write.is_ok(),
-                    prot.contains(Prot::WRITE),
-                    "writing {address:#x}"
-                );
-                let fetch = machine::walk(vm, address, Access::UNPRIVILEGED_EXECUTE);
-                assert_eq!(
-                    fetch.is_ok(),
-                    prot.contains(Prot::EXECUTE),
-                    "fetching {address:#x}"
-                );
-            }
-            None => {
-                assert_eq!(
-                    found.map_err(|fault| fault.kind),
-                    Err(FaultKind::Translation)
-                );
-                assert_eq!(own, None);
-            }
+        if let Some((phys, prot)) = expected {
+            let found = found.unwrap_or_else(|fault| panic!("{address:#x}: {fault}"));
+            assert_eq!(found.address, phys, "where {address:#x} leads");
+            let leaf = own.map(|own| (own.phys.0, own.prot, own.leaf_bytes));
+            assert_eq!(leaf, Some((phys, prot, found.leaf_size)));
+            let write = machine::walk(vm, address, Access::UNPRIVILEGED_WRITE);
+            assert_eq!(
+                write.is_ok(),
+                prot.contains(Prot::WRITE),
+                "writing {address:#x}"
+            );
+            let fetch = machine::walk(vm, address, Access::UNPRIVILEGED_EXECUTE);
+            assert_eq!(
+                fetch.is_ok(),
+                prot.contains(Prot::EXECUTE),
+                "fetching {address:#x}"
+            );
+        } else {
+            assert_eq!(
+                found.map_err(|fault| fault.kind),
+                Err(FaultKind::Translation)
+            );
+            assert_eq!(own, None);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The planned VA map splits as Linux documents it, and is what a page-by-page model says.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::sync::Arc;
 
 use gpuvm::space::Transition;

@@ -7,7 +7,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs `work` on a thread of its own, and panics where it panics or does not end.
-pub fn bounded<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+pub(crate) fn bounded<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
     let (done, end) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let _ = done.send(work());

@@ -1,32 +1,34 @@
 //! A VM on memory of its own, and an MMU that nobody derived from it.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 use std::sync::Arc;
 
 use gpuvm::{Device, Vm};
 use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
 use iopgtable::memory::Region;
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Invalidate, Invalidation, PhysAddr,
-    Unwalked,
+    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Invalidate, Invalidation, IovaRange,
+    PhysAddr, Unwalked,
 };
 use walkers::soft::{Mali, Stage1, Stage2};
 use walkers::{Access, Fault, FnMemory, Translation, Walker};
 
 /// Where the tables lie: beyond what the tests map.
-pub const TABLES: PhysAddr = PhysAddr(0x80_0000_0000 - (64 << 20));
+pub(crate) const TABLES: PhysAddr = PhysAddr(0x80_0000_0000 - (64 << 20));
 
-pub type Memory = Arc<Region>;
+pub(crate) type Memory = Arc<Region>;
 
-pub fn memory() -> Memory {
+pub(crate) fn memory() -> Memory {
     Arc::new(Region::with_capacity(TABLES, 64 << 20).unwrap())
 }
 
-pub fn vm<F: Format>(config: Config, memory: &Memory) -> Vm<F, Memory, Unwalked> {
+pub(crate) fn vm<F: Format>(config: Config, memory: &Memory) -> Vm<F, Memory, Unwalked> {
     Vm::new(config, Arc::clone(memory), Unwalked).unwrap()
 }
 
 /// A format that the soft MMU walks.
-pub trait Walked: Format {
+pub(crate) trait Walked: Format {
     fn walk(
         registers: Self::Registers,
         read: &dyn Fn(u64) -> Option<u64>,
@@ -89,7 +91,7 @@ impl Walked for ArmMali {
 }
 
 /// Has the soft MMU translate `address` by the tables of `vm` as they are now.
-pub fn walk<F: Walked, D: Device>(
+pub(crate) fn walk<F: Walked, D: Device>(
     vm: &Vm<F, Memory, D>,
     address: u64,
     access: Access,
@@ -103,23 +105,45 @@ pub fn walk<F: Walked, D: Device>(
     })
 }
 
-/// A device that says no when told to.
+/// What a [`Faulty`] device is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Begin(u64, IovaRange),
+    Forget(Invalidation),
+    End(u64),
+}
+
+/// A device that remembers what it is asked to do, and does not answer when it is broken.
 #[derive(Debug, Default)]
-pub struct Faulty {
-    pub broken: bool,
-    pub forgotten: Vec<Invalidation>,
+pub(crate) struct Faulty {
+    pub(crate) broken: Option<fn(&Ask) -> bool>,
+    pub(crate) asked: Vec<Ask>,
+}
+
+impl Faulty {
+    fn ask(&mut self, ask: Ask) -> Result<(), &'static str> {
+        self.asked.push(ask);
+        match self.broken {
+            Some(broken) if broken(&ask) => Err("the device does not answer"),
+            _ => Ok(()),
+        }
+    }
 }
 
 // SAFETY: nothing walks the tables but the soft MMU, which remembers nothing.
 unsafe impl Invalidate for Faulty {
     type Error = &'static str;
     fn invalidate(&mut self, stale: &Invalidation) -> Result<(), &'static str> {
-        if self.broken {
-            return Err("the device does not answer");
-        }
-        self.forgotten.push(*stale);
-        Ok(())
+        self.ask(Ask::Forget(*stale))
     }
 }
 
-impl Device for Faulty {}
+impl Device for Faulty {
+    fn begin(&mut self, job: u64, footprint: IovaRange) -> Result<(), &'static str> {
+        self.ask(Ask::Begin(job, footprint))
+    }
+
+    fn end(&mut self, job: u64) -> Result<(), &'static str> {
+        self.ask(Ask::End(job))
+    }
+}

@@ -3,20 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvm::Space;
-use iopgtable::{Geometry, LAST_LEVEL, Prot};
+use iopgtable::{Geometry, LAST_LEVEL};
 
-/// A canonical leaf: its first address, where that leads, its length in bytes.
+/// A canonical leaf: its first address, and its length in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Leaf {
-    pub first: u64,
-    pub phys: u64,
-    pub bytes: u64,
-    pub prot: Prot,
+pub(crate) struct Leaf {
+    pub(crate) first: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The leaves of all mappings: greedily the largest size that is aligned in both address spaces
 /// and fits into what is left of mapping and segment.
-pub fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
+pub(crate) fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
     let sizes: Vec<u64> = geometry.leaf_sizes().collect();
     let mut leaves = Vec::new();
     for mapping in space.iter() {
@@ -27,12 +25,7 @@ pub fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
                 let fits =
                     |size: &&u64| first % **size == 0 && phys % **size == 0 && left >= **size;
                 let bytes = *sizes.iter().find(fits).expect("a page always fits");
-                leaves.push(Leaf {
-                    first,
-                    phys,
-                    bytes,
-                    prot: mapping.prot,
-                });
+                leaves.push(Leaf { first, bytes });
                 first += bytes;
                 phys += bytes;
                 left -= bytes;
@@ -48,7 +41,7 @@ pub fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
 }
 
 /// The tables at each level: a table is there if a leaf needs it on its way, and not otherwise.
-pub fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<u8, BTreeSet<u64>> {
+pub(crate) fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<u8, BTreeSet<u64>> {
     let mut tables: BTreeMap<u8, BTreeSet<u64>> = BTreeMap::new();
     for leaf in leaves {
         for level in geometry.first_level() + 1..=LAST_LEVEL {

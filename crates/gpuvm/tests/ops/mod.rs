@@ -8,24 +8,24 @@ use gpuvm::{Backing, Op};
 use iopgtable::{Arm64S1, Config, Granule4K, Iova, IovaRange, PhysAddr, Prot, Segment};
 
 /// The format that most tests run in: leaves of 4 KiB, 2 MiB and 1 GiB.
-pub type S1 = Arm64S1<Granule4K>;
+pub(crate) type S1 = Arm64S1<Granule4K>;
 
-pub const CONFIG: Config = Config::new(48, 48);
+pub(crate) const CONFIG: Config = Config::new(48, 48);
 
-pub const PAGE: u64 = 4 << 10;
-pub const MIB: u64 = 1 << 20;
-pub const GIB: u64 = 1 << 30;
+pub(crate) const PAGE: u64 = 4 << 10;
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const GIB: u64 = 1 << 30;
 
-pub fn range(first: u64, bytes: u64) -> IovaRange {
+pub(crate) fn range(first: u64, bytes: u64) -> IovaRange {
     IovaRange::new(Iova(first), bytes).unwrap()
 }
 
 /// One physical run.
-pub fn backing(phys: u64, bytes: u64) -> Arc<Backing> {
+pub(crate) fn backing(phys: u64, bytes: u64) -> Arc<Backing> {
     Backing::new([Segment::new(PhysAddr(phys), bytes)]).unwrap()
 }
 
-pub fn map_backing(first: u64, bytes: u64, backing: &Arc<Backing>) -> Op {
+pub(crate) fn map_backing(first: u64, bytes: u64, backing: &Arc<Backing>) -> Op {
     Op::Map {
         range: range(first, bytes),
         backing: Arc::clone(backing),
@@ -35,11 +35,11 @@ pub fn map_backing(first: u64, bytes: u64, backing: &Arc<Backing>) -> Op {
 }
 
 /// Maps one run of memory at `phys`.
-pub fn map(first: u64, bytes: u64, phys: u64) -> Op {
+pub(crate) fn map(first: u64, bytes: u64, phys: u64) -> Op {
     map_backing(first, bytes, &backing(phys, bytes))
 }
 
-pub fn unmap(first: u64, bytes: u64) -> Op {
+pub(crate) fn unmap(first: u64, bytes: u64) -> Op {
     Op::Unmap {
         range: range(first, bytes),
     }

@@ -42,6 +42,7 @@ mod list;
 mod lock;
 mod page;
 mod pool;
+mod publish;
 mod region;
 mod reservation;
 
@@ -53,7 +54,8 @@ pub use hooks::{HookTable, Hooks};
 pub use list::PageList;
 pub use page::{TableLayout, TablePage};
 pub use pool::{Pool, PoolFigures, Watermarks};
-pub use region::{Coherent, Publish, Region, RegionError};
+pub use publish::{Coherent, Publish};
+pub use region::{Region, RegionError};
 pub(crate) use reservation::take_pages;
 pub use reservation::{Reservation, Reserver};
 

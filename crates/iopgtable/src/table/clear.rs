@@ -36,18 +36,12 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
         gather: &'a mut Gather,
         hole: IovaRange,
     ) -> Self {
-        // Nothing is mapped beyond the input size either, where the root's last entry may reach.
-        let beyond = IovaRange::inclusive(tree.geometry.last_iova(), Iova(u64::MAX));
-        let hole = match beyond {
-            Some(beyond) if hole.last() >= tree.geometry.last_iova() => hole.hull(beyond),
-            _ => hole,
-        };
         Self {
             tree,
             memory,
             pages,
             gather,
-            hole,
+            hole: tree.widen(hole),
         }
     }
 

@@ -196,7 +196,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if !hole.covers(range) {
             return Err(TableError::Hole { range, hole });
         }
-        let missing = survey::missing_for_unmap(&self.tree, &self.allocator, range);
+        let missing = survey::missing_for_unmap(&self.tree, &self.allocator, range, hole);
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
         let cleared =

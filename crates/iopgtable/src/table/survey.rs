@@ -3,6 +3,7 @@
 use super::chunks::Chunks;
 use super::node::Node;
 use super::tree::Tree;
+use super::write::span_of;
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::TableError;
 use crate::format::{Entry, Format};
@@ -163,18 +164,26 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
     }
 }
 
-/// The tables that cutting leaves at both ends of `range` needs.
+/// The tables that cutting leaves at both ends of `range` needs, where tables in `hole` go.
 pub(super) fn missing_for_unmap<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     range: IovaRange,
+    hole: IovaRange,
 ) -> TableCount {
     let mut missing = TableCount::ZERO;
+    let hole = tree.widen(hole);
     let (first, end) = (range.first().0, range.last().0.wrapping_add(1));
     for (boundary, inside) in [(first, first), (end, range.last().0)] {
         let Some((_, level, _)) = tree.leaf_at(memory, Iova(inside)) else {
             continue;
         };
+        // A leaf that the hole holds against its caller's word goes with its table.
+        if level > tree.geometry.first_level()
+            && span_of::<F>(Iova(inside), level - 1).is_some_and(|table| hole.covers(table))
+        {
+            continue;
+        }
         // The leaf is split at each level down to the one whose entries end at the boundary.
         for level in level..LAST_LEVEL {
             let span = 1u64 << Tree::<F>::entry_shift(level);

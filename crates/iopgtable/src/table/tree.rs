@@ -130,6 +130,15 @@ impl<F: Format> Tree<F> {
         None
     }
 
+    /// `hole` with what lies beyond the input size, where it reaches that: nothing is mapped there
+    /// either, and the root's last entry may translate it.
+    pub(crate) fn widen(&self, hole: IovaRange) -> IovaRange {
+        match IovaRange::inclusive(self.geometry.last_iova(), Iova(u64::MAX)) {
+            Some(beyond) if hole.last() >= beyond.first() => hole.hull(beyond),
+            _ => hole,
+        }
+    }
+
     /// Checks a range that an operation was asked for.
     pub(crate) fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
         if !range.is_aligned(Self::granule()) {

@@ -6,53 +6,16 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::lock::SpinLock;
 use super::{
-    AllocContext, AllocError, PageList, TableAllocator, TableLayout, TableMemory, TablePage,
+    AllocContext, AllocError, Coherent, PageList, Publish, TableAllocator, TableLayout,
+    TableMemory, TablePage,
 };
 use crate::addr::PhysAddr;
 
-/// How what the CPU wrote to a [`Region`] reaches walkers: the publishing half of
-/// [`TableMemory`], for memory that a region hands out.
-///
-/// # Safety
-///
-/// The implementation keeps `MEM-ORDER` of the [contract](super#the-contract).
-pub unsafe trait Publish {
-    /// See [`TableMemory::publish`].
-    fn publish(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize);
+mod error;
+#[cfg(feature = "alloc")]
+mod owned;
 
-    /// See [`TableMemory::commit`].
-    fn commit(&self) {}
-
-    /// See [`TableMemory::is_coherent`].
-    fn is_coherent(&self) -> bool {
-        false
-    }
-}
-
-// SAFETY: every call goes to the same publisher, whose contract is its own.
-unsafe impl<P: Publish + ?Sized> Publish for &P {
-    fn publish(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize) {
-        (**self).publish(cpu, phys, bytes);
-    }
-    fn commit(&self) {
-        (**self).commit();
-    }
-    fn is_coherent(&self) -> bool {
-        (**self).is_coherent()
-    }
-}
-
-/// Walkers snoop the CPU's caches: there is nothing to do.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Coherent;
-
-// SAFETY: what the CPU writes is published at once, in order.
-unsafe impl Publish for Coherent {
-    fn publish(&self, _: NonNull<u8>, _: PhysAddr, _: usize) {}
-    fn is_coherent(&self) -> bool {
-        true
-    }
-}
+pub use error::RegionError;
 
 /// Base and physical address are multiples of this, whatever the sizes of tables.
 const BASE_ALIGN: u64 = 4096;
@@ -103,7 +66,7 @@ pub struct Region<P = Coherent> {
     /// Frees the memory where it is the region's; a field's drop, so that none of `Region` is
     /// needed.
     #[cfg(feature = "alloc")]
-    heap: Option<heap::Block>,
+    owned: Option<owned::Block>,
 }
 
 struct State {
@@ -201,7 +164,7 @@ impl<P: Publish> Region<P> {
             }),
             publisher,
             #[cfg(feature = "alloc")]
-            heap: None,
+            owned: None,
         })
     }
 
@@ -218,11 +181,11 @@ impl<P: Publish> Region<P> {
         publisher: P,
     ) -> Result<Self, RegionError> {
         check(phys, bytes)?;
-        let heap = heap::Block::new(phys, bytes).ok_or(RegionError::OutOfMemory { bytes })?;
+        let heap = owned::Block::new(phys, bytes).ok_or(RegionError::OutOfMemory { bytes })?;
         // SAFETY: the block has so many bytes and is freed with the region, or never while pages
         // are out; that walkers find it at `phys` is what the caller decides by telling them.
         let mut region = unsafe { Self::with_publisher(heap.base(), phys, bytes, publisher) }?;
-        region.heap = Some(heap);
+        region.owned = Some(heap);
         Ok(region)
     }
 
@@ -445,7 +408,7 @@ unsafe impl<P: Publish> TableAllocator for Region<P> {
 impl<P> Drop for Region<P> {
     fn drop(&mut self) {
         if self.in_use() > 0 {
-            core::mem::forget(self.heap.take());
+            core::mem::forget(self.owned.take());
         }
     }
 }
@@ -459,109 +422,4 @@ impl<P> fmt::Debug for Region<P> {
             self.phys, self.bytes
         )
     }
-}
-
-/// Why numbers make no region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegionError {
-    /// The pointer's or the physical address is no multiple of 4 KiB.
-    Misaligned {
-        /// That address.
-        address: u64,
-    },
-    /// There is no room for a single table.
-    TooSmall {
-        /// How many bytes there are.
-        bytes: usize,
-    },
-    /// The end lies beyond what can be addressed.
-    TooLarge {
-        /// Where the region begins.
-        phys: PhysAddr,
-        /// How many bytes there are.
-        bytes: usize,
-    },
-    /// The heap has not that much memory.
-    OutOfMemory {
-        /// How many bytes were wanted.
-        bytes: usize,
-    },
-}
-
-impl fmt::Display for RegionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Misaligned { address } => write!(f, "{address:#x} is no multiple of 4 KiB"),
-            Self::TooSmall { bytes } => write!(f, "no table fits into {bytes} bytes"),
-            Self::TooLarge { phys, bytes } => {
-                write!(f, "{bytes:#x} bytes at {phys} end beyond the address space")
-            }
-            Self::OutOfMemory { bytes } => write!(f, "no {bytes} bytes of memory"),
-        }
-    }
-}
-
-impl core::error::Error for RegionError {}
-
-#[cfg(feature = "alloc")]
-mod heap {
-    //! Memory that a region owns.
-
-    use alloc::alloc::{Layout, alloc_zeroed, dealloc};
-    use core::ptr::NonNull;
-
-    use crate::addr::PhysAddr;
-
-    /// Tables of up to so many bytes can be aligned in both address spaces.
-    const ALIGN: usize = 2 << 20;
-
-    /// # Invariants
-    ///
-    /// `start` is a block of the global allocator with `layout`; `offset` lies within.
-    pub(super) struct Block {
-        start: NonNull<u8>,
-        layout: Layout,
-        offset: usize,
-    }
-
-    impl Block {
-        /// At least `bytes` zeroed bytes from a base on that equals `phys` modulo the alignment of
-        /// the largest table that fits in.
-        pub(super) fn new(phys: PhysAddr, bytes: usize) -> Option<Self> {
-            let align = bytes
-                .checked_next_power_of_two()?
-                .clamp(super::BASE_ALIGN as usize, ALIGN);
-            // Aligned here rather than by the allocator: those that get zeroed memory from the
-            // system for free often do so for ordinary alignments only.
-            let layout = Layout::from_size_align(bytes.checked_add(align)?, 8).ok()?;
-            // SAFETY: the size is not zero.
-            let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-            // CAST: what is cut off is a multiple of `align`.
-            let offset = (phys.0 as usize).wrapping_sub(start.addr().get()) & (align - 1);
-            // INVARIANT: `offset < align`, and so much more than `bytes` was allocated.
-            Some(Self {
-                start,
-                layout,
-                offset,
-            })
-        }
-
-        pub(super) fn base(&self) -> NonNull<u8> {
-            // SAFETY: the invariant says that it lies within.
-            unsafe { self.start.add(self.offset) }
-        }
-    }
-
-    impl Drop for Block {
-        fn drop(&mut self) {
-            // SAFETY: the invariant says that it is such a block.
-            unsafe { dealloc(self.start.as_ptr(), self.layout) };
-        }
-    }
-
-    // SAFETY: the block is owned alone, like a `Box`.
-    unsafe impl Send for Block {}
-    // SAFETY: a shared block gives out an address and nothing else.
-    unsafe impl Sync for Block {}
 }
