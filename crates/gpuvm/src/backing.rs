@@ -60,9 +60,7 @@ impl Backing {
                 .checked_sub(1)
                 .and_then(|rest| segment.phys.0.checked_add(rest))
                 .ok_or(BackingError::Segment(segment))?;
-            let sum = bytes
-                .checked_add(segment.bytes)
-                .ok_or(BackingError::Segment(segment))?;
+            let sum = bytes.checked_add(segment.bytes).ok_or(BackingError::Segment(segment))?;
             last_phys = last_phys.max(PhysAddr(last));
             alignment |= segment.phys.0 | segment.bytes;
             match merged.last_mut() {
@@ -80,11 +78,7 @@ impl Backing {
         if merged.is_empty() {
             return Err(BackingError::Empty);
         }
-        let longest = merged
-            .iter()
-            .map(|segment| segment.bytes)
-            .max()
-            .unwrap_or(0);
+        let longest = merged.iter().map(|segment| segment.bytes).max().unwrap_or(0);
         Ok(Arc::new(Self {
             segments: merged.into(),
             starts: starts.into(),
@@ -126,36 +120,22 @@ impl Backing {
         let left = bytes.min(self.bytes.saturating_sub(offset));
         let index = self.index_at(offset);
         let skip = offset - self.starts.get(index).copied().unwrap_or(offset);
-        Runs {
-            segments: self.segments.get(index..).unwrap_or(&[]),
-            skip,
-            left,
-        }
+        Runs { segments: self.segments.get(index..).unwrap_or(&[]), skip, left }
     }
 
     /// Where the segment that holds `offset` starts, as an offset.
     pub(crate) fn segment_start(&self, offset: u64) -> u64 {
-        self.starts
-            .get(self.index_at(offset))
-            .copied()
-            .unwrap_or(offset)
+        self.starts.get(self.index_at(offset)).copied().unwrap_or(offset)
     }
 
     fn index_at(&self, offset: u64) -> usize {
-        self.starts
-            .partition_point(|&start| start <= offset)
-            .saturating_sub(1)
+        self.starts.partition_point(|&start| start <= offset).saturating_sub(1)
     }
 }
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Backing({:#x} bytes in {} segments)",
-            self.bytes,
-            self.segments.len()
-        )
+        write!(f, "Backing({:#x} bytes in {} segments)", self.bytes, self.segments.len())
     }
 }
 
@@ -200,11 +180,7 @@ impl fmt::Display for BackingError {
         match self {
             Self::Empty => f.write_str("a backing without any segment"),
             Self::Segment(segment) => {
-                write!(
-                    f,
-                    "segment of {:#x} bytes at {}",
-                    segment.bytes, segment.phys
-                )?;
+                write!(f, "segment of {:#x} bytes at {}", segment.bytes, segment.phys)?;
                 f.write_str(" is empty or ends beyond the 64-bit address space")
             }
         }

@@ -6,10 +6,11 @@ use iopgtable::{Invalidate, IovaRange, Unwalked};
 
 /// What a VM asks of the device that walks its tables.
 ///
-/// Its methods run in the section that a job's fences wait for: they must not allocate, and must
-/// return in bounded time.
+/// Its methods run in the section that a job's fences wait for: they must not allocate, must
+/// return in bounded time, and must not panic.
 pub trait Device: Invalidate<Error: Clone + Debug + Display + Send> + Send {
-    /// A job begins; it will change entries in `footprint` and nowhere else. A device that can
+    /// A job begins; whatever it changes lies in `footprint`: its operations' ranges, the leaves
+    /// that they cut, and the spans of the tables that come loose. A device that can
     /// hold accesses back (a GPU that locks a region of its address space) does so from here to
     /// [`end`](Self::end), so that nobody sees half of a job.
     ///

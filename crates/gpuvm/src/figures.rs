@@ -10,7 +10,7 @@ use iopgtable::TableCount;
 pub struct Figures {
     /// Jobs that were accepted.
     pub jobs_submitted: u64,
-    /// Jobs that have run.
+    /// Jobs that have run, one that was stopped by an error included.
     pub jobs_run: u64,
     /// Operations in the jobs that were accepted.
     pub ops: u64,

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use iopgtable::{
-    Format, Gather, Invalidated, IovaRange, Reservation, Reserved, ReservedError, TableAllocator,
-    TableCount,
+    Format, Gather, Invalidated, Iova, IovaRange, Reservation, Reserved, ReservedError,
+    TableAllocator, TableCount, TableError,
 };
 
 use crate::device::Device;
@@ -24,16 +24,6 @@ pub(crate) enum Step {
     Nothing,
 }
 
-impl Step {
-    fn range(&self) -> Option<IovaRange> {
-        match self {
-            Self::Map(mapping) | Self::Replace(mapping) => Some(mapping.range),
-            Self::Unmap { range, .. } => Some(*range),
-            Self::Nothing => None,
-        }
-    }
-}
-
 /// A queued job.
 pub(crate) struct Job<A: TableAllocator> {
     pub(crate) number: u64,
@@ -42,7 +32,11 @@ pub(crate) struct Job<A: TableAllocator> {
     pub(crate) reservation: Reservation<A>,
     /// How many tables the plan says will come loose.
     pub(crate) freed: TableCount,
+    /// All addresses that the steps touch.
+    pub(crate) footprint: Option<IovaRange>,
     pub(crate) waits: Vec<Point>,
+    /// What it signals, the VM's own line last. Whatever is left when the job is dropped is
+    /// cancelled.
     pub(crate) signals: Vec<Point>,
     /// Room for what each step leaves, made at submission.
     pub(crate) gathers: Vec<Gather>,
@@ -52,19 +46,12 @@ pub(crate) struct Job<A: TableAllocator> {
 /// Why a job stopped in the middle.
 #[derive(Debug)]
 pub(crate) enum Stop<E> {
-    Device { step: Option<usize>, error: E },
-    Plan { step: usize, error: ReservedError },
+    Device(E),
+    Refused { step: usize, error: TableError },
+    Exhausted { step: usize, at: Iova },
 }
 
 impl<A: TableAllocator> Job<A> {
-    /// All addresses that the job touches.
-    pub(crate) fn footprint(&self) -> Option<IovaRange> {
-        self.steps
-            .iter()
-            .filter_map(Step::range)
-            .reduce(IovaRange::hull)
-    }
-
     /// The section that the job's fences wait for. `table` is the page table with this job's
     /// reservation: no page comes from elsewhere, by type. Nothing here allocates.
     pub(crate) fn run<F: Format, D: Device>(
@@ -79,41 +66,56 @@ impl<A: TableAllocator> Job<A> {
                 Step::Unmap { range, hole } => table.unmap(*range, *hole),
                 Step::Nothing => continue,
             };
-            let gather = gather.map_err(|error| Stop::Plan { step, error })?;
+            let (gather, stop) = match gather {
+                Ok(gather) => (gather, None),
+                Err(ReservedError::Exhausted { at, gather }) => {
+                    (gather, Some(Stop::Exhausted { step, at }))
+                }
+                Err(ReservedError::Refused(error)) => return Err(Stop::Refused { step, error }),
+                Err(_) => return Err(Stop::Exhausted { step, at: Iova(0) }),
+            };
             if !gather.is_empty() {
                 gathers.push(gather);
+            }
+            if let Some(stop) = stop {
+                return Err(stop);
             }
         }
         Ok(())
     }
 
-    /// Has `device` forget what the steps made stale.
+    /// Has `device` forget what the steps made stale, in their order. Where it does not, `gathers`
+    /// keeps what it has not forgotten.
     pub(crate) fn invalidate<D: Device>(
         gathers: &mut Vec<Gather>,
         forgotten: &mut Vec<Invalidated>,
         device: &mut D,
     ) -> Result<(), Stop<D::Error>> {
-        for gather in gathers.drain(..) {
+        gathers.reverse();
+        while let Some(gather) = gathers.pop() {
             match gather.invalidate(device) {
                 Ok(invalidated) => forgotten.push(invalidated),
-                // The tables that came loose stay out of use for good: the device may walk them.
                 Err(failed) => {
-                    return Err(Stop::Device {
-                        step: None,
-                        error: failed.error,
-                    });
+                    gathers.push(failed.gather);
+                    return Err(Stop::Device(failed.error));
                 }
             }
         }
         Ok(())
     }
 
-    pub(crate) fn signal(&self, outcome: Result<(), FenceError>) {
-        for point in &self.signals {
+    pub(crate) fn signal(&mut self, outcome: Result<(), FenceError>) {
+        for point in self.signals.drain(..) {
             match outcome {
                 Ok(()) => point.signal(),
                 Err(error) => point.fail(error),
             }
         }
+    }
+}
+
+impl<A: TableAllocator> Drop for Job<A> {
+    fn drop(&mut self) {
+        self.signal(Err(FenceError::Cancelled));
     }
 }

@@ -12,7 +12,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `vm` | [`Vm`]: submit, run, ask |
+//! | `vm` | [`Vm`]: the face |
+//! | `draft`, `refusal` | a submission on its way, and why it may be refused |
+//! | `run`, `ban` | jobs run in order, and what ends that |
 //! | [`space`] | the planned VA map: how mappings split |
 //! | [`plan`] | from state to state: which tables are missing, which come loose |
 //! | `job` | what runs in the section that fences wait for |
@@ -54,10 +56,14 @@ extern crate alloc;
 extern crate std;
 
 mod backing;
+mod ban;
 mod device;
+mod draft;
 mod figures;
 mod job;
 pub mod plan;
+mod refusal;
+mod run;
 pub mod space;
 mod sync;
 mod timeline;
@@ -68,13 +74,15 @@ mod wait;
 mod worker;
 
 pub use backing::{Backing, BackingError, Runs};
+pub use ban::{Ban, BanReason};
 pub use device::Device;
 pub use figures::Figures;
+#[cfg(feature = "std")]
+pub use refusal::BindError;
+pub use refusal::{SubmitError, SubmitReason};
 pub use space::{Mapping, Space};
 pub use timeline::{FenceError, Point, Timeline};
-#[cfg(feature = "std")]
-pub use vm::BindError;
-pub use vm::{Ban, BanReason, Op, SubmitError, SubmitReason, Vm};
+pub use vm::{Op, Vm};
 #[cfg(feature = "std")]
 pub use worker::Worker;
 

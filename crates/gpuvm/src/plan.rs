@@ -23,6 +23,9 @@ pub struct Delta {
     pub missing: TableCount,
     /// Tables that the old state has and the new one lacks: they come loose.
     pub freed: TableCount,
+    /// The addresses whose entries or tables change: the range, the leaves that are cut at its
+    /// ends, and the spans of the tables that come loose. Nothing where nothing changes.
+    pub footprint: Option<IovaRange>,
 }
 
 /// Computes what a transition does to the tables.
@@ -37,36 +40,30 @@ pub struct Planner {
 impl Planner {
     /// A planner without working memory yet.
     pub const fn new() -> Self {
-        Self {
-            before: Spans::new(),
-            after: Spans::new(),
-        }
+        Self { before: Spans::new(), after: Spans::new() }
     }
 
     /// What `transition` does to the tables; `space` is the state after it.
     pub fn delta(&mut self, geometry: &Geometry, space: &Space, transition: &Transition) -> Delta {
         let mut delta = Delta::default();
-        let Transition {
-            range,
-            removed,
-            left,
-            right,
-            inserted,
-        } = transition;
+        let Transition { range, removed, left, right, inserted } = transition;
         if removed.is_empty() && inserted.is_none() {
             return delta;
+        }
+        let mut footprint = *range;
+        if let (Some(old), true) = (removed.first(), left.is_some()) {
+            footprint = footprint.hull(old.leaf_span(geometry, range.first()));
+        }
+        if let (Some(old), true) = (removed.last(), right.is_some()) {
+            footprint = footprint.hull(old.leaf_span(geometry, range.last()));
         }
         let below = space.last_below(range.first());
         let above = space.first_above(range.last());
         for level in geometry.first_level() + 1..=LAST_LEVEL {
             let shift = geometry.table_shift(level);
             let window = (range.first().0 >> shift, range.last().0 >> shift);
-            let below = below
-                .map(|last| last.0 >> shift)
-                .filter(|&index| index == window.0);
-            let above = above
-                .map(|first| first.0 >> shift)
-                .filter(|&index| index == window.1);
+            let below = below.map(|last| last.0 >> shift).filter(|&index| index == window.0);
+            let above = above.map(|first| first.0 >> shift).filter(|&index| index == window.1);
 
             // What sticks out of the range in the new state was part of a removed mapping in the
             // old one, and is counted as such.
@@ -84,13 +81,16 @@ impl Planner {
             }
             self.after.extend(above);
 
-            delta
-                .missing
-                .increase(level, self.after.count_without(&self.before));
-            delta
-                .freed
-                .increase(level, self.before.count_without(&self.after));
+            delta.missing.increase(level, self.after.without(&self.before).count);
+            let freed = self.before.without(&self.after);
+            delta.freed.increase(level, freed.count);
+            if let Some((first, last)) = freed.ends {
+                let last = Iova(((last + 1) << shift).wrapping_sub(1).min(geometry.last_iova().0));
+                footprint = IovaRange::inclusive(Iova(first << shift), last)
+                    .map_or(footprint, |freed| footprint.hull(freed));
+            }
         }
+        delta.footprint = Some(footprint);
         delta
     }
 }
@@ -141,15 +141,11 @@ impl Spans {
         };
         if !geometry.is_leaf_level(level - 1) || mapping.backing.longest() < span {
             // No leaf covers a whole table.
-            return add(
-                mapping.range.first().0 >> shift,
-                mapping.range.last().0 >> shift,
-            );
+            return add(mapping.range.first().0 >> shift, mapping.range.last().0 >> shift);
         }
-        let Some(window) = IovaRange::inclusive(
-            Iova(window.0 << shift),
-            Iova((window.1 << shift) | (span - 1)),
-        ) else {
+        let Some(window) =
+            IovaRange::inclusive(Iova(window.0 << shift), Iova((window.1 << shift) | (span - 1)))
+        else {
             return;
         };
         for (address, run) in mapping.runs_in(window) {
@@ -171,9 +167,9 @@ impl Spans {
         }
     }
 
-    /// How many tables are in here but not in `other`.
-    fn count_without(&self, other: &Self) -> u64 {
-        let mut count = 0;
+    /// The tables that are in here but not in `other`.
+    fn without(&self, other: &Self) -> Difference {
+        let mut difference = Difference::default();
         let mut others = other.0.as_slice();
         for &(first, last) in &self.0 {
             let mut from = first;
@@ -182,20 +178,37 @@ impl Spans {
                     // Behind us: it cannot matter any more.
                     [(_, other_last), rest @ ..] if *other_last < from => others = rest,
                     [(other_first, other_last), ..] if *other_first <= last => {
-                        count += other_first.saturating_sub(from);
+                        if from < *other_first {
+                            difference.add(from, other_first - 1);
+                        }
                         if *other_last >= last {
                             break;
                         }
                         from = other_last + 1;
                     }
                     _ => {
-                        count += last - from + 1;
+                        difference.add(from, last);
                         break;
                     }
                 }
             }
         }
-        count
+        difference
+    }
+}
+
+/// Tables of one level: how many, and the first and the last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Difference {
+    count: u64,
+    ends: Option<(u64, u64)>,
+}
+
+impl Difference {
+    /// Adds the tables from `first` to `last`, which lie above those that are in.
+    fn add(&mut self, first: u64, last: u64) {
+        self.count += last - first + 1;
+        self.ends = Some((self.ends.map_or(first, |(first, _)| first), last));
     }
 }
 
@@ -213,7 +226,7 @@ pub fn tables(geometry: &Geometry, space: &Space) -> TableCount {
                 (0, u64::MAX >> geometry.table_shift(level)),
             );
         }
-        count.increase(level, spans.count_without(&Spans::new()));
+        count.increase(level, spans.without(&Spans::new()).count);
     }
     count
 }

@@ -15,7 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use iopgtable::{Iova, IovaRange, Prot, Segment};
+use iopgtable::{Geometry, Iova, IovaRange, Prot, Segment};
 
 use crate::backing::{Backing, Runs};
 
@@ -69,6 +69,22 @@ impl Mapping {
             .take_while(move |&(at, _)| at <= window.last().0)
     }
 
+    /// What the canonical leaf at `address`, which must be mapped, translates.
+    pub(crate) fn leaf_span(&self, geometry: &Geometry, address: Iova) -> IovaRange {
+        let here = IovaRange::inclusive(address, address).unwrap_or(self.range);
+        let Some((first, run)) = self.runs_in(here).next() else { return here };
+        let last = first + (run.bytes - 1);
+        geometry
+            .leaf_sizes()
+            .find_map(|size| {
+                let low = address.0 & !(size - 1);
+                let fits = first <= low && low + (size - 1) <= last;
+                let aligned = (first ^ run.phys.0) & (size - 1) == 0;
+                IovaRange::inclusive(Iova(low), Iova(low + (size - 1))).filter(|_| fits && aligned)
+            })
+            .unwrap_or(here)
+    }
+
     /// Whether `other` shows the same memory wherever both map the same address: whoever replaces
     /// one by the other keeps the contents.
     pub fn keeps(&self, other: &Self) -> bool {
@@ -112,14 +128,8 @@ impl Transition {
         let range = self.range;
         self.removed.iter().map(move |old| Displaced {
             old,
-            left: self
-                .left
-                .as_ref()
-                .filter(|_| old.range.first() < range.first()),
-            right: self
-                .right
-                .as_ref()
-                .filter(|_| old.range.last() > range.last()),
+            left: self.left.as_ref().filter(|_| old.range.first() < range.first()),
+            right: self.right.as_ref().filter(|_| old.range.last() > range.last()),
             keep: self.inserted.as_ref().is_some_and(|new| new.keeps(old)),
         })
     }
@@ -135,9 +145,7 @@ pub struct Space {
 impl Space {
     /// No mappings.
     pub const fn new() -> Self {
-        Self {
-            mappings: BTreeMap::new(),
-        }
+        Self { mappings: BTreeMap::new() }
     }
 
     /// How many mappings there are.
@@ -163,12 +171,8 @@ impl Space {
 
     /// The mappings that overlap `range`, in ascending order.
     pub fn overlapping(&self, range: IovaRange) -> impl Iterator<Item = &Mapping> {
-        let first = self
-            .get(range.first())
-            .map_or(range.first().0, |cut| cut.range.first().0);
-        self.mappings
-            .range(first..=range.last().0)
-            .map(|(_, mapping)| mapping)
+        let first = self.get(range.first()).map_or(range.first().0, |cut| cut.range.first().0);
+        self.mappings.range(first..=range.last().0).map(|(_, mapping)| mapping)
     }
 
     /// The last mapped address below `address`.
@@ -184,17 +188,13 @@ impl Space {
         if self.get(next).is_some() {
             return Some(next);
         }
-        self.mappings
-            .range(next.0..)
-            .next()
-            .map(|(_, mapping)| mapping.range.first())
+        self.mappings.range(next.0..).next().map(|(_, mapping)| mapping.range.first())
     }
 
     /// Inserts `mapping` in place of whatever overlaps it.
     pub fn map(&mut self, mapping: Mapping) -> Transition {
         let mut transition = self.unmap(mapping.range);
-        self.mappings
-            .insert(mapping.range.first().0, mapping.clone());
+        self.mappings.insert(mapping.range.first().0, mapping.clone());
         transition.inserted = Some(mapping);
         transition
     }
@@ -205,37 +205,23 @@ impl Space {
         for old in &removed {
             self.mappings.remove(&old.range.first().0);
         }
-        let below = range.first().0.checked_sub(1).and_then(|last| {
-            removed
-                .first()?
-                .part(IovaRange::inclusive(Iova(0), Iova(last))?)
-        });
+        let below = range
+            .first()
+            .0
+            .checked_sub(1)
+            .and_then(|last| removed.first()?.part(IovaRange::inclusive(Iova(0), Iova(last))?));
         let above = range.last().0.checked_add(1).and_then(|first| {
-            removed
-                .last()?
-                .part(IovaRange::inclusive(Iova(first), Iova(u64::MAX))?)
+            removed.last()?.part(IovaRange::inclusive(Iova(first), Iova(u64::MAX))?)
         });
         for rest in [&below, &above].into_iter().flatten() {
             self.mappings.insert(rest.range.first().0, rest.clone());
         }
-        Transition {
-            range,
-            removed,
-            left: below,
-            right: above,
-            inserted: None,
-        }
+        Transition { range, removed, left: below, right: above, inserted: None }
     }
 
     /// Takes the latest transition back.
     pub fn undo(&mut self, transition: Transition) {
-        let Transition {
-            removed,
-            left,
-            right,
-            inserted,
-            ..
-        } = transition;
+        let Transition { removed, left, right, inserted, .. } = transition;
         for new in [left, right, inserted].into_iter().flatten() {
             self.mappings.remove(&new.range.first().0);
         }

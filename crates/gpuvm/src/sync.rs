@@ -2,8 +2,7 @@
 
 #[cfg(feature = "std")]
 mod imp {
-    pub(crate) use std::sync::MutexGuard as Guard;
-    use std::sync::PoisonError;
+    use std::sync::{MutexGuard, PoisonError};
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
@@ -15,7 +14,7 @@ mod imp {
 
         /// A panic elsewhere does not spread: what the locks here protect is whole between any
         /// two statements that can panic.
-        pub(crate) fn lock(&self) -> Guard<'_, T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
@@ -23,7 +22,7 @@ mod imp {
 
 #[cfg(not(feature = "std"))]
 mod imp {
-    pub(crate) use spin::MutexGuard as Guard;
+    use spin::MutexGuard;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(spin::Mutex<T>);
@@ -33,10 +32,10 @@ mod imp {
             Self(spin::Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> Guard<'_, T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock()
         }
     }
 }
 
-pub(crate) use imp::{Guard, Mutex};
+pub(crate) use imp::Mutex;

@@ -60,10 +60,7 @@ impl Timeline {
 
     /// A point of this line.
     pub fn point(&self, value: u64) -> Point {
-        Point {
-            line: self.clone(),
-            value,
-        }
+        Point { line: self.clone(), value }
     }
 
     /// Whether `other` is a clone of this line.
@@ -110,9 +107,7 @@ impl Timeline {
         loop {
             let mut line = self.0.lock();
             let reached = (0..line.waiting.len()).find(|&index| {
-                line.waiting
-                    .get(index)
-                    .is_some_and(|&(point, _)| line.state(point).is_some())
+                line.waiting.get(index).is_some_and(|&(point, _)| line.state(point).is_some())
             });
             let Some(index) = reached else { return };
             let (_, waker) = line.waiting.swap_remove(index);

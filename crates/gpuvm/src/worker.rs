@@ -3,7 +3,7 @@
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::thread::JoinHandle;
@@ -17,8 +17,8 @@ use crate::vm::Vm;
 /// A few threads that run whatever jobs are ready, of any number of VMs. An idle VM costs no
 /// thread.
 ///
-/// Dropping it stops the threads after the job that they are at; what is queued stays queued, for
-/// another runner.
+/// Dropping it stops each thread when the VM that it is at has no ready job left; what other VMs
+/// have queued stays queued, for another runner.
 ///
 /// ```
 /// use gpuvm::{Backing, Op, Vm, Worker};
@@ -42,6 +42,8 @@ pub struct Worker {
 struct Shared {
     ready: Mutex<Ready>,
     bell: Condvar,
+    /// How many tasks there are.
+    attached: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -49,7 +51,6 @@ struct Ready {
     /// Has room for every task that is attached, each of which is in it at most once: waking
     /// allocates nothing.
     tasks: VecDeque<Arc<Task>>,
-    attached: usize,
     stop: bool,
 }
 
@@ -80,6 +81,14 @@ impl Wake for Task {
     }
 }
 
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.attached.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
 impl Worker {
     /// Starts `threads` threads (at least one).
     ///
@@ -90,11 +99,9 @@ impl Worker {
         let shared = Arc::new(Shared {
             ready: Mutex::new(Ready::default()),
             bell: Condvar::new(),
+            attached: AtomicUsize::new(0),
         });
-        let mut worker = Self {
-            shared,
-            threads: Vec::new(),
-        };
+        let mut worker = Self { shared, threads: Vec::new() };
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&worker.shared);
             let thread = std::thread::Builder::new()
@@ -126,8 +133,8 @@ impl Worker {
         });
         {
             let mut ready = self.shared.lock();
-            ready.attached += 1;
-            let room = ready.attached - ready.tasks.len().min(ready.attached);
+            let attached = self.shared.attached.fetch_add(1, Ordering::AcqRel) + 1;
+            let room = attached.saturating_sub(ready.tasks.len());
             ready.tasks.reserve(room);
         }
         // The first run leaves the task's waker with the VM.
@@ -139,10 +146,7 @@ fn work(shared: &Shared) {
     let mut ready = shared.lock();
     while !ready.stop {
         let Some(task) = ready.tasks.pop_front() else {
-            ready = shared
-                .bell
-                .wait(ready)
-                .unwrap_or_else(PoisonError::into_inner);
+            ready = shared.bell.wait(ready).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
         drop(ready);
@@ -167,8 +171,6 @@ impl Drop for Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker")
-            .field("threads", &self.threads.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Worker").field("threads", &self.threads.len()).finish_non_exhaustive()
     }
 }

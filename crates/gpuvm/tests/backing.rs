@@ -34,9 +34,7 @@ fn units(segments: impl IntoIterator<Item = Segment>, unit: u64) -> Vec<u64> {
 }
 
 fn is_coalesced(segments: &[Segment]) -> bool {
-    segments
-        .windows(2)
-        .all(|pair| pair[0].phys.0 + pair[0].bytes != pair[1].phys.0)
+    segments.windows(2).all(|pair| pair[0].phys.0 + pair[0].bytes != pair[1].phys.0)
 }
 
 proptest! {
@@ -94,11 +92,7 @@ fn adjacent_segments_become_one_and_others_stay_apart() {
         segment(0x9000, 0x1000),
     ])
     .unwrap();
-    let expected = [
-        segment(0x1000, 0x3000),
-        segment(0x1000, 0x1000),
-        segment(0x9000, 0x1000),
-    ];
+    let expected = [segment(0x1000, 0x3000), segment(0x1000, 0x1000), segment(0x9000, 0x1000)];
     assert_eq!(backing.segments(), expected);
     assert_eq!(backing.longest(), 0x3000);
 }
@@ -116,15 +110,9 @@ fn memory_may_end_at_the_end_of_the_physical_space_but_not_beyond() {
     let to_the_end = segment(u64::MAX - 0xfff, 0x1000);
     let backing = Backing::new([to_the_end]).unwrap();
     assert_eq!(backing.last_phys(), PhysAddr(u64::MAX));
-    assert_eq!(
-        backing.runs(0x800, 0x1000).collect::<Vec<_>>(),
-        [segment(u64::MAX - 0x7ff, 0x800)]
-    );
+    assert_eq!(backing.runs(0x800, 0x1000).collect::<Vec<_>>(), [segment(u64::MAX - 0x7ff, 0x800)]);
     let beyond = segment(u64::MAX - 0xfff, 0x1001);
-    assert_eq!(
-        Backing::new([beyond]).unwrap_err(),
-        BackingError::Segment(beyond)
-    );
+    assert_eq!(Backing::new([beyond]).unwrap_err(), BackingError::Segment(beyond));
 }
 
 #[test]

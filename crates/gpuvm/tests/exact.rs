@@ -39,17 +39,9 @@ fn raw_op() -> impl Strategy<Value = RawOp> {
         (0u64..10, select(vec![0i64, 0, 0, 1, -1, 3])),
         (1u64..5, select(vec![0i64, 0, 0, 1, -1, 7])),
         select(vec![0usize, 0, 1, 1, 1, 2]),
-        (
-            select(vec![0usize, 1, 1, 2]),
-            1u64..4,
-            prop::bool::weighted(0.8),
-        ),
+        (select(vec![0usize, 1, 1, 2]), 1u64..4, prop::bool::weighted(0.8)),
         select(vec![0u64, 0, 1, 5]),
-        select(vec![
-            Prot::RW,
-            Prot::READ | Prot::CACHED,
-            Prot::RW | Prot::EXECUTE,
-        ]),
+        select(vec![Prot::RW, Prot::READ | Prot::CACHED, Prot::RW | Prot::EXECUTE]),
     )
         .prop_map(|(map, start, length, scale, run, offset, prot)| RawOp {
             map,
@@ -81,9 +73,7 @@ fn cook(raw: &RawOp, geometry: &Geometry) -> Op {
         (count * unit).saturating_add_signed(off * i64::try_from(page).unwrap())
     };
     let first = near(raw.start) & geometry.last_iova().0;
-    let bytes = near(raw.length)
-        .max(page)
-        .min(geometry.last_iova().0 - first + 1);
+    let bytes = near(raw.length).max(page).min(geometry.last_iova().0 - first + 1);
     let range = IovaRange::new(Iova(first), bytes).unwrap();
     if !raw.map {
         return Op::Unmap { range };
@@ -107,12 +97,7 @@ fn cook(raw: &RawOp, geometry: &Geometry) -> Op {
         phys %= geometry.last_phys().0 / 2 + 1;
         left -= bytes;
     }
-    Op::Map {
-        range,
-        backing: Backing::new(segments).unwrap(),
-        offset,
-        prot: raw.prot,
-    }
+    Op::Map { range, backing: Backing::new(segments).unwrap(), offset, prot: raw.prot }
 }
 
 /// Everything that must hold after a job has run.
@@ -151,11 +136,7 @@ fn check<F: Walked>(vm: &Vm<F, Memory, Unwalked>, touched: &[IovaRange]) {
     for address in addresses {
         let expected = space.get(Iova(address)).map(|mapping| {
             let into = address - mapping.range.first().0;
-            let run = mapping
-                .backing
-                .runs(mapping.offset + into, 1)
-                .next()
-                .unwrap();
+            let run = mapping.backing.runs(mapping.offset + into, 1).next().unwrap();
             (run.phys.0, mapping.prot)
         });
         let found = machine::walk(vm, address, Access::UNPRIVILEGED_READ);
@@ -166,22 +147,11 @@ fn check<F: Walked>(vm: &Vm<F, Memory, Unwalked>, touched: &[IovaRange]) {
             let leaf = own.map(|own| (own.phys.0, own.prot, own.leaf_bytes));
             assert_eq!(leaf, Some((phys, prot, found.leaf_size)));
             let write = machine::walk(vm, address, Access::UNPRIVILEGED_WRITE);
-            assert_eq!(
-                write.is_ok(),
-                prot.contains(Prot::WRITE),
-                "writing {address:#x}"
-            );
+            assert_eq!(write.is_ok(), prot.contains(Prot::WRITE), "writing {address:#x}");
             let fetch = machine::walk(vm, address, Access::UNPRIVILEGED_EXECUTE);
-            assert_eq!(
-                fetch.is_ok(),
-                prot.contains(Prot::EXECUTE),
-                "fetching {address:#x}"
-            );
+            assert_eq!(fetch.is_ok(), prot.contains(Prot::EXECUTE), "fetching {address:#x}");
         } else {
-            assert_eq!(
-                found.map_err(|fault| fault.kind),
-                Err(FaultKind::Translation)
-            );
+            assert_eq!(found.map_err(|fault| fault.kind), Err(FaultKind::Translation));
             assert_eq!(own, None);
         }
     }
@@ -246,12 +216,7 @@ fn an_aligned_gib_of_2_mib_blocks_takes_two_tables() {
     let range = IovaRange::new(Iova(1 << 30), 1 << 30).unwrap();
     assert_eq!(vm.geometry().worst_case_tables(range).total(), 514);
     // Physically 2 MiB off, so that no 1 GiB leaf fits.
-    let map = Op::Map {
-        range,
-        backing: gib_of_blocks(),
-        offset: 0,
-        prot: Prot::RW,
-    };
+    let map = Op::Map { range, backing: gib_of_blocks(), offset: 0, prot: Prot::RW };
     vm.bind([map]).unwrap();
     assert_eq!(vm.figures().tables_reserved, 2);
     assert_eq!(vm.figures().tables_installed, 2);
@@ -264,25 +229,11 @@ fn an_unmap_in_the_middle_of_a_block_takes_the_tables_that_cut_it() {
     let vm = machine::vm::<Arm64S1<Granule4K>>(Config::new(48, 48), &memory);
     let range = IovaRange::new(Iova(1 << 30), 1 << 30).unwrap();
     let backing = Backing::new([Segment::new(PhysAddr(1 << 30), 1 << 30)]).unwrap();
-    vm.bind([Op::Map {
-        range,
-        backing,
-        offset: 0,
-        prot: Prot::RW,
-    }])
-    .unwrap();
-    assert_eq!(
-        vm.figures().tables_reserved,
-        1,
-        "a 1 GiB leaf stands at level 1"
-    );
+    vm.bind([Op::Map { range, backing, offset: 0, prot: Prot::RW }]).unwrap();
+    assert_eq!(vm.figures().tables_reserved, 1, "a 1 GiB leaf stands at level 1");
     let page = IovaRange::new(Iova((1 << 30) + (5 << 20)), 0x1000).unwrap();
     vm.bind([Op::Unmap { range: page }]).unwrap();
-    assert_eq!(
-        vm.figures().tables_reserved,
-        3,
-        "2 MiB leaves, and pages around the hole"
-    );
+    assert_eq!(vm.figures().tables_reserved, 3, "2 MiB leaves, and pages around the hole");
     check(&vm, &[page]);
     vm.bind([Op::Unmap { range }]).unwrap();
     assert_eq!(vm.figures().tables_live(), 0);

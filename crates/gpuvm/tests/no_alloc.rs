@@ -95,10 +95,7 @@ type PooledVm<'p> = Vm<S1, &'p Pool<Region>, Careless>;
 
 fn pool(high: usize) -> Pool<Region> {
     let region = Region::with_capacity(PhysAddr(1 << 40), 512 << 20).unwrap();
-    let watermarks = Watermarks {
-        high,
-        ..Watermarks::default()
-    };
+    let watermarks = Watermarks { high, ..Watermarks::default() };
     Pool::new(region, TableLayout::PAGE_4K, watermarks)
 }
 
@@ -113,31 +110,14 @@ fn each_kind_of_job_runs_without_an_allocation() {
     let out = Timeline::new();
     let kinds: [(&str, Vec<Op>); 9] = [
         ("pages", vec![map(0, 3 * MIB, PAGE)]),
-        (
-            "blocks",
-            vec![map(GIB, GIB, GIB), map(2 * GIB, 64 * MIB, 2 * MIB)],
-        ),
+        ("blocks", vec![map(GIB, GIB, GIB), map(2 * GIB, 64 * MIB, 2 * MIB)]),
         ("replaced by pages", vec![map(0, MIB, 3 * PAGE)]),
-        (
-            "a block that is cut by a map",
-            vec![map(GIB + 5 * PAGE, PAGE, 0)],
-        ),
-        (
-            "a block that is cut by an unmap",
-            vec![unmap(2 * GIB + MIB, 20 * MIB + PAGE)],
-        ),
+        ("a block that is cut by a map", vec![map(GIB + 5 * PAGE, PAGE, 0)]),
+        ("a block that is cut by an unmap", vec![unmap(2 * GIB + MIB, 20 * MIB + PAGE)]),
         ("tables in the place of a block", vec![map(GIB, GIB, GIB)]),
         ("tables that come loose", vec![unmap(0, 4 * GIB)]),
         ("synchronisation", vec![Op::SyncOnly, unmap(0, PAGE)]),
-        (
-            "all of them",
-            vec![
-                map(0, GIB, 0),
-                unmap(PAGE, PAGE),
-                map(0, MIB, MIB),
-                unmap(0, GIB),
-            ],
-        ),
+        ("all of them", vec![map(0, GIB, 0), unmap(PAGE, PAGE), map(0, MIB, MIB), unmap(0, GIB)]),
     ];
     for (number, (name, ops)) in (1..).zip(kinds) {
         let done = vm.submit(ops, [], [out.point(number)]).unwrap();
@@ -145,11 +125,7 @@ fn each_kind_of_job_runs_without_an_allocation() {
             vm.run_ready();
         });
         assert_eq!(made, 0, "{name}");
-        assert_eq!(
-            (done.state(), out.value()),
-            (Some(Ok(())), number),
-            "{name}"
-        );
+        assert_eq!((done.state(), out.value()), (Some(Ok(())), number), "{name}");
     }
     let figures = vm.figures();
     assert_eq!(figures.tables_live(), 0);
@@ -172,14 +148,7 @@ fn an_allocation_on_the_way_is_noticed() {
 
 fn job() -> impl Strategy<Value = Vec<Op>> {
     let units = select(vec![PAGE, PAGE, 2 * MIB, 2 * MIB, GIB]);
-    let op = (
-        units,
-        0..6u64,
-        0..3u64,
-        1..6u64,
-        select(vec![0, 0, PAGE, 2 * MIB]),
-        0..4u32,
-    )
+    let op = (units, 0..6u64, 0..3u64, 1..6u64, select(vec![0, 0, PAGE, 2 * MIB]), 0..4u32)
         .prop_map(|(unit, start, off, length, shift, kind)| {
             let (first, bytes) = (start * unit + off * PAGE, length * unit);
             // Gigabytes in pages would take all the memory.
@@ -205,8 +174,7 @@ fn thousands_of_random_jobs_run_without_an_allocation() {
     let strategy = job();
     for number in 1..=JOBS {
         let ops = strategy.new_tree(&mut runner).unwrap().current();
-        vm.submit(ops, [gate.point(1)], [out.point(number)])
-            .unwrap();
+        vm.submit(ops, [gate.point(1)], [out.point(number)]).unwrap();
     }
     gate.signal(1);
     let mut left = usize::MAX;

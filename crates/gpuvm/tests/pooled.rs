@@ -21,16 +21,8 @@ type SharedAccount = Arc<Account<Arc<Account>>>;
 type ChargedVm = Vm<S1, Accounted<SharedPool, SharedAccount>, Unwalked>;
 
 fn pool(memory: &Memory) -> SharedPool {
-    let watermarks = Watermarks {
-        low: 4,
-        batch: 16,
-        high: 48,
-    };
-    Arc::new(Pool::new(
-        Arc::clone(memory),
-        TableLayout::PAGE_4K,
-        watermarks,
-    ))
+    let watermarks = Watermarks { low: 4, batch: 16, high: 48 };
+    Arc::new(Pool::new(Arc::clone(memory), TableLayout::PAGE_4K, watermarks))
 }
 
 fn vm(pool: &SharedPool, account: &SharedAccount) -> ChargedVm {
@@ -118,10 +110,6 @@ fn a_page_that_came_loose_serves_the_next_job_from_the_pool() {
         vm.bind([unmap(0, 4 * GIB)]).unwrap();
         vm.bind([map(n % 4 * GIB, PAGE, 0)]).unwrap();
     }
-    assert_eq!(
-        pool.figures().refills,
-        refills,
-        "upstream is not asked again"
-    );
+    assert_eq!(pool.figures().refills, refills, "upstream is not asked again");
     assert_eq!((account.charged(), account.peak()), (4 * PAGE, 4 * PAGE));
 }

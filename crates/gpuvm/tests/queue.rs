@@ -49,8 +49,7 @@ fn jobs_run_in_submission_order_even_where_later_ones_are_ready_first() {
     let done: Vec<Point> = (1..=4)
         .map(|job| {
             // The first waits for the last point, and so on.
-            vm.submit([map(GIB, PAGE, job * PAGE)], [gate.point(5 - job)], [])
-                .unwrap()
+            vm.submit([map(GIB, PAGE, job * PAGE)], [gate.point(5 - job)], []).unwrap()
         })
         .collect();
     for ready in 1..=3 {
@@ -70,26 +69,17 @@ fn a_job_waits_for_all_its_in_points_and_run_ready_counts_what_is_left() {
     let vm = faulty(&memory());
     assert_eq!(vm.run_ready(), 0);
     let (left, right) = (Timeline::new(), Timeline::new());
-    let blocked = vm
-        .submit([map(0, PAGE, 0)], [left.point(2), right.point(1)], [])
-        .unwrap();
+    let blocked = vm.submit([map(0, PAGE, 0)], [left.point(2), right.point(1)], []).unwrap();
     let after = vm.submit([map(PAGE, PAGE, 0)], [], []).unwrap();
     assert_eq!(vm.run_ready(), 2);
     right.signal(1);
     assert_eq!(vm.run_ready(), 2);
     left.signal(1);
-    assert_eq!(
-        vm.run_ready(),
-        2,
-        "an earlier point of the line is not enough"
-    );
+    assert_eq!(vm.run_ready(), 2, "an earlier point of the line is not enough");
     assert_eq!((blocked.state(), after.state()), (None, None));
     left.signal(7);
     assert_eq!(vm.run_ready(), 0, "a later point is");
-    assert_eq!(
-        (blocked.state(), after.state()),
-        (Some(Ok(())), Some(Ok(())))
-    );
+    assert_eq!((blocked.state(), after.state()), (Some(Ok(())), Some(Ok(()))));
 }
 
 #[test]
@@ -98,11 +88,7 @@ fn the_point_of_a_job_is_its_number_on_the_timeline() {
     let points: Vec<Point> = (0..3).map(|_| vm.submit([], [], []).unwrap()).collect();
     let numbers: Vec<u64> = points.iter().map(Point::value).collect();
     assert_eq!(numbers, [1, 2, 3]);
-    assert!(
-        points
-            .iter()
-            .all(|point| point.timeline().is_same(vm.timeline()))
-    );
+    assert!(points.iter().all(|point| point.timeline().is_same(vm.timeline())));
     assert_eq!(vm.timeline().value(), 0);
     vm.run_ready();
     assert_eq!(vm.timeline().value(), 3);
@@ -112,9 +98,7 @@ fn the_point_of_a_job_is_its_number_on_the_timeline() {
 fn a_wait_that_is_reached_in_error_counts_as_reached() {
     let vm = faulty(&memory());
     let line = Timeline::new();
-    let done = vm
-        .submit([map(0, PAGE, PAGE)], [line.point(3)], [])
-        .unwrap();
+    let done = vm.submit([map(0, PAGE, PAGE)], [line.point(3)], []).unwrap();
     line.fail(2, FenceError::Failed(-1));
     assert_eq!(vm.run_ready(), 0);
     assert_eq!(done.state(), Some(Ok(())));
@@ -150,24 +134,14 @@ impl Device for Watching {
 #[test]
 fn out_points_signal_after_the_device_has_forgotten_and_ended() {
     let out = Timeline::new();
-    let device = Watching {
-        out: out.clone(),
-        seen: Vec::new(),
-    };
+    let device = Watching { out: out.clone(), seen: Vec::new() };
     let vm = Vm::<S1, _, _>::new(CONFIG, memory(), device).unwrap();
     for job in 1..=2 {
-        vm.submit([map(0, PAGE, job * PAGE)], [], [out.point(job)])
-            .unwrap();
+        vm.submit([map(0, PAGE, job * PAGE)], [], [out.point(job)]).unwrap();
     }
     vm.run_ready();
     let seen = vm.with_device(|device| device.seen.clone());
-    let expected = [
-        ("begin", 0),
-        ("end", 0),
-        ("begin", 1),
-        ("forget", 1),
-        ("end", 1),
-    ];
+    let expected = [("begin", 0), ("end", 0), ("begin", 1), ("forget", 1), ("end", 1)];
     assert_eq!(seen, expected);
     assert_eq!(out.value(), 2);
 }
@@ -178,8 +152,7 @@ fn the_waker_given_to_poll_wakes_when_a_job_comes_and_when_its_point_is_reached(
     let line = Timeline::new();
     let (wakes, waker) = Wakes::new();
     assert_eq!(vm.poll(&waker), Poll::Ready(()));
-    vm.submit([map(0, PAGE, 0)], [line.point(1), line.point(2)], [])
-        .unwrap();
+    vm.submit([map(0, PAGE, 0)], [line.point(1), line.point(2)], []).unwrap();
     assert_eq!(wakes.count(), 1, "a job came");
     assert_eq!(vm.poll(&waker), Poll::Pending);
     vm.submit([unmap(0, PAGE)], [], []).unwrap();
@@ -195,11 +168,7 @@ fn the_waker_given_to_poll_wakes_when_a_job_comes_and_when_its_point_is_reached(
     let (others, other) = Wakes::new();
     assert_eq!(vm.poll(&other), Poll::Ready(()));
     vm.submit([], [], []).unwrap();
-    assert_eq!(
-        (wakes.count(), others.count()),
-        (4, 1),
-        "there is one runner"
-    );
+    assert_eq!((wakes.count(), others.count()), (4, 1), "there is one runner");
 }
 
 #[test]
@@ -222,27 +191,16 @@ fn a_dropped_vm_cancels_its_jobs_and_gives_every_page_back() {
     drop(clone);
     assert_eq!(memory.in_use(), 0);
     for (job, point) in (1..).zip(&points) {
-        let expected = if job < 3 {
-            Ok(())
-        } else {
-            Err(FenceError::Cancelled)
-        };
-        assert_eq!(
-            (point.state(), out.point(job).state()),
-            (Some(expected), Some(expected))
-        );
+        let expected = if job < 3 { Ok(()) } else { Err(FenceError::Cancelled) };
+        assert_eq!((point.state(), out.point(job).state()), (Some(expected), Some(expected)));
     }
 }
 
 #[test]
 fn a_bind_is_done_when_it_returns() {
     let vm = faulty(&memory());
-    vm.bind([map(0, PAGE, PAGE), map(GIB, 2 * MIB, 2 * MIB)])
-        .unwrap();
-    assert_eq!(
-        (leads_to(&vm, 0), leads_to(&vm, GIB)),
-        (Some(PAGE), Some(2 * MIB))
-    );
+    vm.bind([map(0, PAGE, PAGE), map(GIB, 2 * MIB, 2 * MIB)]).unwrap();
+    assert_eq!((leads_to(&vm, 0), leads_to(&vm, GIB)), (Some(PAGE), Some(2 * MIB)));
     vm.bind([]).unwrap();
     assert_eq!(vm.timeline().value(), 2);
 }
@@ -252,9 +210,7 @@ fn a_bind_behind_a_blocked_job_waits_until_another_thread_unblocks_it() {
     bounded(|| {
         let vm = faulty(&memory());
         let gate = Timeline::new();
-        let blocked = vm
-            .submit([map(0, PAGE, PAGE)], [gate.point(1), gate.point(2)], [])
-            .unwrap();
+        let blocked = vm.submit([map(0, PAGE, PAGE)], [gate.point(1), gate.point(2)], []).unwrap();
         let signaller = thread::spawn({
             let gate = gate.clone();
             move || {
@@ -311,10 +267,7 @@ fn a_bind_of_a_job_that_cannot_run_says_so() {
     vm.with_device(|device| device.broken = Some(|ask| matches!(ask, Ask::Begin(..))));
     let failed = vm.bind([map(0, PAGE, 0)]).unwrap_err();
     assert_eq!(failed, BindError::Failed(FenceError::VmBanned));
-    assert!(matches!(
-        vm.bind([Op::SyncOnly]),
-        Err(BindError::Refused(_))
-    ));
+    assert!(matches!(vm.bind([Op::SyncOnly]), Err(BindError::Refused(_))));
 }
 
 #[test]

@@ -24,12 +24,7 @@ const A: usize = 0;
 const B: usize = 1;
 
 const fn pages(first: u64, end: u64, object: usize, offset: u64) -> Pages {
-    Pages {
-        first,
-        end,
-        object,
-        offset,
-    }
+    Pages { first, end, object, offset }
 }
 
 /// Backings to tell apart, of 64 pages each.
@@ -145,10 +140,8 @@ fn a_map_splits_what_it_overlaps_as_linux_documents_it() {
         space.map(mapping(&objects, 0, case.old));
         let transition = space.map(mapping(&objects, 0, case.request));
         check_transition(case, &transition, Some(case.request));
-        let expected: Vec<Pages> = [case.left, Some(case.request), case.right]
-            .into_iter()
-            .flatten()
-            .collect();
+        let expected: Vec<Pages> =
+            [case.left, Some(case.request), case.right].into_iter().flatten().collect();
         let found: Vec<Pages> = space.iter().map(|now| shown(&objects, 0, now)).collect();
         assert_eq!(found, expected, "{}", case.name);
     }
@@ -180,11 +173,7 @@ fn displaced_gives_the_left_rest_to_the_first_and_the_right_rest_to_the_last() {
         .displaced()
         .map(|one| (one.left.is_some(), one.right.is_some(), one.keep))
         .collect();
-    let expected = [
-        (true, false, false),
-        (false, false, true),
-        (false, true, false),
-    ];
+    let expected = [(true, false, false), (false, false, true), (false, true, false)];
     assert_eq!(rests, expected);
 }
 
@@ -230,15 +219,10 @@ fn check_space(objects: &[Arc<Backing>], base: u64, space: &Space, cells: &Cells
     let expected = mappings_of(cells);
     let see = |mapping: &Mapping| shown(objects, base, mapping);
     assert_eq!(space.iter().map(see).collect::<Vec<_>>(), expected);
-    assert_eq!(
-        (space.len(), space.is_empty()),
-        (expected.len(), expected.is_empty())
-    );
+    assert_eq!((space.len(), space.is_empty()), (expected.len(), expected.is_empty()));
     let is_mapped = |page: u64| cells[usize::try_from(page).unwrap()].is_some();
     for page in 0..MODEL_PAGES {
-        let holder = expected
-            .iter()
-            .find(|run| run.first <= page && page < run.end);
+        let holder = expected.iter().find(|run| run.first <= page && page < run.end);
         let (first, last) = (base + page * PAGE, base + (page * PAGE + PAGE - 1));
         for address in [first, last] {
             assert_eq!(space.get(Iova(address)).map(see).as_ref(), holder);

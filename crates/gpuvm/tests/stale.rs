@@ -29,9 +29,7 @@ fn cached(vm: &RecordingVm) -> Cached {
     let mut cached = Cached::default();
     vm.with_table(|table| {
         table.visit(range(0, 1 << 48), |seen| match seen {
-            Visit::Leaf {
-                span, phys, prot, ..
-            } => cached.leaves.push((span, phys, prot)),
+            Visit::Leaf { span, phys, prot, .. } => cached.leaves.push((span, phys, prot)),
             Visit::Table { span, level, phys } => cached.tables.push((span, level, phys)),
             _ => unreachable!("nothing else is there to see"),
         });
@@ -53,8 +51,14 @@ fn run(vm: &RecordingVm, ops: Vec<Op>) -> Vec<Invalidation> {
     };
     let (last, forgotten) = rest.split_last().unwrap();
     let number = vm.timeline().value();
-    assert!(matches!(first, Ask::Begin(job, _) if *job == number));
-    assert_eq!(*last, Ask::End(number));
+    let Ask::Begin(job, footprint) = *first else { panic!("{first:?} begins a job") };
+    assert_eq!((job, *last), (number, Ask::End(number)));
+    for ask in forgotten {
+        if let Ask::Forget(stale) = ask {
+            let hull = stale.hull().unwrap();
+            assert!(footprint.covers(hull), "{footprint} does not cover {hull}");
+        }
+    }
     forgotten
         .iter()
         .map(|ask| match ask {
@@ -74,20 +78,11 @@ fn gone(before: &Cached, after: &Cached) -> (Vec<IovaRange>, Vec<IovaRange>) {
         (span.first(), span.last(), phys, prot.contains(Prot::WRITE))
     };
     let now: BTreeSet<_> = after.leaves.iter().map(key).collect();
-    let leaves = before
-        .leaves
-        .iter()
-        .filter(|leaf| !now.contains(&key(leaf)));
+    let leaves = before.leaves.iter().filter(|leaf| !now.contains(&key(leaf)));
     let key = |&(span, level, phys): &(IovaRange, u8, PhysAddr)| (span.first(), level, phys);
     let now: BTreeSet<_> = after.tables.iter().map(key).collect();
-    let tables = before
-        .tables
-        .iter()
-        .filter(|table| !now.contains(&key(table)));
-    (
-        leaves.map(|leaf| leaf.0).collect(),
-        tables.map(|table| table.0).collect(),
-    )
+    let tables = before.tables.iter().filter(|table| !now.contains(&key(table)));
+    (leaves.map(|leaf| leaf.0).collect(), tables.map(|table| table.0).collect())
 }
 
 fn hull(ranges: impl IntoIterator<Item = IovaRange>) -> Option<IovaRange> {
@@ -153,11 +148,7 @@ proptest! {
 #[test]
 fn a_fresh_map_invalidates_nothing() {
     let vm = vm(&memory());
-    let ops = vec![
-        map(0, PAGE, 0),
-        map(PAGE, 4 * MIB, PAGE),
-        map(GIB, 3 * GIB, GIB),
-    ];
+    let ops = vec![map(0, PAGE, 0), map(PAGE, 4 * MIB, PAGE), map(GIB, 3 * GIB, GIB)];
     assert_eq!(run(&vm, ops), []);
     assert_eq!(run(&vm, vec![unmap(8 * GIB, GIB), Op::SyncOnly]), []);
 }
@@ -172,11 +163,7 @@ fn a_cut_block_is_stale_as_a_whole() {
         let [stale] = forgotten[..] else {
             panic!("{forgotten:?}");
         };
-        let expected = if matches!(op, Op::Unmap { .. }) {
-            cut
-        } else {
-            range(GIB, 2 * MIB)
-        };
+        let expected = if matches!(op, Op::Unmap { .. }) { cut } else { range(GIB, 2 * MIB) };
         assert_eq!((stale.leaves, stale.walks), (Some(expected), None));
     }
 }
@@ -191,9 +178,5 @@ fn the_walks_of_tables_in_the_hole_are_stale() {
     assert_eq!(forgotten[0].leaves, Some(range(GIB, PAGE)));
     assert_eq!(forgotten[0].walks, Some(range(GIB, 2 * MIB)));
     let forgotten = run(&vm, vec![unmap(GIB + 8 * MIB, PAGE)]);
-    assert_eq!(
-        forgotten[0].walks,
-        Some(range(0, 512 * GIB)),
-        "and all that lead to it"
-    );
+    assert_eq!(forgotten[0].walks, Some(range(0, 512 * GIB)), "and all that lead to it");
 }

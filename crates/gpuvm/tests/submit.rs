@@ -33,14 +33,7 @@ fn snapshot<A: TableAllocator, D: Device>(vm: &Vm<S1, A, D>, memory: &Memory) ->
     let plan = vm.with_plan(|space| {
         space
             .iter()
-            .map(|one| {
-                (
-                    one.range,
-                    Arc::as_ptr(&one.backing).addr(),
-                    one.offset,
-                    one.prot,
-                )
-            })
+            .map(|one| (one.range, Arc::as_ptr(&one.backing).addr(), one.offset, one.prot))
             .collect()
     });
     Snapshot {
@@ -68,12 +61,7 @@ fn good() -> Vec<Op> {
 /// What a list of `good` operations finds: a block, a mapping of pages, and a job in the queue
 /// that waits for the timeline's point 1.
 fn prepare<A: TableAllocator + Clone, D: Device>(vm: &Vm<S1, A, D>, gate: &Timeline) {
-    vm.submit(
-        [map(GIB, 8 * MIB, 8 * MIB), map(3 * GIB, 16 * PAGE, PAGE)],
-        [],
-        [],
-    )
-    .unwrap();
+    vm.submit([map(GIB, 8 * MIB, 8 * MIB), map(3 * GIB, 16 * PAGE, PAGE)], [], []).unwrap();
     assert_eq!(vm.run_ready(), 0);
     vm.submit([unmap(GIB, PAGE)], [gate.point(1)], []).unwrap();
     assert_eq!(vm.run_ready(), 1);
@@ -95,11 +83,7 @@ fn a_list_with_a_bad_operation_changes_nothing_and_names_it() {
             list.insert(index, op.clone());
             let refused = vm.submit(list, [], [signalled.point(1)]).unwrap_err();
             assert_eq!((refused.op, refused.reason), (Some(index), reason));
-            assert!(
-                refused
-                    .to_string()
-                    .starts_with(&format!("operation {index}: "))
-            );
+            assert!(refused.to_string().starts_with(&format!("operation {index}: ")));
         }
         assert_eq!(snapshot(&vm, &memory), before, "after {reason:?}");
         assert_eq!(account.charged(), charged);
@@ -131,10 +115,7 @@ fn a_failed_allocation_at_any_place_changes_nothing_and_leaks_nothing() {
         failing.fail_nth(n);
         match vm.submit(good(), [], []) {
             Err(SubmitError { op, reason, .. }) => {
-                assert!(matches!(
-                    reason,
-                    SubmitReason::Memory(AllocError::OutOfMemory { .. })
-                ));
+                assert!(matches!(reason, SubmitReason::Memory(AllocError::OutOfMemory { .. })));
                 blamed.push(op.unwrap());
             }
             Ok(_) => break,
@@ -144,11 +125,7 @@ fn a_failed_allocation_at_any_place_changes_nothing_and_leaks_nothing() {
     }
     failing.fail_none();
     let reserved = vm.figures().tables_reserved - before.figures.tables_reserved;
-    assert_eq!(
-        blamed.len() as u64,
-        reserved,
-        "each page of the reservation failed once"
-    );
+    assert_eq!(blamed.len() as u64, reserved, "each page of the reservation failed once");
     assert!(blamed.is_sorted() && blamed.first() < blamed.last());
     gate.signal(1);
     assert_eq!(vm.run_ready(), 0);
@@ -161,11 +138,7 @@ fn a_failed_allocation_at_any_place_changes_nothing_and_leaks_nothing() {
 fn an_account_that_is_full_refuses_until_its_limit_is_raised() {
     let memory = memory();
     let device = Arc::new(Account::new("device", Account::UNLIMITED));
-    let account = Arc::new(Account::with_parent(
-        "process 7",
-        2 * PAGE,
-        Arc::clone(&device),
-    ));
+    let account = Arc::new(Account::with_parent("process 7", 2 * PAGE, Arc::clone(&device)));
     let allocator = Accounted::new(Arc::clone(&memory), Arc::clone(&account));
     let vm = Vm::<S1, _, _>::new(CONFIG, allocator, Unwalked).unwrap();
     let (before, usage) = (snapshot(&vm, &memory), account.charged());
@@ -193,10 +166,7 @@ fn an_account_that_is_full_refuses_until_its_limit_is_raised() {
     assert_eq!(accepted, Ok(()));
     assert_eq!(account.refusals(), limits.len() as u64);
     assert_eq!(account.charged(), 4 * PAGE);
-    assert_eq!(
-        limits.last().map(|limit| limit.usage + limit.need),
-        Some(4 * PAGE)
-    );
+    assert_eq!(limits.last().map(|limit| limit.usage + limit.need), Some(4 * PAGE));
 
     // A limit further up is the one that is named.
     device.set_limit(4 * PAGE);
@@ -210,8 +180,7 @@ fn an_account_that_is_full_refuses_until_its_limit_is_raised() {
     }));
     assert_eq!((refused.op, refused.reason), (Some(0), reason));
     // What needs no table is not refused: neither a page beside the first, nor an unmap.
-    vm.bind([map(GIB + PAGE, PAGE, 0), unmap(GIB, 2 * PAGE)])
-        .unwrap();
+    vm.bind([map(GIB + PAGE, PAGE, 0), unmap(GIB, 2 * PAGE)]).unwrap();
     assert_eq!(account.charged(), PAGE);
 }
 
@@ -221,26 +190,14 @@ fn jobs_without_changes_only_synchronise() {
     let vm = Vm::<S1, _, _>::new(CONFIG, Arc::clone(&memory), Faulty::default()).unwrap();
     let (gate, out) = (Timeline::new(), Timeline::new());
     let in_use = memory.in_use();
-    let lists = [
-        vec![],
-        vec![Op::SyncOnly],
-        vec![Op::SyncOnly, unmap(0, GIB), Op::SyncOnly],
-    ];
+    let lists = [vec![], vec![Op::SyncOnly], vec![Op::SyncOnly, unmap(0, GIB), Op::SyncOnly]];
     for (number, list) in (1..).zip(lists) {
         let ops = list.len() as u64;
         let before = vm.figures();
-        let done = vm
-            .submit(list, [gate.point(number)], [out.point(number)])
-            .unwrap();
-        assert_eq!(
-            (vm.run_ready(), done.state(), out.value()),
-            (1, None, number - 1)
-        );
+        let done = vm.submit(list, [gate.point(number)], [out.point(number)]).unwrap();
+        assert_eq!((vm.run_ready(), done.state(), out.value()), (1, None, number - 1));
         gate.signal(number);
-        assert_eq!(
-            (vm.run_ready(), done.state(), out.value()),
-            (0, Some(Ok(())), number)
-        );
+        assert_eq!((vm.run_ready(), done.state(), out.value()), (0, Some(Ok(())), number));
         assert_eq!(vm.figures().ops, before.ops + ops);
     }
     assert_eq!(memory.in_use(), in_use);
@@ -276,8 +233,7 @@ fn operations_may_be_made_by_asking_the_vm() {
         let mapped = (0..4).filter(|n| vm.with_plan(|plan| plan.get(Iova(n * GIB)).is_some()));
         let in_points = (0..1).map(|_| vm.timeline().point(vm.figures().jobs_submitted));
         let out_points = (0..1).map(|_| Timeline::new().point(vm.run_ready() as u64));
-        vm.submit(mapped.map(|n| unmap(n * GIB, PAGE)), in_points, out_points)
-            .unwrap();
+        vm.submit(mapped.map(|n| unmap(n * GIB, PAGE)), in_points, out_points).unwrap();
         vm.run_ready();
         vm.with_plan(gpuvm::Space::len)
     });

@@ -131,11 +131,7 @@ fn the_last_point_of_a_line_is_one_like_any_other() {
     assert_eq!(line.point(u64::MAX).state(), Some(Ok(())));
     let line = Timeline::new();
     line.fail(0, FenceError::Cancelled);
-    assert_eq!(
-        line.point(0).state(),
-        Some(Ok(())),
-        "0 is reached from the start"
-    );
+    assert_eq!(line.point(0).state(), Some(Ok(())), "0 is reached from the start");
     assert_eq!(line.point(1).wait(), Err(FenceError::Cancelled));
 }
 
@@ -175,18 +171,13 @@ fn a_waker_may_use_the_line_that_wakes_it() {
     impl std::task::Wake for Chain {
         fn wake(self: Arc<Self>) {
             self.0.signal(2);
-            self.1
-                .store(self.0.point(1).state().is_some(), Ordering::SeqCst);
+            self.1.store(self.0.point(1).state().is_some(), Ordering::SeqCst);
         }
     }
     let woken = bounded(|| {
         let line = Timeline::new();
         let chain = Arc::new(Chain(line.clone(), AtomicBool::new(false)));
-        assert!(
-            line.point(1)
-                .poll(&Waker::from(Arc::clone(&chain)))
-                .is_none()
-        );
+        assert!(line.point(1).poll(&Waker::from(Arc::clone(&chain))).is_none());
         line.signal(1);
         assert_eq!(line.value(), 2);
         chain.1.load(Ordering::SeqCst)
@@ -222,11 +213,7 @@ fn many_threads_wait_and_each_sees_its_point_reached() {
     });
     let (reached, failed) = outcomes.split_at(8);
     assert!(reached.iter().all(|outcome| *outcome == Ok(())));
-    assert!(
-        failed
-            .iter()
-            .all(|outcome| *outcome == Err(FenceError::Failed(7)))
-    );
+    assert!(failed.iter().all(|outcome| *outcome == Err(FenceError::Failed(7))));
 }
 
 #[test]

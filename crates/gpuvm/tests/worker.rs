@@ -45,9 +45,7 @@ fn a_ring_of_vms_that_wait_for_each_other_comes_to_its_end() {
                 } else {
                     map(round * MIB, 3 * PAGE, round * PAGE)
                 };
-                let done = vm
-                    .submit([op], [wait], [lines[index].point(round)])
-                    .unwrap();
+                let done = vm.submit([op], [wait], [lines[index].point(round)]).unwrap();
                 last.get_or_insert(done);
             }
         }
@@ -73,14 +71,8 @@ struct RawJob {
 
 fn raw_job() -> impl Strategy<Value = RawJob> {
     let waits = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    (0..4usize, waits, 0..64u64, prop::bool::weighted(0.3)).prop_map(|(vm, waits, page, unmap)| {
-        RawJob {
-            vm,
-            waits,
-            page,
-            unmap,
-        }
-    })
+    (0..4usize, waits, 0..64u64, prop::bool::weighted(0.3))
+        .prop_map(|(vm, waits, page, unmap)| RawJob { vm, waits, page, unmap })
 }
 
 /// Submits each VM's jobs from a thread of its own, so that waits come before what they wait for.
@@ -121,17 +113,11 @@ fn run_graph(jobs: &[RawJob]) {
                 })
             })
             .collect();
-        let vms: Vec<Plain> = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect();
+        let vms: Vec<Plain> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         for (vm, count) in vms.iter().zip(counts) {
             vm.timeline().point(count).wait().unwrap();
             let leaves = vm.with_plan(|space| {
-                space
-                    .iter()
-                    .map(|one| (one.range, one.runs().next()))
-                    .collect::<Vec<_>>()
+                space.iter().map(|one| (one.range, one.runs().next())).collect::<Vec<_>>()
             });
             for (range, run) in leaves {
                 let found = vm.translate(range.first()).map(|found| found.phys);
@@ -184,15 +170,9 @@ fn what_a_dropped_worker_leaves_another_runner_completes() {
         let gate = Timeline::new();
         let first = Worker::new(2).unwrap();
         first.attach(&vm);
-        vm.submit([map(0, PAGE, 0)], [], [])
-            .unwrap()
-            .wait()
-            .unwrap();
+        vm.submit([map(0, PAGE, 0)], [], []).unwrap().wait().unwrap();
         let queued: Vec<Point> = (1..=10)
-            .map(|n| {
-                vm.submit([map(n * MIB, PAGE, 0)], [gate.point(n)], [])
-                    .unwrap()
-            })
+            .map(|n| vm.submit([map(n * MIB, PAGE, 0)], [gate.point(n)], []).unwrap())
             .collect();
         gate.signal(3);
         queued[2].wait().unwrap();
@@ -243,16 +223,11 @@ fn a_thousand_vms_share_the_threads_of_their_worker() {
             worker.attach(vm);
         }
         // One in seven has something to do; they all have in the end.
-        let some: Vec<Point> = vms
-            .iter()
-            .step_by(7)
-            .map(|vm| vm.submit([map(0, PAGE, 0)], [], []).unwrap())
-            .collect();
+        let some: Vec<Point> =
+            vms.iter().step_by(7).map(|vm| vm.submit([map(0, PAGE, 0)], [], []).unwrap()).collect();
         assert!(some.iter().all(|point| point.wait().is_ok()));
-        let all: Vec<Point> = vms
-            .iter()
-            .map(|vm| vm.submit([map(0, PAGE, PAGE)], [], []).unwrap())
-            .collect();
+        let all: Vec<Point> =
+            vms.iter().map(|vm| vm.submit([map(0, PAGE, PAGE)], [], []).unwrap()).collect();
         assert!(all.iter().all(|point| point.wait().is_ok()));
         let threads = seen.lock().unwrap();
         assert!(threads.len() <= 2, "{} threads", threads.len());

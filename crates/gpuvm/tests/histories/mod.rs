@@ -42,12 +42,7 @@ fn map_op() -> impl Strategy<Value = Op> {
                 let phys = (range.first().0 % GIB) + shift + n * (run + 2 * MIB);
                 Segment::new(PhysAddr(phys), run.min(bytes - n * run))
             });
-            Op::Map {
-                range,
-                backing: gpuvm::Backing::new(segments).unwrap(),
-                offset: 0,
-                prot,
-            }
+            Op::Map { range, backing: gpuvm::Backing::new(segments).unwrap(), offset: 0, prot }
         })
 }
 
@@ -60,9 +55,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
 
 /// Jobs of one operation, and of a few.
 pub(crate) fn jobs(most: usize) -> impl Strategy<Value = Vec<Vec<Op>>> {
-    let job = prop_oneof![
-        op().prop_map(|op| vec![op]),
-        prop::collection::vec(op(), 0..4),
-    ];
+    let job = prop_oneof![op().prop_map(|op| vec![op]), prop::collection::vec(op(), 0..4),];
     prop::collection::vec(job, 1..most)
 }

@@ -50,9 +50,7 @@ impl<G: Granule> Walked for Arm64S1<G> {
             tcr: registers.tcr,
             mair: registers.mair,
         };
-        Stage1::new(FnMemory(read), registers)
-            .unwrap()
-            .translate(address, access)
+        Stage1::new(FnMemory(read), registers).unwrap().translate(address, access)
     }
 }
 
@@ -63,13 +61,9 @@ impl<G: Granule> Walked for Arm64S2<G> {
         address: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let registers = walkers::soft::Stage2Registers {
-            vttbr: registers.vttbr,
-            vtcr: registers.vtcr,
-        };
-        Stage2::new(FnMemory(read), registers)
-            .unwrap()
-            .translate(address, access)
+        let registers =
+            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        Stage2::new(FnMemory(read), registers).unwrap().translate(address, access)
     }
 }
 
@@ -84,9 +78,7 @@ impl Walked for ArmMali {
             transtab: registers.transtab,
             memattr: registers.memattr,
         };
-        Mali::new(FnMemory(read), registers)
-            .unwrap()
-            .translate(address, access)
+        Mali::new(FnMemory(read), registers).unwrap().translate(address, access)
     }
 }
 

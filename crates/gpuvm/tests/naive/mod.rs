@@ -31,11 +31,7 @@ pub(crate) fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
                 left -= bytes;
             }
         }
-        assert_eq!(
-            first - 1,
-            mapping.range.last().0,
-            "runs are as long as their mapping"
-        );
+        assert_eq!(first - 1, mapping.range.last().0, "runs are as long as their mapping");
     }
     leaves
 }
@@ -47,10 +43,7 @@ pub(crate) fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<u8, BTree
         for level in geometry.first_level() + 1..=LAST_LEVEL {
             // A leaf stands in a table of the level whose entries are as large as it is.
             if 1 << geometry.entry_shift(level) >= leaf.bytes {
-                tables
-                    .entry(level)
-                    .or_default()
-                    .insert(leaf.first >> geometry.table_shift(level));
+                tables.entry(level).or_default().insert(leaf.first >> geometry.table_shift(level));
             }
         }
     }

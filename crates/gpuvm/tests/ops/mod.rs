@@ -26,12 +26,7 @@ pub(crate) fn backing(phys: u64, bytes: u64) -> Arc<Backing> {
 }
 
 pub(crate) fn map_backing(first: u64, bytes: u64, backing: &Arc<Backing>) -> Op {
-    Op::Map {
-        range: range(first, bytes),
-        backing: Arc::clone(backing),
-        offset: 0,
-        prot: Prot::RW,
-    }
+    Op::Map { range: range(first, bytes), backing: Arc::clone(backing), offset: 0, prot: Prot::RW }
 }
 
 /// Maps one run of memory at `phys`.
@@ -40,7 +35,5 @@ pub(crate) fn map(first: u64, bytes: u64, phys: u64) -> Op {
 }
 
 pub(crate) fn unmap(first: u64, bytes: u64) -> Op {
-    Op::Unmap {
-        range: range(first, bytes),
-    }
+    Op::Unmap { range: range(first, bytes) }
 }

@@ -70,6 +70,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
             return Ok(());
         }
         let mut cleared: Option<(usize, usize)> = None;
+        let mut outcome = Ok(());
         for index in first..=last {
             let entry = at.node.load(index);
             let decoded = F::decode(entry, level);
@@ -105,22 +106,28 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
                         phys: table,
                         linked: true,
                     };
-                    self.clear_table(below, level + 1, inside)?;
+                    outcome = self.clear_table(below, level + 1, inside);
                 }
-                Entry::Leaf(phys) => {
-                    let (below, outcome) = self.cut(level, entry, phys, inside)?;
-                    at.node.link(index, F::table(below));
-                    self.changed(at, index, index);
-                    stale(&mut self.gather.stale.leaves, span);
-                    outcome?;
-                }
+                Entry::Leaf(phys) => match self.cut(level, entry, phys, inside) {
+                    Ok((below, cut)) => {
+                        at.node.link(index, F::table(below));
+                        self.changed(at, index, index);
+                        stale(&mut self.gather.stale.leaves, span);
+                        outcome = cut;
+                    }
+                    Err(exhausted) => outcome = Err(exhausted),
+                },
                 Entry::Empty => {}
+            }
+            // What is done so far is still to be published.
+            if outcome.is_err() {
+                break;
             }
         }
         if let Some((from, to)) = cleared {
             self.changed(at, from, to);
         }
-        Ok(())
+        outcome
     }
 
     /// A table that maps what the leaf at `level` maps, but for `range`; published, not linked.

@@ -92,6 +92,20 @@ impl Loose {
         }
     }
 
+    /// Takes over the subtrees of `other`. Walks its list.
+    #[expect(clippy::needless_pass_by_value, reason = "this list owns the tables from here on")]
+    pub(crate) fn append<F: Format, M: TableMemory + ?Sized>(&mut self, memory: &M, other: Self) {
+        let mut tail = other.head;
+        for _ in 1..other.subtrees {
+            tail = Link(Tree::<F>::child(memory, tail.table()).load(0));
+        }
+        if !other.is_empty() {
+            Tree::<F>::child(memory, tail.table()).store(0, self.head.0);
+            self.head = other.head;
+            self.subtrees += other.subtrees;
+        }
+    }
+
     /// All tables, as pages that nobody else holds.
     ///
     /// # Safety

@@ -74,6 +74,8 @@ pub struct PageTable<F: Format, A: TableAllocator> {
     tree: Tree<F>,
     allocator: A,
     root_layout: TableLayout,
+    /// Loose tables that the device could not be made to forget.
+    quarantine: Loose,
 }
 
 // SAFETY: the table owns its tables alone, as a `Box` owns what it points to; the pointer to the
@@ -104,11 +106,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         allocator.commit();
         // SAFETY: the page is zeroed, so the root is empty; the table keeps it until it is dropped.
         let tree = unsafe { Tree::new(geometry, root.cpu(), root.phys()) };
-        Ok(Self {
-            tree,
-            allocator,
-            root_layout,
-        })
+        Ok(Self { tree, allocator, root_layout, quarantine: Loose::new() })
     }
 
     /// Levels, leaf sizes, address sizes.
@@ -260,6 +258,14 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         count
     }
 
+    /// Keeps the tables of a gather that could not be invalidated out of use until this page table
+    /// is dropped, when no device walks it any more. Tables of another page table are left alone.
+    pub fn quarantine(&mut self, gather: Gather) {
+        if gather.table == self.tree.id {
+            self.quarantine.append::<F, A>(&self.allocator, gather.loose);
+        }
+    }
+
     /// The means to take reservations for this table, also while it is in use elsewhere.
     pub fn reserver(&self) -> Reserver<A>
     where
@@ -304,8 +310,11 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 impl<F: Format, A: TableAllocator> Drop for PageTable<F, A> {
     /// Gives every table back, the root included.
     fn drop(&mut self) {
+        let quarantine = core::mem::replace(&mut self.quarantine, Loose::new());
         // SAFETY: whoever gave the root to a walker has promised that it is forgotten by now.
-        let pages = unsafe { loose::Sink::<F, A>::drain(&self.allocator, &self.tree) };
+        let mut pages = unsafe { loose::Sink::<F, A>::drain(&self.allocator, &self.tree) };
+        // SAFETY: so are the tables that once hung from it.
+        pages.append(unsafe { quarantine.into_pages::<F, A>(&self.allocator) });
         self.give_back(pages);
         // SAFETY: this is the root's memory as it came from the allocator (see `new`); nobody
         // uses it after the table, and its contents are unknown.
