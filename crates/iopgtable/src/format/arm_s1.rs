@@ -34,6 +34,8 @@ pub struct Stage1Registers {
 const NON_GLOBAL: u64 = 1 << 11;
 const AP_UNPRIVILEGED: u64 = 1 << 6;
 const AP_READ_ONLY: u64 = 1 << 7;
+const UXN: u64 = vmsa::XN_HIGH;
+const PXN: u64 = vmsa::XN_LOW;
 
 const MAIR: u64 = 0x44 | 0xff << 8 | 0x04 << 16;
 
@@ -52,11 +54,7 @@ impl<G: Granule> Format for Arm64S1<G> {
     fn registers(geometry: &Geometry, root: PhysAddr, coherent: bool) -> Stage1Registers {
         let t0sz = 64 - u64::from(geometry.input_bits());
         // Walks are inner shareable and write-back cacheable, or bypass the caches.
-        let (irgn0, orgn0, sh0) = if coherent {
-            (0b01, 0b01, 0b11)
-        } else {
-            (0b00, 0b00, 0b10)
-        };
+        let (irgn0, orgn0, sh0) = if coherent { (0b01, 0b01, 0b11) } else { (0b00, 0b00, 0b10) };
         let tg0 = match G::SHIFT {
             14 => 0b10,
             16 => 0b01,
@@ -84,7 +82,10 @@ impl<G: Granule> Format for Arm64S1<G> {
             bits |= AP_UNPRIVILEGED;
         }
         if !prot.contains(Prot::EXECUTE) {
-            bits |= vmsa::XN_HIGH | vmsa::XN_LOW;
+            bits |= UXN | PXN;
+        } else if prot.contains(Prot::PRIVILEGED) {
+            // AP is for data only: without this, unprivileged fetches would be allowed.
+            bits |= UXN;
         }
         bits |= if prot.contains(Prot::CACHED) {
             vmsa::ATTR_CACHED << vmsa::ATTR_INDEX_SHIFT | vmsa::SH_INNER
@@ -93,10 +94,7 @@ impl<G: Granule> Format for Arm64S1<G> {
         } else {
             vmsa::ATTR_NON_CACHED << vmsa::ATTR_INDEX_SHIFT | vmsa::SH_OUTER
         };
-        Ok(Attributes {
-            page: bits | vmsa::TABLE_OR_PAGE,
-            block: bits | vmsa::BLOCK,
-        })
+        Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
     }
 
     fn table(table: PhysAddr) -> u64 {
@@ -109,17 +107,14 @@ impl<G: Granule> Format for Arm64S1<G> {
 
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
-        Attributes {
-            page: bits | vmsa::TABLE_OR_PAGE,
-            block: bits | vmsa::BLOCK,
-        }
+        Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
     }
 
     fn prot_of(leaf: u64) -> Prot {
         Prot::READ
             | Prot::WRITE.when(leaf & AP_READ_ONLY == 0)
             | Prot::PRIVILEGED.when(leaf & AP_UNPRIVILEGED == 0)
-            | Prot::EXECUTE.when(leaf & vmsa::XN_HIGH == 0)
+            | Prot::EXECUTE.when(leaf & PXN == 0)
             | match (leaf & vmsa::ATTR_INDEX) >> vmsa::ATTR_INDEX_SHIFT {
                 vmsa::ATTR_CACHED => Prot::CACHED,
                 vmsa::ATTR_DEVICE => Prot::DEVICE,

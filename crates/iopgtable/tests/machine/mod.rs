@@ -1,0 +1,193 @@
+//! A page table on memory of its own, and an MMU that nobody derived from it.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::collections::BTreeMap;
+
+use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
+use iopgtable::memory::{Failing, Region};
+use iopgtable::{
+    Arm64S1, Arm64S2, ArmMali, Config, Format, Gather, Granule, Invalidate, Invalidation, Iova,
+    IovaRange, LAST_LEVEL, PageTable, PhysAddr, Prot, Segment, TableAllocator, Unwalked, Visit,
+};
+use walkers::soft::{Mali, Stage1, Stage2};
+use walkers::{Access, Fault, FnMemory, Translation, Walker};
+
+/// Where the tables lie: within the smallest output size.
+pub(crate) const TABLES: PhysAddr = PhysAddr(0xe000_0000);
+/// How much memory there is for them.
+pub(crate) const CAPACITY: usize = 64 << 20;
+
+/// Memory that fails when it is told to, and counts.
+pub(crate) type Memory = Failing<Region>;
+pub(crate) type Table<'m, F> = PageTable<F, &'m Memory>;
+
+pub(crate) fn memory() -> Memory {
+    Failing::new(Region::with_capacity(TABLES, CAPACITY).expect("the numbers make a region"))
+}
+
+pub(crate) fn table<F: Format>(config: Config, memory: &Memory) -> Table<'_, F> {
+    PageTable::new(config, memory).expect("a good configuration, and memory for the root")
+}
+
+pub(crate) fn range(first: u64, bytes: u64) -> IovaRange {
+    IovaRange::new(Iova(first), bytes).expect("neither empty nor too long")
+}
+
+/// A table with a page, a block and a table that a narrow hole has left empty.
+pub(crate) fn populated<F: Format>(config: Config, memory: &Memory) -> Table<'_, F> {
+    let mut table = table::<F>(config, memory);
+    let geometry = *table.geometry();
+    let (page, block) = (geometry.granule(), 1 << geometry.table_shift(LAST_LEVEL));
+    for (first, bytes) in [(0, page), (block, block), (3 * block, page)] {
+        let segment = Segment::new(PhysAddr(0), bytes);
+        let mapped = table.map(range(first, bytes), [segment], Prot::RW);
+        finish(&table, mapped.expect("nothing is wrong with it"));
+    }
+    let left = range(3 * block, page);
+    let unmapped = table.unmap(left, left).expect("it is a good range");
+    assert_eq!(finish(&table, unmapped), 0, "the hole is narrow");
+    table
+}
+
+/// Frees what came loose, where no device walks the table.
+pub(crate) fn finish<F: Format, A: TableAllocator>(
+    table: &PageTable<F, A>,
+    gather: Gather,
+) -> usize {
+    table.finish(gather, &mut Unwalked).expect("nobody walks it")
+}
+
+/// All that a table translates.
+pub(crate) fn whole<F: Format>(table: &Table<'_, F>) -> IovaRange {
+    IovaRange::inclusive(Iova(0), table.geometry().last_iova()).expect("starts at zero")
+}
+
+/// A format that the soft MMU walks.
+pub(crate) trait Walked: Format {
+    fn walk(
+        registers: Self::Registers,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault>;
+}
+
+impl<G: Granule> Walked for Arm64S1<G> {
+    fn walk(
+        registers: Stage1Registers,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers = walkers::soft::Stage1Registers {
+            ttbr0: Some(registers.ttbr),
+            ttbr1: None,
+            tcr: registers.tcr,
+            mair: registers.mair,
+        };
+        let mmu = Stage1::new(FnMemory(read), registers).expect("no granule is reserved");
+        mmu.translate(address, access)
+    }
+}
+
+impl<G: Granule> Walked for Arm64S2<G> {
+    fn walk(
+        registers: Stage2Registers,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers =
+            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        let mmu = Stage2::new(FnMemory(read), registers).expect("no granule is reserved");
+        mmu.translate(address, access)
+    }
+}
+
+impl Walked for ArmMali {
+    fn walk(
+        registers: MaliRegisters,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers = walkers::soft::MaliRegisters {
+            transtab: registers.transtab,
+            memattr: registers.memattr,
+        };
+        let mmu =
+            Mali::new(FnMemory(read), registers).expect("the mode says that there is a table");
+        mmu.translate(address, access)
+    }
+}
+
+/// Has the soft MMU translate `address` by the table as it is now.
+pub(crate) fn walk<F: Walked>(
+    table: &Table<'_, F>,
+    address: u64,
+    access: Access,
+) -> Result<Translation, Fault> {
+    // SAFETY: the walk ends before this function does, while the table lives and is not changed.
+    let registers = unsafe { table.registers() };
+    // SAFETY: no operation runs during the walk, and the region has memory of its own.
+    let read = |phys| unsafe { table.allocator().upstream().read(PhysAddr(phys)) };
+    F::walk(registers, &read, address, access)
+}
+
+/// Every table and every leaf, in order.
+pub(crate) fn dump<F: Format>(table: &Table<'_, F>) -> Vec<Visit> {
+    let mut all = Vec::new();
+    table.visit(whole(table), |seen| all.push(seen));
+    all
+}
+
+/// The bytes of all tables that the root leads to, as walkers read them, by address.
+pub(crate) fn contents<F: Walked>(table: &Table<'_, F>) -> BTreeMap<u64, Vec<u64>> {
+    let geometry = *table.geometry();
+    let words = |first: u64, bytes: u64| {
+        let read = |phys| {
+            // SAFETY: no operation runs, and the region has memory of its own.
+            let word = unsafe { table.allocator().upstream().read(PhysAddr(phys)) };
+            word.expect("tables lie in the region")
+        };
+        (first, (first..first + bytes).step_by(8).map(read).collect())
+    };
+    let tables = dump(table).into_iter().filter_map(|seen| match seen {
+        Visit::Table { phys, .. } => Some(words(phys.0, geometry.granule())),
+        _ => None,
+    });
+    let root = words(root::<F>(table), geometry.root_bytes());
+    tables.chain([root]).collect()
+}
+
+/// Where the root lies: where a walk reads first.
+pub(crate) fn root<F: Walked>(table: &Table<'_, F>) -> u64 {
+    let first = std::cell::Cell::new(None);
+    let read = |phys| {
+        first.set(first.get().or(Some(phys)));
+        Some(0)
+    };
+    // SAFETY: this walk does not even read the table.
+    let registers = unsafe { table.registers() };
+    let fault = F::walk(registers, &read, 0, Access::UNPRIVILEGED_READ);
+    fault.expect_err("nothing is mapped in zeroes");
+    first.get().expect("a walk reads the root's first entry")
+}
+
+/// A device that remembers what it was asked to forget, and can be out of order.
+#[derive(Debug, Default)]
+pub(crate) struct Device {
+    pub(crate) broken: bool,
+    pub(crate) asked: Vec<Invalidation>,
+}
+
+// SAFETY: nothing walks the tables but the soft MMU, which remembers nothing.
+unsafe impl Invalidate for Device {
+    type Error = &'static str;
+
+    fn invalidate(&mut self, stale: &Invalidation) -> Result<(), &'static str> {
+        self.asked.push(*stale);
+        if self.broken { Err("the device does not answer") } else { Ok(()) }
+    }
+}

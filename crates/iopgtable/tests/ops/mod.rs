@@ -1,0 +1,161 @@
+//! Random operations in numbers that suit every geometry.
+
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use iopgtable::{Geometry, Iova, IovaRange, PhysAddr, Prot, Segment};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::model::Model;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Map,
+    Replace,
+    Unmap(Hole),
+}
+
+/// How much an unmap tells about what is not mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hole {
+    /// The range and no more.
+    Range,
+    /// All that is free around it.
+    Exact,
+    /// All that is free on one side.
+    Above,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Raw {
+    pub(crate) kind: Kind,
+    /// At the top of the addresses rather than at the bottom.
+    high: bool,
+    /// Where it starts, in units of a scale, and by how many pages it is off.
+    start: (u64, i64),
+    length: (u64, i64),
+    /// 0: pages, 1: the smallest block, 2: the largest.
+    scale: usize,
+    /// The segments: their length, and to which scale they keep the alignment.
+    run: (usize, u64),
+    aligned: usize,
+    phys: u64,
+    prot: Prot,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    pub(crate) range: IovaRange,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) prot: Prot,
+}
+
+fn raw(kinds: &[Kind], scales: &[usize]) -> impl Strategy<Value = Raw> + use<> {
+    let prots = [Prot::RW, Prot::READ | Prot::CACHED, Prot::RW | Prot::EXECUTE | Prot::DEVICE];
+    (
+        (select(kinds.to_vec()), prop::bool::weighted(0.2)),
+        (0u64..8, select(vec![0i64, 0, 0, 1, -1, 3])),
+        (1u64..4, select(vec![0i64, 0, 0, 1, -1, 7])),
+        select(scales.to_vec()),
+        (select(vec![0usize, 1, 1, 2, 2]), 1u64..4),
+        select(vec![0usize, 1, 2, 2, 2]),
+        any::<u64>(),
+        select(prots.to_vec()),
+    )
+        .prop_map(|((kind, high), start, length, scale, run, aligned, phys, prot)| Raw {
+            kind,
+            high,
+            start,
+            length,
+            scale,
+            run,
+            aligned,
+            phys,
+            prot,
+        })
+}
+
+const UNMAPS: [Kind; 3] =
+    [Kind::Unmap(Hole::Range), Kind::Unmap(Hole::Exact), Kind::Unmap(Hole::Above)];
+
+/// Maps and unmaps, of all sizes.
+pub(crate) fn maps_and_unmaps() -> impl Strategy<Value = Raw> {
+    raw(&[&[Kind::Map; 5], &UNMAPS[..]].concat(), &[0, 0, 1, 1, 1, 2])
+}
+
+/// Maps, replacing maps and unmaps, of all sizes.
+pub(crate) fn all() -> impl Strategy<Value = Raw> {
+    raw(
+        &[&[Kind::Map, Kind::Map, Kind::Replace, Kind::Replace], &UNMAPS[..]].concat(),
+        &[0, 0, 1, 1, 1, 2],
+    )
+}
+
+/// Maps and unmaps of pages and small blocks.
+pub(crate) fn small() -> impl Strategy<Value = Raw> {
+    raw(&[&[Kind::Map; 3], &[Kind::Replace][..], &UNMAPS[..]].concat(), &[0, 1, 1])
+}
+
+impl Raw {
+    pub(crate) fn range(&self, geometry: &Geometry) -> IovaRange {
+        let [page, ..] = scales(geometry);
+        let unit = scales(geometry)[self.scale];
+        let near = |(count, off): (u64, i64)| {
+            let off = off * i64::try_from(page).expect("pages are small");
+            (count * unit).saturating_add_signed(off)
+        };
+        let last = geometry.last_iova().0;
+        let start = near(self.start) & last & !(page - 1);
+        let first = if self.high { last - start - (page - 1) } else { start };
+        let bytes = near(self.length).max(page).min(last - first + 1);
+        IovaRange::new(Iova(first), bytes).expect("there is room for a page")
+    }
+
+    pub(crate) fn mapping(&self, geometry: &Geometry) -> Mapping {
+        let range = self.range(geometry);
+        let [page, small, large] = scales(geometry);
+        let memory = geometry.last_phys().0 + 1;
+        let (scale, count) = self.run;
+        // Not too many leaves, and not more memory than there is.
+        let least = range.bytes() / 256 / small * small;
+        let run = (scales(geometry)[scale] * count).max(least).min(memory / 4);
+        let align = match [page, small, large][self.aligned] {
+            size if size == page && range.bytes() / page <= 8192 => page,
+            size => size.max(small),
+        };
+        let mut segments = Vec::new();
+        let (mut first, mut left, mut seed) = (range.first().0, range.bytes(), self.phys);
+        while left > 0 {
+            let bytes = run.min(left);
+            let slots = (memory - bytes) / large;
+            let offset = first % align + if align == page { page } else { 0 };
+            let phys = (seed % slots) * large + offset % large;
+            segments.push(Segment::new(PhysAddr(phys), bytes));
+            first += bytes;
+            left -= bytes;
+            seed = seed.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        Mapping { range, segments, prot: self.prot }
+    }
+
+    pub(crate) fn hole(&self, model: &Model, range: IovaRange) -> IovaRange {
+        let exact = model.hole(range);
+        match self.kind {
+            Kind::Unmap(Hole::Exact) => exact,
+            Kind::Unmap(Hole::Above) => {
+                IovaRange::inclusive(range.first(), exact.last()).expect("it holds the range")
+            }
+            _ => range,
+        }
+    }
+}
+
+/// A page, the smallest block, the largest block.
+pub(crate) fn scales(geometry: &Geometry) -> [u64; 3] {
+    let sizes: Vec<u64> = geometry.leaf_sizes().collect();
+    match sizes[..] {
+        [large, small, page] => [page, small, large],
+        [large, page] => [page, large, large],
+        _ => panic!("a format with {sizes:?}"),
+    }
+}

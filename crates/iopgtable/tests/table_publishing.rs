@@ -1,0 +1,248 @@
+//! A walker that sees only what was published sees, at every moment, the old translation or the
+//! new one, and the new one after the commit.
+
+#![cfg(feature = "alloc")]
+
+mod machine;
+mod mirror;
+mod model;
+mod ops;
+
+use iopgtable::memory::{Pool, TableAllocator, TableLayout, Watermarks};
+use iopgtable::{
+    Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
+    PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount,
+};
+use machine::{Walked, finish, range};
+use mirror::{Event, Memory, Mirror, expected};
+use model::Model;
+use ops::{Kind, Raw};
+use proptest::prelude::*;
+
+/// Replays what was published to the walker, looking at each state.
+fn replay<F: Walked, A: TableAllocator>(
+    table: &PageTable<F, A>,
+    memory: &Memory,
+    mirror: &mut Mirror,
+    (old, new): (&Model, &Model),
+    touched: IovaRange,
+) -> usize {
+    let mut addresses = old.addresses(touched, 8);
+    addresses.extend(new.addresses(touched, 8));
+    let mut commits = 0;
+    for event in memory.publisher().take() {
+        assert_eq!(commits, 0, "{event:x?} after the commit");
+        commits += usize::from(event == Event::Commit);
+        mirror.apply(&event);
+        for &address in &addresses {
+            let found = mirror.get(table, address);
+            let allowed = [expected(old, address), expected(new, address)];
+            assert!(allowed.contains(&found), "{address:#x} leads to {found:x?}, not {allowed:x?}");
+        }
+    }
+    commits
+}
+
+/// One operation: by the table itself, or with a reservation.
+fn operate<F: Walked, A: TableAllocator + Clone>(
+    table: &mut PageTable<F, A>,
+    model: &mut Model,
+    raw: &Raw,
+    reserve: bool,
+) -> Option<(Gather, IovaRange)> {
+    let mapping = raw.mapping(model.geometry());
+    let range = mapping.range;
+    if raw.kind == Kind::Map && model.first_mapped(range).is_some() {
+        return None;
+    }
+    let hole = raw.hole(model, range);
+    let change = match raw.kind {
+        Kind::Unmap(_) => model.unmap(range, hole),
+        _ => model.replace(range, &mapping.segments, mapping.prot),
+    };
+    let gather = if reserve || raw.kind == Kind::Replace {
+        let reserver = table.reserver();
+        let mut pages = reserver.reserve(&change.made, range.first(), true).expect("there is room");
+        let mut reserved = table.reserved(&mut pages).expect("it is this table's");
+        let done = match raw.kind {
+            Kind::Map => reserved.map(range, mapping.segments, mapping.prot),
+            Kind::Replace => reserved.replace(range, mapping.segments, mapping.prot),
+            Kind::Unmap(_) => reserved.unmap(range, hole),
+        };
+        assert_eq!(reserved.remaining(), 0);
+        done.expect("nothing is wrong with it")
+    } else if raw.kind == Kind::Map {
+        table.map(range, mapping.segments, mapping.prot).expect("nothing is wrong with it")
+    } else {
+        table.unmap(range, hole).expect("nothing is wrong with it")
+    };
+    Some((gather, range))
+}
+
+fn history<F: Walked, A: TableAllocator + Clone>(
+    config: Config,
+    memory: &Memory,
+    allocator: A,
+    raw: &[(Raw, bool)],
+) {
+    let mut mirror = Mirror::new();
+    let mut table = PageTable::<F, A>::new(config, allocator).expect("a good configuration");
+    let mut model = Model::new(*table.geometry());
+    let created = memory.publisher().take();
+    assert_eq!(created.iter().filter(|&event| *event == Event::Commit).count(), 1);
+    for event in &created {
+        mirror.apply(event);
+    }
+    mirror.check_equal(&table, memory);
+    for (raw, reserve) in raw {
+        let old = model.clone();
+        let Some((gather, range)) = operate(&mut table, &mut model, raw, *reserve) else {
+            continue;
+        };
+        let commits = replay(&table, memory, &mut mirror, (&old, &model), range);
+        assert_eq!(commits, 1, "one commit at the end of an operation");
+        mirror.check_equal(&table, memory);
+        for address in model.addresses(range, 20) {
+            assert_eq!(mirror.get(&table, address), expected(&model, address));
+        }
+        // What is freed is perhaps zeroed and published, but none of it is seen.
+        finish(&table, gather);
+        replay(&table, memory, &mut mirror, (&model, &model), range);
+    }
+
+    // A last one that stops where a leaf is to be cut: all but the first and the last page.
+    let page = table.geometry().granule();
+    let most = range(page, table.geometry().last_iova().0 + 1 - 2 * page);
+    let mut none =
+        table.reserver().reserve(&TableCount::ZERO, most.first(), true).expect("nothing is wanted");
+    let mut reserved = table.reserved(&mut none).expect("it is this table's");
+    let gather = match reserved.unmap(most, most) {
+        Ok(gather) | Err(ReservedError::Exhausted { gather, .. }) => gather,
+        Err(other) => panic!("{other}"),
+    };
+    let old = model.clone();
+    model.unmap(most, most);
+    assert_eq!(replay(&table, memory, &mut mirror, (&old, &model), most), 1);
+    mirror.check_equal(&table, memory);
+    finish(&table, gather);
+}
+
+/// On memory that has to be zeroed, and on a pool that keeps it zeroed.
+fn histories<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
+    let memory = mirror::memory();
+    history::<F, _>(config, &memory, &memory, raw);
+    assert_eq!(memory.in_use(), 0);
+
+    let memory = mirror::memory();
+    let layout = TableLayout::new(1 << F::PAGE_SHIFT).expect("a power of two");
+    let watermarks = Watermarks { low: 0, batch: 4, high: 16 };
+    let pool = Pool::new(&memory, layout, watermarks);
+    history::<F, _>(config, &memory, &pool, raw);
+    drop(pool);
+    assert_eq!(memory.in_use(), 0);
+}
+
+macro_rules! histories {
+    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+            $(
+                #[test]
+                fn $name(raw in prop::collection::vec((ops::small(), any::<bool>()), 1..12)) {
+                    histories::<$format>(Config::new($input, $output), &raw);
+                }
+            )*
+        }
+    };
+}
+histories! {
+    publishing_s1_4k: Arm64S1<Granule4K>, 48, 48;
+    publishing_s1_16k: Arm64S1<Granule16K>, 48, 48;
+    publishing_s2_4k: Arm64S2<Granule4K>, 40, 40;
+    publishing_s2_64k: Arm64S2<Granule64K>, 42, 42;
+    publishing_mali: ArmMali, 33, 40;
+}
+
+#[test]
+fn a_new_table_is_published_before_its_link() {
+    let memory = mirror::memory();
+    let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), &memory).unwrap();
+    memory.publisher().take();
+    let page = Segment::new(PhysAddr(0), 0x1000);
+    let _ = table.map(range(0x1000, 0x1000), [page], Prot::RW).unwrap();
+    let events = memory.publisher().take();
+    let [tables @ .., Event::Publish { phys, words }, Event::Commit] = &events[..] else {
+        panic!("{events:x?}");
+    };
+    assert_eq!(words.len(), 1, "one link makes all of it visible");
+    let published = |event: &Event| match event {
+        Event::Publish { phys, words } => (*phys, words.len()),
+        Event::Commit => panic!("a commit in between"),
+    };
+    let published: Vec<_> = tables.iter().map(published).collect();
+    assert_eq!(published.len(), 3);
+    assert!(published.iter().all(|&(table, words)| words == 512 && table != *phys));
+}
+
+#[test]
+fn a_refused_operation_publishes_nothing() {
+    let memory = mirror::memory();
+    let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), &memory).unwrap();
+    let page = Segment::new(PhysAddr(0), 0x1000);
+    let _ = table.map(range(0x1000, 0x1000), [page], Prot::RW).unwrap();
+    memory.publisher().take();
+    assert!(table.map(range(0x1000, 0x1000), [page], Prot::RW).is_err());
+    assert!(table.map(range(0x2000, 0x1000), [page], Prot::NONE).is_err());
+    assert!(table.unmap(range(0x1000, 0x1000), range(0, 0x1000)).is_err());
+    assert_eq!(memory.publisher().take(), []);
+}
+
+#[test]
+fn what_was_done_before_a_reservation_ran_out_is_published() {
+    let memory = mirror::memory();
+    let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), &memory).unwrap();
+    let block = 2 << 20;
+    // A page in a table of its own, and two blocks.
+    let page = Segment::new(PhysAddr(0), 0x1000);
+    let _ = table.map(range(block, 0x1000), [page], Prot::RW).unwrap();
+    let blocks = Segment::new(PhysAddr(2 * block), 2 * block);
+    let _ = table.map(range(2 * block, 2 * block), [blocks], Prot::RW).unwrap();
+    let mut pages = table.reserver().reserve(&TableCount::ZERO, Iova(0), true).unwrap();
+    // The last block is to be cut, and there is no page for it.
+    let most = range(block, 2 * block + 0x1000);
+    let stopped = table.reserved(&mut pages).unwrap().unmap(most, most).unwrap_err();
+    let ReservedError::Exhausted { at, gather } = stopped else { panic!("{stopped}") };
+    assert_eq!(at, Iova(3 * block));
+
+    let mut mirror = Mirror::new();
+    for event in memory.publisher().take() {
+        mirror.apply(&event);
+    }
+    mirror.check_equal(&table, &memory);
+    assert_eq!(mirror.get(&table, block), None);
+    assert_eq!(mirror.get(&table, 2 * block), None);
+    assert_eq!(mirror.get(&table, 3 * block), Some((3 * block, true, false)));
+    assert_eq!(finish(&table, gather), 1);
+}
+
+#[test]
+fn registers_say_whether_walks_snoop() {
+    let snooped = machine::memory();
+    let table = machine::table::<Arm64S1<Granule4K>>(Config::new(48, 48), &snooped);
+    // SAFETY: no walker is given them.
+    let registers = unsafe { table.registers() };
+    assert_eq!(registers.tcr >> 8 & 0x3f, 0b11_01_01, "inner shareable, write-back");
+    let cleaned = mirror::memory();
+    let table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), &cleaned).unwrap();
+    // SAFETY: as above.
+    let registers = unsafe { table.registers() };
+    assert_eq!(registers.tcr >> 8 & 0x3f, 0b10_00_00, "outer shareable, not cached");
+    let table = PageTable::<Arm64S2<Granule4K>, _>::new(Config::new(40, 40), &cleaned).unwrap();
+    // SAFETY: as above.
+    let registers = unsafe { table.registers() };
+    assert_eq!(registers.vtcr >> 8 & 0x3f, 0b10_00_00, "outer shareable, not cached");
+    let table = PageTable::<ArmMali, _>::new(Config::new(48, 40), &cleaned).unwrap();
+    // SAFETY: as above.
+    let registers = unsafe { table.registers() };
+    assert_eq!(registers.transtab >> 4 & 1, 0, "not shared");
+}
