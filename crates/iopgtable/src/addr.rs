@@ -64,24 +64,14 @@ impl IovaRange {
         }
         match first.0.checked_add(bytes - 1) {
             // INVARIANT: `bytes - 1 >= 0`, so the sum is at least `first`.
-            Some(last) => Ok(Self {
-                first: first.0,
-                last,
-            }),
+            Some(last) => Ok(Self { first: first.0, last }),
             None => Err(RangeError::Overflow { first, bytes }),
         }
     }
 
     /// From the first byte to the last one, both included; `None` where `last < first`.
     pub const fn inclusive(first: Iova, last: Iova) -> Option<Self> {
-        if first.0 <= last.0 {
-            Some(Self {
-                first: first.0,
-                last: last.0,
-            })
-        } else {
-            None
-        }
+        if first.0 <= last.0 { Some(Self { first: first.0, last: last.0 }) } else { None }
     }
 
     /// The first byte's address.
@@ -112,20 +102,14 @@ impl IovaRange {
 
     /// What both have in common.
     pub fn intersection(self, other: Self) -> Option<Self> {
-        Self::inclusive(
-            Iova(self.first.max(other.first)),
-            Iova(self.last.min(other.last)),
-        )
+        Self::inclusive(Iova(self.first.max(other.first)), Iova(self.last.min(other.last)))
     }
 
     /// The smallest range that covers both.
     #[must_use]
     pub fn hull(self, other: Self) -> Self {
         // INVARIANT: a minimum of firsts is at most a maximum of lasts.
-        Self {
-            first: self.first.min(other.first),
-            last: self.last.max(other.last),
-        }
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
     }
 
     /// Whether both ends lie on a multiple of `size` bytes, a power of two.
@@ -169,10 +153,7 @@ impl fmt::Display for RangeError {
         match self {
             Self::Empty { first } => write!(f, "empty range at {first}"),
             Self::Overflow { first, bytes } => {
-                write!(
-                    f,
-                    "{bytes:#x} bytes from {first} end beyond the 64-bit address space"
-                )
+                write!(f, "{bytes:#x} bytes from {first} end beyond the 64-bit address space")
             }
         }
     }

@@ -111,16 +111,10 @@ impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnalignedRange { range, granule } => {
-                write!(
-                    f,
-                    "range {range} is not aligned to the granule of {granule:#x} bytes"
-                )
+                write!(f, "range {range} is not aligned to the granule of {granule:#x} bytes")
             }
             Self::InputRange { range, last } => {
-                write!(
-                    f,
-                    "range {range} ends beyond {last}, the last address translated"
-                )
+                write!(f, "range {range} ends beyond {last}, the last address translated")
             }
             Self::Hole { range, hole } => write!(f, "hole {hole} does not cover range {range}"),
             Self::UnalignedSegment { segment, granule } => write!(
@@ -129,19 +123,13 @@ impl fmt::Display for TableError {
                  {granule:#x} bytes",
                 segment.bytes, segment.phys
             ),
-            Self::OutputRange {
-                segment,
-                output_bits,
-            } => write!(
+            Self::OutputRange { segment, output_bits } => write!(
                 f,
                 "segment of {:#x} bytes at {} does not fit into {output_bits} output bits",
                 segment.bytes, segment.phys
             ),
             Self::SegmentsLength { range, segments } => {
-                write!(
-                    f,
-                    "segments of {segments:#x} bytes for a range of {range:#x}"
-                )
+                write!(f, "segments of {segments:#x} bytes for a range of {range:#x}")
             }
             Self::Prot { prot, reason } => write!(f, "protection {prot:?}: {reason}"),
             Self::Overlap { iova, leaf } => {

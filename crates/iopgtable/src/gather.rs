@@ -37,10 +37,7 @@ impl Invalidation {
     /// What covers both invalidations.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        Self {
-            leaves: merge(self.leaves, other.leaves),
-            walks: merge(self.walks, other.walks),
-        }
+        Self { leaves: merge(self.leaves, other.leaves), walks: merge(self.walks, other.walks) }
     }
 }
 
@@ -97,14 +94,7 @@ pub struct Gather {
 
 impl Gather {
     pub(crate) const fn new(table: TableId) -> Self {
-        Self {
-            stale: Invalidation {
-                leaves: None,
-                walks: None,
-            },
-            loose: Loose::new(),
-            table,
-        }
+        Self { stale: Invalidation { leaves: None, walks: None }, loose: Loose::new(), table }
     }
 
     /// What the device must forget.
@@ -129,16 +119,10 @@ impl Gather {
     ) -> Result<Invalidated, InvalidateError<D::Error>> {
         if !self.stale.is_empty() {
             if let Err(error) = device.invalidate(&self.stale) {
-                return Err(InvalidateError {
-                    gather: self,
-                    error,
-                });
+                return Err(InvalidateError { gather: self, error });
             }
         }
-        Ok(Invalidated {
-            loose: self.loose,
-            table: self.table,
-        })
+        Ok(Invalidated { loose: self.loose, table: self.table })
     }
 
     /// The same, where one call of the device has covered many gathers.
@@ -148,10 +132,7 @@ impl Gather {
     /// What [`Invalidate`] promises holds for [`stale`](Self::stale), by an invalidation that
     /// began after the operation had returned this gather.
     pub unsafe fn assume_invalidated(self) -> Invalidated {
-        Invalidated {
-            loose: self.loose,
-            table: self.table,
-        }
+        Invalidated { loose: self.loose, table: self.table }
     }
 }
 
@@ -184,11 +165,7 @@ impl<E: fmt::Debug> fmt::Debug for InvalidateError<E> {
 
 impl<E: fmt::Display> fmt::Display for InvalidateError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "invalidation of {:?} failed: {}",
-            self.gather.stale, self.error
-        )
+        write!(f, "invalidation of {:?} failed: {}", self.gather.stale, self.error)
     }
 }
 

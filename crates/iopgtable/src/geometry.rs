@@ -93,11 +93,7 @@ impl Geometry {
 
     /// How many entries a table at `level` has.
     pub const fn entries(&self, level: u8) -> usize {
-        if level == self.first_level {
-            1 << self.root_bits
-        } else {
-            1 << self.level_bits
-        }
+        if level == self.first_level { 1 << self.root_bits } else { 1 << self.level_bits }
     }
 
     /// log2 of the bytes that one entry at `level` translates.
@@ -114,11 +110,7 @@ impl Geometry {
     /// more than one where stage-2 root tables are concatenated.
     pub const fn root_bytes(&self) -> u64 {
         let bytes = 8u64 << self.root_bits;
-        if bytes < self.granule() {
-            self.granule()
-        } else {
-            bytes
-        }
+        if bytes < self.granule() { self.granule() } else { bytes }
     }
 
     /// Whether a leaf may stand at `level`.
@@ -156,10 +148,7 @@ impl Geometry {
         let mut count = TableCount::ZERO;
         for level in self.first_level + 1..=LAST_LEVEL {
             let shift = self.table_shift(level);
-            count.increase(
-                level,
-                (range.last().0 >> shift) - (range.first().0 >> shift) + 1,
-            );
+            count.increase(level, (range.last().0 >> shift) - (range.first().0 >> shift) + 1);
         }
         count
     }
@@ -192,9 +181,7 @@ impl TableCount {
 
     /// The levels that have any, with their tables, root side first.
     pub fn levels(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
-        (0..=LAST_LEVEL)
-            .map(|level| (level, self.at(level)))
-            .filter(|&(_, tables)| tables > 0)
+        (0..=LAST_LEVEL).map(|level| (level, self.at(level))).filter(|&(_, tables)| tables > 0)
     }
 }
 

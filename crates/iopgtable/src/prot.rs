@@ -81,12 +81,9 @@ impl BitOrAssign for Prot {
 impl fmt::Debug for Prot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
-        for (flag, letter) in [
-            (Self::READ, 'r'),
-            (Self::WRITE, 'w'),
-            (Self::EXECUTE, 'x'),
-            (Self::PRIVILEGED, 'p'),
-        ] {
+        for (flag, letter) in
+            [(Self::READ, 'r'), (Self::WRITE, 'w'), (Self::EXECUTE, 'x'), (Self::PRIVILEGED, 'p')]
+        {
             f.write_char(if self.contains(flag) { letter } else { '-' })?;
         }
         match (self.contains(Self::CACHED), self.contains(Self::DEVICE)) {

@@ -16,12 +16,7 @@ fn a_charge_is_taken_by_every_account_up_to_the_root() {
     one.charge(30).unwrap();
     two.charge(20).unwrap();
     one.uncharge(10);
-    let charged = (
-        one.charged(),
-        two.charged(),
-        device.charged(),
-        root.charged(),
-    );
+    let charged = (one.charged(), two.charged(), device.charged(), root.charged());
     assert_eq!(charged, (20, 20, 40, 40));
     let peak = (one.peak(), two.peak(), device.peak(), root.peak());
     assert_eq!(peak, (30, 20, 50, 50));
@@ -33,12 +28,7 @@ fn a_charge_that_an_ancestor_refuses_leaves_no_trace_below_it() {
     let device = Account::with_parent("device", 100, &root);
     let vm = Account::with_parent("vm", 200, &device);
     vm.charge(40).unwrap();
-    let refused = LimitExceeded {
-        account: "root",
-        limit: 50,
-        usage: 40,
-        need: 11,
-    };
+    let refused = LimitExceeded { account: "root", limit: 50, usage: 40, need: 11 };
     assert_eq!(vm.charge(11), Err(refused));
     for (charged, peak) in [
         (vm.charged(), vm.peak()),
@@ -47,10 +37,7 @@ fn a_charge_that_an_ancestor_refuses_leaves_no_trace_below_it() {
     ] {
         assert_eq!((charged, peak), (40, 40));
     }
-    assert_eq!(
-        (vm.refusals(), device.refusals(), root.refusals()),
-        (0, 0, 1)
-    );
+    assert_eq!((vm.refusals(), device.refusals(), root.refusals()), (0, 0, 1));
     vm.charge(10).unwrap();
 }
 
@@ -75,10 +62,7 @@ fn a_limit_below_what_is_charged_only_stands_against_more() {
     assert!(account.charge(1).is_err());
     account.uncharge(31);
     account.charge(1).unwrap();
-    assert_eq!(
-        (account.charged(), account.limit(), account.peak()),
-        (50, 50, 80)
-    );
+    assert_eq!((account.charged(), account.limit(), account.peak()), (50, 50, 80));
 }
 
 #[test]
@@ -110,10 +94,7 @@ fn a_tree_of_shared_accounts_outlives_its_makers() {
         Account::with_parent("vm", 20, device)
     };
     vm.charge(10).unwrap();
-    assert_eq!(
-        vm.charge(1).map_err(|refused| refused.account),
-        Err("device")
-    );
+    assert_eq!(vm.charge(1).map_err(|refused| refused.account), Err("device"));
 }
 
 #[test]

@@ -27,10 +27,7 @@ struct Mirror {
 impl Mirror {
     /// Full of garbage.
     fn new(base: PhysAddr, bytes: usize) -> Self {
-        Self {
-            base,
-            bytes: Mutex::new(vec![0xa5; bytes]),
-        }
+        Self { base, bytes: Mutex::new(vec![0xa5; bytes]) }
     }
 
     fn read(&self, phys: PhysAddr, bytes: usize) -> Vec<u8> {
@@ -64,21 +61,10 @@ impl<A: TableAllocator> Model<'_, A> {
     fn take_in(&mut self, page: TablePage, layout: TableLayout) {
         let (bytes, phys) = (layout.bytes(), page.phys().0);
         assert_eq!(page.layout(), layout);
-        assert_eq!(
-            page.cpu().addr().get() % bytes,
-            0,
-            "CPU address of {page:?}"
-        );
+        assert_eq!(page.cpu().addr().get() % bytes, 0, "CPU address of {page:?}");
         assert_eq!(phys % bytes as u64, 0, "physical address of {page:?}");
-        assert!(
-            phys + (bytes as u64 - 1) <= self.allocator.last_phys().0,
-            "MEM-LIMIT: {page:?}"
-        );
-        assert_eq!(
-            self.allocator.cpu_address(page.phys()),
-            page.cpu(),
-            "MEM-REACH: {page:?}"
-        );
+        assert!(phys + (bytes as u64 - 1) <= self.allocator.last_phys().0, "MEM-LIMIT: {page:?}");
+        assert_eq!(self.allocator.cpu_address(page.phys()), page.cpu(), "MEM-REACH: {page:?}");
         let below = self.out.range(..=phys).next_back();
         let above = self.out.range(phys..).next();
         assert!(
@@ -89,23 +75,16 @@ impl<A: TableAllocator> Model<'_, A> {
         if page.is_zeroed() {
             // SAFETY: the page is ours and zeroed, hence initialized.
             let seen = unsafe { slice::from_raw_parts(page.cpu().as_ptr().cast::<u8>(), bytes) };
-            assert!(
-                seen.iter().all(|&byte| byte == 0),
-                "{page:?} is not, for the CPU"
-            );
+            assert!(seen.iter().all(|&byte| byte == 0), "{page:?} is not, for the CPU");
             if let Some(seen) = (self.walker)(page.phys(), bytes) {
                 let after_link = &seen[PageList::LINK_BYTES..];
-                assert!(
-                    after_link.iter().all(|&byte| byte == 0),
-                    "{page:?} is not, for walkers"
-                );
+                assert!(after_link.iter().all(|&byte| byte == 0), "{page:?} is not, for walkers");
             }
         }
         self.next_fill = self.next_fill.checked_add(1).unwrap_or(1);
         // SAFETY: the page is ours.
         unsafe { page.cpu().cast::<u8>().write_bytes(self.next_fill, bytes) };
-        self.allocator
-            .publish(page.cpu().cast(), page.phys(), bytes);
+        self.allocator.publish(page.cpu().cast(), page.phys(), bytes);
         self.out.insert(phys, (page, self.next_fill));
     }
 
@@ -117,10 +96,7 @@ impl<A: TableAllocator> Model<'_, A> {
         let seen = unsafe {
             slice::from_raw_parts(page.cpu().as_ptr().cast::<u8>(), page.layout().bytes())
         };
-        assert!(
-            seen.iter().all(|&byte| byte == fill),
-            "MEM-OWN: {page:?} was written to"
-        );
+        assert!(seen.iter().all(|&byte| byte == fill), "MEM-OWN: {page:?} was written to");
         // SAFETY: the same page, which is not zeroed any more.
         Some(unsafe { TablePage::from_raw_parts(page.cpu(), page.phys(), page.layout(), false) })
     }
@@ -192,12 +168,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Runs `steps` against `allocator` with a model of who owns what; at the end all is back.
 fn conforms<A: TableAllocator>(allocator: &A, steps: &[Step], walker: Walker<'_>) {
-    let mut model = Model {
-        allocator,
-        walker,
-        out: BTreeMap::new(),
-        next_fill: 0,
-    };
+    let mut model = Model { allocator, walker, out: BTreeMap::new(), next_fill: 0 };
     for step in steps {
         match *step {
             Step::Alloc(layout) => model.alloc(LAYOUTS[layout]),
@@ -234,8 +205,7 @@ unsafe extern "C" fn heap_alloc(
     let Some(layout) = TableLayout::new(bytes) else {
         return core::ptr::null_mut();
     };
-    Heap.alloc(layout, CONTEXT)
-        .map_or(core::ptr::null_mut(), |page| page.cpu().as_ptr().cast())
+    Heap.alloc(layout, CONTEXT).map_or(core::ptr::null_mut(), |page| page.cpu().as_ptr().cast())
 }
 
 unsafe extern "C" fn heap_free(_: *mut c_void, page: *mut u8, bytes: usize) {
@@ -270,11 +240,7 @@ fn hooks() -> Hooks {
     unsafe { Hooks::new(core::ptr::null_mut(), table, PhysAddr(u64::MAX), true) }
 }
 
-const WATERMARKS: Watermarks = Watermarks {
-    low: 2,
-    batch: 5,
-    high: 9,
-};
+const WATERMARKS: Watermarks = Watermarks { low: 2, batch: 5, high: 9 };
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -373,16 +339,10 @@ proptest! {
 fn a_bulk_allocation_that_fails_leaves_nothing_behind() {
     fn check<A: TableAllocator>(allocator: &A, in_use: &dyn Fn() -> usize) {
         let before = in_use();
-        assert!(
-            allocator
-                .alloc_bulk(TableLayout::PAGE_4K, 1000, CONTEXT)
-                .is_err()
-        );
+        assert!(allocator.alloc_bulk(TableLayout::PAGE_4K, 1000, CONTEXT).is_err());
         assert_eq!(in_use(), before);
         // All is there for somebody else.
-        let pages = allocator
-            .alloc_bulk(TableLayout::PAGE_4K, 16, CONTEXT)
-            .unwrap();
+        let pages = allocator.alloc_bulk(TableLayout::PAGE_4K, 16, CONTEXT).unwrap();
         assert_eq!(pages.len(), 16);
         // SAFETY: the pages came from the allocator; there is no walker.
         unsafe { allocator.free_bulk(pages) };
@@ -393,9 +353,7 @@ fn a_bulk_allocation_that_fails_leaves_nothing_behind() {
     pool.fill(7).unwrap();
     check(&pool, &|| region.in_use());
     let account = Account::new("test", u64::MAX);
-    check(&Accounted::new(&region, &account), &|| {
-        usize::try_from(account.charged()).unwrap()
-    });
+    check(&Accounted::new(&region, &account), &|| usize::try_from(account.charged()).unwrap());
     let failing = Failing::new(&region);
     check(&failing, &|| failing.live());
 }
@@ -404,9 +362,7 @@ fn a_bulk_allocation_that_fails_leaves_nothing_behind() {
 fn clones_of_an_allocator_take_back_what_the_others_handed_out() {
     fn check<A: TableAllocator + Clone>(allocator: &A) {
         let clones: [A; 3] = array::from_fn(|_| allocator.clone());
-        let pages = clones
-            .each_ref()
-            .map(|clone| clone.alloc(TableLayout::PAGE_4K, CONTEXT));
+        let pages = clones.each_ref().map(|clone| clone.alloc(TableLayout::PAGE_4K, CONTEXT));
         for (page, clone) in pages.into_iter().zip(clones.iter().cycle().skip(1)) {
             // SAFETY: a clone handed the page out (MEM-CLONE); there is no walker.
             unsafe { clone.free(page.unwrap()) };

@@ -97,10 +97,7 @@ fn failing_allocators_count_what_is_out() {
         failing.free(page);
         failing.free_bulk(pages);
     }
-    assert_eq!(
-        (failing.live(), failing.allocations(), failing.failures()),
-        (0, 4, 0)
-    );
+    assert_eq!((failing.live(), failing.allocations(), failing.failures()), (0, 4, 0));
 }
 
 #[test]

@@ -13,20 +13,9 @@ use iopgtable::{Iova, PhysAddr};
 /// What a callback was called with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Call {
-    Alloc {
-        bytes: usize,
-        level: u8,
-        root: bool,
-        iova: u64,
-        may_block: bool,
-    },
-    Free {
-        bytes: usize,
-    },
-    Publish {
-        phys: u64,
-        bytes: usize,
-    },
+    Alloc { bytes: usize, level: u8, root: bool, iova: u64, may_block: bool },
+    Free { bytes: usize },
+    Publish { phys: u64, bytes: usize },
     Commit,
 }
 
@@ -74,13 +63,7 @@ unsafe extern "C" fn alloc(
 ) -> *mut u8 {
     // SAFETY: the hooks pass their cookie.
     let state = unsafe { cookie(state) };
-    state.record(Call::Alloc {
-        bytes,
-        level,
-        root,
-        iova,
-        may_block,
-    });
+    state.record(Call::Alloc { bytes, level, root, iova, may_block });
     if state.refuse {
         return core::ptr::null_mut();
     }
@@ -144,9 +127,7 @@ fn the_callbacks_get_the_cookie_and_what_the_page_is_for() {
     let cookie = Cookie::default();
     let hooks = hooks(&cookie, TABLE, u64::MAX);
     let page = hooks.alloc(PAGE, CONTEXT.non_blocking()).unwrap();
-    let root = hooks
-        .alloc(TableLayout::new(8192).unwrap(), AllocContext::root(1))
-        .unwrap();
+    let root = hooks.alloc(TableLayout::new(8192).unwrap(), AllocContext::root(1)).unwrap();
     // SAFETY: the pages came from there; there is no walker.
     unsafe {
         hooks.free(page);
@@ -155,20 +136,8 @@ fn the_callbacks_get_the_cookie_and_what_the_page_is_for() {
     assert_eq!(
         cookie.calls(),
         [
-            Call::Alloc {
-                bytes: 4096,
-                level: 2,
-                root: false,
-                iova: 0x1234_5000,
-                may_block: false
-            },
-            Call::Alloc {
-                bytes: 8192,
-                level: 1,
-                root: true,
-                iova: 0,
-                may_block: true
-            },
+            Call::Alloc { bytes: 4096, level: 2, root: false, iova: 0x1234_5000, may_block: false },
+            Call::Alloc { bytes: 8192, level: 1, root: true, iova: 0, may_block: true },
             Call::Free { bytes: 4096 },
             Call::Free { bytes: 8192 },
         ]
@@ -177,16 +146,10 @@ fn the_callbacks_get_the_cookie_and_what_the_page_is_for() {
 
 #[test]
 fn addresses_are_what_the_callbacks_say() {
-    let cookie = Cookie {
-        phys_offset: 1 << 40,
-        ..Cookie::default()
-    };
+    let cookie = Cookie { phys_offset: 1 << 40, ..Cookie::default() };
     let hooks = hooks(&cookie, TABLE, u64::MAX);
     let page = hooks.alloc(PAGE, CONTEXT).unwrap();
-    assert_eq!(
-        page.phys().0,
-        (page.cpu().addr().get() as u64).wrapping_add(1 << 40)
-    );
+    assert_eq!(page.phys().0, (page.cpu().addr().get() as u64).wrapping_add(1 << 40));
     assert_eq!(hooks.cpu_address(page.phys()), page.cpu());
     // An address without a page has an answer too.
     let _: NonNull<u64> = hooks.cpu_address(PhysAddr(cookie.phys_offset));
@@ -196,15 +159,9 @@ fn addresses_are_what_the_callbacks_say() {
 
 #[test]
 fn no_memory_is_told_from_no_memory_without_blocking() {
-    let cookie = Cookie {
-        refuse: true,
-        ..Cookie::default()
-    };
+    let cookie = Cookie { refuse: true, ..Cookie::default() };
     let hooks = hooks(&cookie, TABLE, u64::MAX);
-    assert_eq!(
-        hooks.alloc(PAGE, CONTEXT).err(),
-        Some(AllocError::OutOfMemory { pages: 1 })
-    );
+    assert_eq!(hooks.alloc(PAGE, CONTEXT).err(), Some(AllocError::OutOfMemory { pages: 1 }));
     let refused = hooks.alloc(PAGE, CONTEXT.non_blocking());
     assert_eq!(refused.err(), Some(AllocError::WouldBlock));
     assert_eq!(cookie.calls().len(), 2, "nothing was freed");
@@ -212,14 +169,8 @@ fn no_memory_is_told_from_no_memory_without_blocking() {
 
 #[test]
 fn a_page_that_no_table_can_be_made_of_is_given_back() {
-    let misaligned = Cookie {
-        skew: 64,
-        ..Cookie::default()
-    };
-    let misaligned_phys = Cookie {
-        phys_offset: 64,
-        ..Cookie::default()
-    };
+    let misaligned = Cookie { skew: 64, ..Cookie::default() };
+    let misaligned_phys = Cookie { phys_offset: 64, ..Cookie::default() };
     for cookie in [misaligned, misaligned_phys] {
         let refused = hooks(&cookie, TABLE, u64::MAX).alloc(PAGE, CONTEXT);
         assert_eq!(refused.err(), Some(AllocError::Layout(PAGE)));
@@ -238,34 +189,20 @@ fn a_bulk_allocation_that_fails_midway_frees_what_it_had() {
     let pages = hooks.alloc_bulk(PAGE, 3, CONTEXT).unwrap();
     // SAFETY: the pages came from there; there is no walker.
     unsafe { hooks.free_bulk(pages) };
-    let freed = cookie
-        .calls()
-        .iter()
-        .filter(|&&call| call == Call::Free { bytes: 4096 })
-        .count();
+    let freed = cookie.calls().iter().filter(|&&call| call == Call::Free { bytes: 4096 }).count();
     assert_eq!(freed, 3);
 }
 
 #[test]
 fn pages_that_come_unzeroed_are_zeroed_and_published_before_use() {
     let cookie = Cookie::default();
-    let hooks = hooks(
-        &cookie,
-        HookTable {
-            zeroed: false,
-            ..TABLE
-        },
-        u64::MAX,
-    );
+    let hooks = hooks(&cookie, HookTable { zeroed: false, ..TABLE }, u64::MAX);
     let mut page = hooks.alloc(PAGE, CONTEXT).unwrap();
     assert!(!page.is_zeroed());
     page.make_zeroed(&hooks);
     hooks.commit();
     let phys = page.phys().0;
-    assert_eq!(
-        cookie.calls()[1..],
-        [Call::Publish { phys, bytes: 4096 }, Call::Commit]
-    );
+    assert_eq!(cookie.calls()[1..], [Call::Publish { phys, bytes: 4096 }, Call::Commit]);
     assert!(!hooks.is_coherent());
     // SAFETY: the page came from there; there is no walker.
     unsafe { hooks.free(page) };
@@ -274,15 +211,7 @@ fn pages_that_come_unzeroed_are_zeroed_and_published_before_use() {
 #[test]
 fn publishing_is_optional() {
     let cookie = Cookie::default();
-    let hooks = hooks(
-        &cookie,
-        HookTable {
-            publish: None,
-            commit: None,
-            ..TABLE
-        },
-        u64::MAX,
-    );
+    let hooks = hooks(&cookie, HookTable { publish: None, commit: None, ..TABLE }, u64::MAX);
     let page = hooks.alloc(PAGE, CONTEXT).unwrap();
     hooks.publish(page.cpu().cast(), page.phys(), 8);
     hooks.commit();

@@ -51,9 +51,7 @@ const FILL: u8 = 0x5a;
 
 fn page(heap: &impl TableAllocator, shift: u32, zeroed: bool) -> TablePage {
     let layout = TableLayout::new(64 << shift).expect("a power of two");
-    let page = heap
-        .alloc(layout, AllocContext::table(3, Iova(0)))
-        .expect("memory");
+    let page = heap.alloc(layout, AllocContext::table(3, Iova(0))).expect("memory");
     if zeroed {
         return page;
     }
@@ -65,9 +63,7 @@ fn page(heap: &impl TableAllocator, shift: u32, zeroed: bool) -> TablePage {
 }
 
 fn check_and_free(heap: &impl TableAllocator, page: Option<TablePage>, known: Option<Known>) {
-    let seen = page
-        .as_ref()
-        .map(|page| (page.phys(), page.layout(), page.is_zeroed()));
+    let seen = page.as_ref().map(|page| (page.phys(), page.layout(), page.is_zeroed()));
     assert_eq!(seen, known);
     let Some(page) = page else { return };
     // SAFETY: the page is ours, and all of it has been written or was allocated zeroed.
@@ -75,16 +71,10 @@ fn check_and_free(heap: &impl TableAllocator, page: Option<TablePage>, known: Op
         unsafe { slice::from_raw_parts(page.cpu().as_ptr().cast::<u8>(), page.layout().bytes()) };
     let (link, rest) = bytes.split_at(PageList::LINK_BYTES);
     if page.is_zeroed() {
-        assert!(
-            link.iter().all(|&byte| byte == 0),
-            "the link is still in {page:?}"
-        );
+        assert!(link.iter().all(|&byte| byte == 0), "the link is still in {page:?}");
     }
     let fill = if page.is_zeroed() { 0 } else { FILL };
-    assert!(
-        rest.iter().all(|&byte| byte == fill),
-        "more than the link of {page:?} was written"
-    );
+    assert!(rest.iter().all(|&byte| byte == fill), "more than the link of {page:?} was written");
     // SAFETY: the page came from there; there is no walker.
     unsafe { heap.free(page) };
 }

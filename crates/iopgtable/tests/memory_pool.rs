@@ -16,11 +16,7 @@ const CONTEXT: AllocContext = AllocContext::table(3, Iova(0));
 const PAGE: TableLayout = TableLayout::PAGE_4K;
 
 fn pool(low: usize, batch: usize, high: usize) -> Pool<Failing<Heap>> {
-    Pool::new(
-        Failing::new(Heap::new()),
-        PAGE,
-        Watermarks { low, batch, high },
-    )
+    Pool::new(Failing::new(Heap::new()), PAGE, Watermarks { low, batch, high })
 }
 
 fn give_back(allocator: &impl TableAllocator, pages: PageList) {
@@ -67,12 +63,7 @@ fn every_page_comes_out_zeroed() {
         }
         // SAFETY: the same page, not zeroed any more; it came from there, and there is no walker.
         unsafe {
-            pool.free(TablePage::from_raw_parts(
-                page.cpu(),
-                page.phys(),
-                page.layout(),
-                false,
-            ));
+            pool.free(TablePage::from_raw_parts(page.cpu(), page.phys(), page.layout(), false));
         }
     }
     assert_eq!(pool.figures().refills, 1);
@@ -89,15 +80,7 @@ unsafe impl Publish for Told {
 #[test]
 fn what_upstream_does_not_zero_the_pool_does() {
     let upstream = Region::with_capacity_and_publisher(PhysAddr(0), 1 << 20, Told).unwrap();
-    let pool = Pool::new(
-        upstream,
-        PAGE,
-        Watermarks {
-            low: 2,
-            batch: 4,
-            high: 8,
-        },
-    );
+    let pool = Pool::new(upstream, PAGE, Watermarks { low: 2, batch: 4, high: 8 });
     pool.fill(3).unwrap();
     let pages = pool.alloc_bulk(PAGE, 20, CONTEXT).unwrap();
     let mut written = PageList::new();
@@ -164,11 +147,7 @@ fn a_page_that_comes_back_while_upstream_fails_serves_the_request_or_stays_free(
                 fails: AtomicBool::new(false),
             },
             PAGE,
-            Watermarks {
-                low: 0,
-                batch: 0,
-                high: 8,
-            },
+            Watermarks { low: 0, batch: 0, high: 8 },
         );
         let page = pool.alloc(PAGE, CONTEXT).unwrap();
         pool.upstream().fails.store(true, Ordering::Relaxed);
@@ -196,10 +175,7 @@ fn pages_beyond_the_high_watermark_go_back() {
     let pages = pool.alloc_bulk(PAGE, 10, CONTEXT).unwrap();
     give_back(&pool, pages);
     let figures = pool.figures();
-    assert_eq!(
-        (figures.taken_back, figures.returned, figures.free),
-        (10, 4, 6)
-    );
+    assert_eq!((figures.taken_back, figures.returned, figures.free), (10, 4, 6));
     let page = pool.alloc(PAGE, CONTEXT).unwrap();
     pool.fill(6).unwrap();
     // SAFETY: the page came from there; there is no walker.
@@ -237,21 +213,10 @@ fn a_request_that_must_not_block_gets_no_more_than_it_needs_from_upstream() {
 fn where_a_batch_is_not_to_be_had_a_page_may_be() {
     let account = Account::new("vm", 3 * 4096);
     let upstream = Accounted::new(Heap::new(), &account);
-    let pool = Pool::new(
-        upstream,
-        PAGE,
-        Watermarks {
-            low: 2,
-            batch: 8,
-            high: 16,
-        },
-    );
+    let pool = Pool::new(upstream, PAGE, Watermarks { low: 2, batch: 8, high: 16 });
     let pages = pool.alloc_bulk(PAGE, 3, CONTEXT).unwrap();
     assert_eq!(account.charged(), 3 * 4096);
-    assert!(matches!(
-        pool.alloc(PAGE, CONTEXT),
-        Err(AllocError::Limit(_))
-    ));
+    assert!(matches!(pool.alloc(PAGE, CONTEXT), Err(AllocError::Limit(_))));
     give_back(&pool, pages);
     assert_eq!(pool.figures().free, 3);
 }
@@ -312,10 +277,7 @@ fn tables_of_other_layouts_pass_through() {
     let mut pages = PageList::new();
     pages.push(pool.alloc(root, AllocContext::root(1)).unwrap());
     pages.append(pool.alloc_bulk(root, 2, AllocContext::root(1)).unwrap());
-    assert_eq!(
-        pool.figures(),
-        Pool::new(Heap::new(), PAGE, Watermarks::default()).figures()
-    );
+    assert_eq!(pool.figures(), Pool::new(Heap::new(), PAGE, Watermarks::default()).figures());
     pages.push(pool.alloc(PAGE, CONTEXT).unwrap());
     give_back(&pool, pages);
     assert_eq!((pool.upstream().live(), pool.figures().taken_back), (4, 1));

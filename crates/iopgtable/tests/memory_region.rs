@@ -133,30 +133,18 @@ fn no_layout_is_too_large_to_be_refused() {
 #[test]
 fn numbers_that_make_no_region_are_refused() {
     let refused = |phys, bytes| Region::with_capacity(PhysAddr(phys), bytes).err();
-    assert_eq!(
-        refused(2048, 4096),
-        Some(RegionError::Misaligned { address: 2048 })
-    );
+    assert_eq!(refused(2048, 4096), Some(RegionError::Misaligned { address: 2048 }));
     assert_eq!(refused(0, 63), Some(RegionError::TooSmall { bytes: 63 }));
     let (phys, bytes) = (PhysAddr(!0xfff), 4097);
-    assert_eq!(
-        refused(phys.0, bytes),
-        Some(RegionError::TooLarge { phys, bytes })
-    );
+    assert_eq!(refused(phys.0, bytes), Some(RegionError::TooLarge { phys, bytes }));
     let (phys, bytes) = (PhysAddr(0), usize::MAX);
-    assert_eq!(
-        refused(phys.0, bytes),
-        Some(RegionError::TooLarge { phys, bytes })
-    );
+    assert_eq!(refused(phys.0, bytes), Some(RegionError::TooLarge { phys, bytes }));
     let bytes = isize::MAX.unsigned_abs();
     assert_eq!(refused(0, bytes), Some(RegionError::OutOfMemory { bytes }));
     let base = NonNull::new(core::ptr::without_provenance_mut(0x1080)).unwrap();
     // SAFETY: there is no memory, but also no region.
     let region = unsafe { Region::new(base, PhysAddr(0), 4096) };
-    assert_eq!(
-        region.err(),
-        Some(RegionError::Misaligned { address: 0x1080 })
-    );
+    assert_eq!(region.err(), Some(RegionError::Misaligned { address: 0x1080 }));
 }
 
 #[test]

@@ -45,12 +45,7 @@ impl Format for ArmMali {
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         vmsa::check_sizes(config, vmsa::MAX_INPUT_BITS, OUTPUT_BITS)?;
         // Four levels, also where fewer would do: the root then has one entry in use.
-        Ok(vmsa::geometry(
-            Self::PAGE_SHIFT,
-            0,
-            config.input_bits.saturating_sub(39),
-            config,
-        ))
+        Ok(vmsa::geometry(Self::PAGE_SHIFT, 0, config.input_bits.saturating_sub(39), config))
     }
 
     fn registers(_: &Geometry, root: PhysAddr, coherent: bool) -> MaliRegisters {
@@ -85,10 +80,7 @@ impl Format for ArmMali {
             vmsa::ATTR_NON_CACHED
         };
         bits |= index << vmsa::ATTR_INDEX_SHIFT;
-        Ok(Attributes {
-            page: bits,
-            block: bits,
-        })
+        Ok(Attributes { page: bits, block: bits })
     }
 
     fn table(table: PhysAddr) -> u64 {
@@ -107,10 +99,7 @@ impl Format for ArmMali {
 
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS;
-        Attributes {
-            page: bits,
-            block: bits,
-        }
+        Attributes { page: bits, block: bits }
     }
 
     fn prot_of(leaf: u64) -> Prot {

@@ -52,11 +52,7 @@ impl<G: Granule> Format for Arm64S1<G> {
     fn registers(geometry: &Geometry, root: PhysAddr, coherent: bool) -> Stage1Registers {
         let t0sz = 64 - u64::from(geometry.input_bits());
         // Walks are inner shareable and write-back cacheable, or bypass the caches.
-        let (irgn0, orgn0, sh0) = if coherent {
-            (0b01, 0b01, 0b11)
-        } else {
-            (0b00, 0b00, 0b10)
-        };
+        let (irgn0, orgn0, sh0) = if coherent { (0b01, 0b01, 0b11) } else { (0b00, 0b00, 0b10) };
         let tg0 = match G::SHIFT {
             14 => 0b10,
             16 => 0b01,
@@ -93,10 +89,7 @@ impl<G: Granule> Format for Arm64S1<G> {
         } else {
             vmsa::ATTR_NON_CACHED << vmsa::ATTR_INDEX_SHIFT | vmsa::SH_OUTER
         };
-        Ok(Attributes {
-            page: bits | vmsa::TABLE_OR_PAGE,
-            block: bits | vmsa::BLOCK,
-        })
+        Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
     }
 
     fn table(table: PhysAddr) -> u64 {
@@ -109,10 +102,7 @@ impl<G: Granule> Format for Arm64S1<G> {
 
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
-        Attributes {
-            page: bits | vmsa::TABLE_OR_PAGE,
-            block: bits | vmsa::BLOCK,
-        }
+        Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
     }
 
     fn prot_of(leaf: u64) -> Prot {

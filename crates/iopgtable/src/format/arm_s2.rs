@@ -52,11 +52,7 @@ impl<G: Granule> Format for Arm64S2<G> {
     type Registers = Stage2Registers;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
-        vmsa::check_sizes(
-            config,
-            vmsa::MAX_INPUT_BITS.min(config.output_bits),
-            vmsa::OUTPUT_BITS,
-        )?;
+        vmsa::check_sizes(config, vmsa::MAX_INPUT_BITS.min(config.output_bits), vmsa::OUTPUT_BITS)?;
         let natural = vmsa::natural_geometry(G::SHIFT, config);
         let level = natural.first_level();
         if may_start_at(G::SHIFT, level, config.output_bits) {
@@ -66,21 +62,12 @@ impl<G: Granule> Format for Arm64S2<G> {
         // the input is no larger than the output.
         // CAST: an entry count's logarithm.
         let tables_log2 = natural.entries(level).trailing_zeros() as u8;
-        Ok(vmsa::geometry(
-            G::SHIFT,
-            level + 1,
-            G::SHIFT - 3 + tables_log2,
-            config,
-        ))
+        Ok(vmsa::geometry(G::SHIFT, level + 1, G::SHIFT - 3 + tables_log2, config))
     }
 
     fn registers(geometry: &Geometry, root: PhysAddr, coherent: bool) -> Stage2Registers {
         let t0sz = 64 - u64::from(geometry.input_bits());
-        let (irgn0, orgn0, sh0) = if coherent {
-            (0b01, 0b01, 0b11)
-        } else {
-            (0b00, 0b00, 0b10)
-        };
+        let (irgn0, orgn0, sh0) = if coherent { (0b01, 0b01, 0b11) } else { (0b00, 0b00, 0b10) };
         // SL0 counts from the last level that a walk may start at: 2 with 4 KiB, 3 otherwise.
         let (tg0, last_start) = match G::SHIFT {
             14 => (0b10, 3),
@@ -125,10 +112,7 @@ impl<G: Granule> Format for Arm64S2<G> {
         } else {
             MEMATTR_NON_CACHED | vmsa::SH_OUTER
         };
-        Ok(Attributes {
-            page: bits | vmsa::TABLE_OR_PAGE,
-            block: bits | vmsa::BLOCK,
-        })
+        Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
     }
 
     fn table(table: PhysAddr) -> u64 {
@@ -141,10 +125,7 @@ impl<G: Granule> Format for Arm64S2<G> {
 
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
-        Attributes {
-            page: bits | vmsa::TABLE_OR_PAGE,
-            block: bits | vmsa::BLOCK,
-        }
+        Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
     }
 
     fn prot_of(leaf: u64) -> Prot {

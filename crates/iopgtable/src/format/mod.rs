@@ -37,10 +37,7 @@ pub struct Config {
 impl Config {
     /// `input_bits` bits of device address to `output_bits` bits of physical address.
     pub const fn new(input_bits: u8, output_bits: u8) -> Self {
-        Self {
-            input_bits,
-            output_bits,
-        }
+        Self { input_bits, output_bits }
     }
 }
 
@@ -175,12 +172,7 @@ pub struct Attributes {
 impl Attributes {
     /// The leaf at `level` for `phys`.
     pub(crate) const fn leaf(self, level: u8, phys: PhysAddr) -> u64 {
-        phys.0
-            | if level == crate::geometry::LAST_LEVEL {
-                self.page
-            } else {
-                self.block
-            }
+        phys.0 | if level == crate::geometry::LAST_LEVEL { self.page } else { self.block }
     }
 }
 

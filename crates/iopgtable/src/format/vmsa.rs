@@ -47,10 +47,7 @@ pub(super) const OUTPUT_BITS: &[u8] = &[32, 36, 40, 42, 44, 48];
 
 /// The encoding of a physical address size.
 pub(super) fn output_size_field(bits: u8) -> Option<u64> {
-    OUTPUT_BITS
-        .iter()
-        .position(|&size| size == bits)
-        .map(|position| position as u64)
+    OUTPUT_BITS.iter().position(|&size| size == bits).map(|position| position as u64)
 }
 
 /// Checks the sizes that all formats have in common.
@@ -60,10 +57,7 @@ pub(super) fn check_sizes(
     outputs: &'static [u8],
 ) -> Result<(), ConfigError> {
     if !outputs.contains(&config.output_bits) {
-        return Err(ConfigError::OutputBits {
-            bits: config.output_bits,
-            supported: outputs,
-        });
+        return Err(ConfigError::OutputBits { bits: config.output_bits, supported: outputs });
     }
     if !(MIN_INPUT_BITS..=max_input).contains(&config.input_bits) {
         return Err(ConfigError::InputBits {

@@ -67,16 +67,8 @@ pub struct LimitExceeded {
 
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            account,
-            limit,
-            usage,
-            need,
-        } = self;
-        write!(
-            f,
-            "account {account:?}: {need} more bytes exceed {usage} used of {limit} allowed"
-        )
+        let Self { account, limit, usage, need } = self;
+        write!(f, "account {account:?}: {need} more bytes exceed {usage} used of {limit} allowed")
     }
 }
 
@@ -178,12 +170,7 @@ impl<P> Account<P> {
             let limit = self.limit();
             let Some(sum) = usage.checked_add(bytes).filter(|&sum| sum <= limit) else {
                 self.refusals.fetch_add(1, Ordering::Relaxed);
-                return Err(LimitExceeded {
-                    account: self.name,
-                    limit,
-                    usage,
-                    need: bytes,
-                });
+                return Err(LimitExceeded { account: self.name, limit, usage, need: bytes });
             };
             // INVARIANT: the sum is within the limit that was read after `usage`, or is refused.
             match self.charged.compare_exchange_weak(
@@ -201,11 +188,9 @@ impl<P> Account<P> {
     fn uncharge_self(&self, bytes: u64) {
         // Taking back more than was charged is a mistake of the caller, but not one that should
         // wrap around to an account that refuses everything.
-        let _ = self
-            .charged
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |charged| {
-                Some(charged.saturating_sub(bytes))
-            });
+        let _ = self.charged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |charged| {
+            Some(charged.saturating_sub(bytes))
+        });
     }
 }
 
@@ -289,9 +274,7 @@ memory_of_upstream!(Accounted<A, C>, upstream, A);
 // SAFETY: every page comes from the upstream allocator and goes back to it.
 unsafe impl<A: TableAllocator, C: Charge> TableAllocator for Accounted<A, C> {
     fn alloc(&self, layout: TableLayout, context: AllocContext) -> Result<TablePage, AllocError> {
-        self.charged(layout.bytes() as u64, |upstream| {
-            upstream.alloc(layout, context)
-        })
+        self.charged(layout.bytes() as u64, |upstream| upstream.alloc(layout, context))
     }
 
     unsafe fn free(&self, page: TablePage) {
@@ -310,9 +293,7 @@ unsafe impl<A: TableAllocator, C: Charge> TableAllocator for Accounted<A, C> {
         let bytes = (layout.bytes() as u64)
             .checked_mul(count as u64)
             .ok_or(AllocError::OutOfMemory { pages: count })?;
-        self.charged(bytes, |upstream| {
-            upstream.alloc_bulk(layout, count, context)
-        })
+        self.charged(bytes, |upstream| upstream.alloc_bulk(layout, count, context))
     }
 
     unsafe fn free_bulk(&self, pages: PageList) {

@@ -55,16 +55,8 @@ struct State {
 impl<A> Failing<A> {
     /// Fails nothing until it is told to.
     pub const fn new(upstream: A) -> Self {
-        let state = State {
-            asked: 0,
-            fail: None,
-            failed: 0,
-            live: 0,
-        };
-        Self {
-            upstream,
-            state: SpinLock::new(state),
-        }
+        let state = State { asked: 0, fail: None, failed: 0, live: 0 };
+        Self { upstream, state: SpinLock::new(state) }
     }
 
     /// Fails the `n`-th allocation from now (the next one is the 0th) and no other.
@@ -170,9 +162,6 @@ unsafe impl<A: TableAllocator> TableAllocator for Failing<A> {
 impl<A: fmt::Debug> fmt::Debug for Failing<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = *self.state.lock();
-        f.debug_struct("Failing")
-            .field("upstream", &self.upstream)
-            .field("state", &state)
-            .finish()
+        f.debug_struct("Failing").field("upstream", &self.upstream).field("state", &state).finish()
     }
 }

@@ -125,12 +125,7 @@ impl Hooks {
         last_phys: PhysAddr,
         coherent: bool,
     ) -> Self {
-        Self {
-            cookie,
-            table,
-            last_phys,
-            coherent,
-        }
+        Self { cookie, table, last_phys, coherent }
     }
 
     /// What the callbacks get first.
@@ -187,12 +182,7 @@ unsafe impl TableMemory for Hooks {
 // copy calls the same functions with the same cookie (`MEM-CLONE`).
 unsafe impl TableAllocator for Hooks {
     fn alloc(&self, layout: TableLayout, context: AllocContext) -> Result<TablePage, AllocError> {
-        let AllocContext {
-            level,
-            root,
-            iova,
-            may_block,
-        } = context;
+        let AllocContext { level, root, iova, may_block } = context;
         let bytes = layout.bytes();
         // SAFETY: the invariant allows the call.
         let page =

@@ -57,10 +57,7 @@ impl PageList {
     }
 
     /// Takes `page` in, at the front.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the list owns the page from here on"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "the list owns the page from here on")]
     pub fn push(&mut self, page: TablePage) {
         let link = page.cpu().cast::<Link>();
         let next = self.ends.map(|(head, _)| head);
@@ -138,10 +135,7 @@ impl PageList {
         // INVARIANT: the first `count` pages end at `last`; `rest` leads through the others.
         self.ends = rest.map(|rest| (rest, tail));
         self.len -= count;
-        Self {
-            ends: Some((head, last)),
-            len: count,
-        }
+        Self { ends: Some((head, last)), len: count }
     }
 }
 

@@ -176,22 +176,12 @@ pub struct AllocContext {
 impl AllocContext {
     /// A table at `level` for an operation at `iova` that may block.
     pub const fn table(level: u8, iova: Iova) -> Self {
-        Self {
-            level,
-            root: false,
-            iova,
-            may_block: true,
-        }
+        Self { level, root: false, iova, may_block: true }
     }
 
     /// A root at `level`; may block.
     pub const fn root(level: u8) -> Self {
-        Self {
-            level,
-            root: true,
-            iova: Iova(0),
-            may_block: true,
-        }
+        Self { level, root: true, iova: Iova(0), may_block: true }
     }
 
     /// The same, but the allocator must not block.

@@ -20,9 +20,7 @@ impl TableLayout {
     pub const fn new(bytes: usize) -> Option<Self> {
         if bytes.is_power_of_two() && bytes >= Self::MIN_BYTES {
             // CAST: a power of two's logarithm is below 64.
-            Some(Self {
-                shift: bytes.trailing_zeros() as u8,
-            })
+            Some(Self { shift: bytes.trailing_zeros() as u8 })
         } else {
             None
         }
@@ -80,12 +78,7 @@ impl TablePage {
         layout: TableLayout,
         zeroed: bool,
     ) -> Self {
-        Self {
-            cpu,
-            phys,
-            layout,
-            zeroed,
-        }
+        Self { cpu, phys, layout, zeroed }
     }
 
     /// Where the CPU reaches it.

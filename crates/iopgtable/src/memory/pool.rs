@@ -26,11 +26,7 @@ pub struct Watermarks {
 impl Default for Watermarks {
     /// For pages of 4 KiB: 256 KiB at a time, up to 4 MiB free.
     fn default() -> Self {
-        Self {
-            low: 32,
-            batch: 64,
-            high: 1024,
-        }
+        Self { low: 32, batch: 64, high: 1024 }
     }
 }
 
@@ -131,12 +127,7 @@ impl<A: TableAllocator> Pool<A> {
                 returned: 0,
             },
         };
-        Self {
-            upstream,
-            layout,
-            watermarks,
-            state: SpinLock::new(state),
-        }
+        Self { upstream, layout, watermarks, state: SpinLock::new(state) }
     }
 
     /// The layout of the pages that it keeps.
@@ -157,10 +148,7 @@ impl<A: TableAllocator> Pool<A> {
     /// What it did until now.
     pub fn figures(&self) -> PoolFigures {
         let state = self.state.lock();
-        PoolFigures {
-            free: state.stash.len(),
-            ..state.figures
-        }
+        PoolFigures { free: state.stash.len(), ..state.figures }
     }
 
     /// Gets pages from upstream until `target` are free; may block. More than
@@ -237,11 +225,7 @@ impl<A: TableAllocator> Pool<A> {
 
     /// `missing` pages from upstream for a request, and more for the stash where that is possible.
     fn refill(&self, missing: usize, context: AllocContext) -> Result<PageList, AllocError> {
-        let batch = if context.may_block {
-            self.watermarks.batch
-        } else {
-            0
-        };
+        let batch = if context.may_block { self.watermarks.batch } else { 0 };
         let batch = batch.min(self.watermarks.high.saturating_add(missing));
         let refilled = if batch > missing {
             self.upstream
@@ -293,11 +277,7 @@ impl<A: TableAllocator> Pool<A> {
     /// For how many of `count` pages that come back there is room; the others are counted here.
     fn room(&self, count: usize) -> usize {
         let mut state = self.state.lock();
-        let room = self
-            .watermarks
-            .high
-            .saturating_sub(state.stash.len())
-            .min(count);
+        let room = self.watermarks.high.saturating_sub(state.stash.len()).min(count);
         state.figures.taken_back += (count - room) as u64;
         state.figures.returned += (count - room) as u64;
         room
@@ -335,10 +315,7 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
         drop(state);
         let page = match page {
             Some(page) => page,
-            None => self
-                .refill(1, context)?
-                .pop()
-                .ok_or(AllocError::OutOfMemory { pages: 1 })?,
+            None => self.refill(1, context)?.pop().ok_or(AllocError::OutOfMemory { pages: 1 })?,
         };
         if free < self.watermarks.low && context.may_block {
             self.refill_ahead(context);

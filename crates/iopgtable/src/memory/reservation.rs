@@ -19,11 +19,7 @@ pub struct Reserver<A> {
 
 impl<A: TableAllocator + Clone> Reserver<A> {
     pub(crate) const fn new(allocator: A, layout: TableLayout, table: TableId) -> Self {
-        Self {
-            allocator,
-            layout,
-            table,
-        }
+        Self { allocator, layout, table }
     }
 
     /// The allocator that the pages come from.
@@ -45,11 +41,7 @@ impl<A: TableAllocator + Clone> Reserver<A> {
     ) -> Result<Reservation<A>, AllocError> {
         let pages = take_pages(&self.allocator, self.layout, count, iova, may_block)?;
         // INVARIANT: the pages come from a clone of the table's allocator.
-        Ok(Reservation {
-            allocator: self.allocator.clone(),
-            pages,
-            table: self.table,
-        })
+        Ok(Reservation { allocator: self.allocator.clone(), pages, table: self.table })
     }
 }
 

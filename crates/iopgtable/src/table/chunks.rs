@@ -57,11 +57,6 @@ impl<F: Format, S: Iterator<Item = Segment>> Iterator for Chunks<'_, F, S> {
         self.iova = self.iova.wrapping_add(taken);
         self.segment = Segment::new(PhysAddr(phys.0 + taken), bytes - taken);
         // CAST: at most the entries of a table.
-        Some(Chunk {
-            iova,
-            phys,
-            level,
-            count: count as usize,
-        })
+        Some(Chunk { iova, phys, level, count: count as usize })
     }
 }

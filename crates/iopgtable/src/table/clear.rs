@@ -36,22 +36,12 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
         gather: &'a mut Gather,
         hole: IovaRange,
     ) -> Self {
-        Self {
-            tree,
-            memory,
-            pages,
-            gather,
-            hole: tree.widen(hole),
-        }
+        Self { tree, memory, pages, gather, hole: tree.widen(hole) }
     }
 
     /// Clears `range`. On an error, everything below the address that it names is cleared.
     pub(super) fn clear(mut self, range: IovaRange) -> Result<(), Exhausted> {
-        let root = Place {
-            node: self.tree.root(),
-            phys: self.tree.root_phys(),
-            linked: true,
-        };
+        let root = Place { node: self.tree.root(), phys: self.tree.root_phys(), linked: true };
         let outcome = self.clear_table(root, self.tree.geometry.first_level(), range);
         self.memory.commit();
         outcome
@@ -92,20 +82,14 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
                 }
                 Entry::Table(table) if self.hole.covers(span) => {
                     at.node.store(index, 0);
-                    self.gather
-                        .loose
-                        .push::<F, M>(self.memory, table, level + 1);
+                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
                     stale(&mut self.gather.stale.leaves, inside);
                     stale(&mut self.gather.stale.walks, span);
                     cleared = Some((cleared.map_or(index, |(from, _)| from), index));
                 }
                 Entry::Table(table) => {
                     let node = Tree::<F>::child(self.memory, table);
-                    let below = Place {
-                        node,
-                        phys: table,
-                        linked: true,
-                    };
+                    let below = Place { node, phys: table, linked: true };
                     outcome = self.clear_table(below, level + 1, inside);
                 }
                 Entry::Leaf(phys) => match self.cut(level, entry, phys, inside) {
@@ -143,18 +127,9 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
         // SAFETY: the page is ours, of the layout that tables have (`PageList`s passed to the
         // engine hold nothing else), and becomes a table of this tree.
         let node = unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) };
-        let at = Place {
-            node,
-            phys: page.phys(),
-            linked: false,
-        };
+        let at = Place { node, phys: page.phys(), linked: false };
         let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
-        node.fill_fresh(
-            0,
-            node.entries(),
-            leaf,
-            1 << Tree::<F>::entry_shift(level + 1),
-        );
+        node.fill_fresh(0, node.entries(), leaf, 1 << Tree::<F>::entry_shift(level + 1));
         let outcome = self.clear_table(at, level + 1, range);
         Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
         Ok((at.phys, outcome))

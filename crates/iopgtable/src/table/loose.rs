@@ -52,10 +52,7 @@ impl Link {
 
 impl Loose {
     pub(crate) const fn new() -> Self {
-        Self {
-            head: Link::NONE,
-            subtrees: 0,
-        }
+        Self { head: Link::NONE, subtrees: 0 }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -115,11 +112,7 @@ impl Loose {
         self,
         memory: &M,
     ) -> PageList {
-        let mut sink = Sink::<F, M> {
-            memory,
-            pages: PageList::new(),
-            format: PhantomData,
-        };
+        let mut sink = Sink::<F, M> { memory, pages: PageList::new(), format: PhantomData };
         let mut link = self.head;
         for _ in 0..self.subtrees {
             let (table, level) = (link.table(), link.level());
@@ -152,11 +145,7 @@ impl<'m, F: Format, M: TableMemory + ?Sized> Sink<'m, F, M> {
     ///
     /// No walker uses the tree any more.
     pub(super) unsafe fn drain(memory: &'m M, tree: &Tree<F>) -> PageList {
-        let mut sink = Self {
-            memory,
-            pages: PageList::new(),
-            format: PhantomData,
-        };
+        let mut sink = Self { memory, pages: PageList::new(), format: PhantomData };
         sink.take_children(tree.root(), tree.geometry.first_level(), 0);
         sink.pages
     }

@@ -128,11 +128,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// not be dropped; and every gather must be invalidated with an [`Invalidate`] that reaches
     /// this walker (not with [`Unwalked`](crate::Unwalked)).
     pub unsafe fn registers(&self) -> F::Registers {
-        F::registers(
-            &self.tree.geometry,
-            self.tree.root_phys(),
-            self.allocator.is_coherent(),
-        )
+        F::registers(&self.tree.geometry, self.tree.root_phys(), self.allocator.is_coherent())
     }
 
     /// Maps `segments`, in their order, at `range`. Leaves are canonical: the largest that
@@ -161,18 +157,14 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             survey::missing_for_map(&self.tree, &self.allocator, range, segments.clone())?;
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
-        let written = Writer::new(
-            &self.tree,
-            &self.allocator,
-            &mut pages,
-            &mut gather,
-            range.first(),
-        )
-        .map(range, segments, attributes, Over::Nothing);
-        debug_assert!(
-            written.is_ok() && pages.is_empty(),
-            "the survey counts what is missing"
-        );
+        let written =
+            Writer::new(&self.tree, &self.allocator, &mut pages, &mut gather, range.first()).map(
+                range,
+                segments,
+                attributes,
+                Over::Nothing,
+            );
+        debug_assert!(written.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
         Ok(gather)
     }
@@ -199,10 +191,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let mut gather = Gather::new(self.tree.id);
         let cleared =
             Clearer::new(&self.tree, &self.allocator, &mut pages, &mut gather, hole).clear(range);
-        debug_assert!(
-            cleared.is_ok() && pages.is_empty(),
-            "the survey counts what is missing"
-        );
+        debug_assert!(cleared.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
         Ok(gather)
     }
@@ -289,13 +278,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     fn take_pages(&self, count: &TableCount, iova: Iova) -> Result<PageList, TableError> {
         let layout = Tree::<F>::layout();
-        Ok(crate::memory::take_pages(
-            &self.allocator,
-            layout,
-            count,
-            iova,
-            true,
-        )?)
+        Ok(crate::memory::take_pages(&self.allocator, layout, count, iova, true)?)
     }
 
     /// Frees pages that no walker reaches and that came from the allocator.

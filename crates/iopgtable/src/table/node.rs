@@ -27,10 +27,7 @@ impl Node {
     /// The type's invariants hold for `entries` entries at `base`.
     pub(crate) unsafe fn new(base: NonNull<u64>, entries: usize) -> Self {
         debug_assert!(entries.is_power_of_two());
-        Self {
-            base,
-            mask: entries - 1,
-        }
+        Self { base, mask: entries - 1 }
     }
 
     pub(crate) const fn entries(self) -> usize {

@@ -49,12 +49,7 @@ pub struct Reserved<'t, F: Format, A: TableAllocator> {
 
 impl<F: Format, A: TableAllocator> fmt::Debug for Reserved<'_, F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Reserved({:?}, {} pages left)",
-            self.table,
-            self.remaining()
-        )
+        write!(f, "Reserved({:?}, {} pages left)", self.table, self.remaining())
     }
 }
 
@@ -65,10 +60,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         &'t mut self,
         reservation: &'t mut Reservation<A>,
     ) -> Option<Reserved<'t, F, A>> {
-        (reservation.table() == self.tree.id).then_some(Reserved {
-            table: self,
-            reservation,
-        })
+        (reservation.table() == self.tree.id).then_some(Reserved { table: self, reservation })
     }
 }
 
@@ -150,14 +142,8 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         let attributes = table.check_map(range, segments.clone(), prot)?;
         let mut gather = Gather::new(table.tree.id);
         let pages = self.reservation.pages();
-        let written = Writer::new(
-            &table.tree,
-            &table.allocator,
-            pages,
-            &mut gather,
-            range.first(),
-        )
-        .map(range, segments, attributes, over);
+        let written = Writer::new(&table.tree, &table.allocator, pages, &mut gather, range.first())
+            .map(range, segments, attributes, over);
         finish(written, gather)
     }
 }

@@ -24,16 +24,8 @@ pub(super) fn check_segments<F: Format>(
         if segment.bytes == 0 || (segment.phys.0 | segment.bytes) & (granule - 1) != 0 {
             return Err(TableError::UnalignedSegment { segment, granule });
         }
-        if segment
-            .phys
-            .0
-            .checked_add(segment.bytes - 1)
-            .is_none_or(|last| last > last_phys)
-        {
-            return Err(TableError::OutputRange {
-                segment,
-                output_bits,
-            });
+        if segment.phys.0.checked_add(segment.bytes - 1).is_none_or(|last| last > last_phys) {
+            return Err(TableError::OutputRange { segment, output_bits });
         }
         // No sum of two numbers of at most 2^52 overflows, and the range ends it before more.
         total = total.saturating_add(segment.bytes);
@@ -44,10 +36,7 @@ pub(super) fn check_segments<F: Format>(
     if total == range.bytes() {
         Ok(())
     } else {
-        Err(TableError::SegmentsLength {
-            range: range.bytes(),
-            segments: total,
-        })
+        Err(TableError::SegmentsLength { range: range.bytes(), segments: total })
     }
 }
 
@@ -86,10 +75,9 @@ fn find_leaf<F: Format, M: TableMemory + ?Sized>(
     iova: Iova,
 ) -> Result<(), TableError> {
     match F::decode(entry, level) {
-        Entry::Leaf(_) => Err(TableError::Overlap {
-            iova,
-            leaf: 1 << Tree::<F>::entry_shift(level),
-        }),
+        Entry::Leaf(_) => {
+            Err(TableError::Overlap { iova, leaf: 1 << Tree::<F>::entry_shift(level) })
+        }
         Entry::Table(table) if level < LAST_LEVEL => {
             let node = Tree::<F>::child(memory, table);
             let shift = Tree::<F>::entry_shift(level + 1);
@@ -120,14 +108,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
         let first_level = tree.geometry.first_level();
         let mut nodes = [None; MAX_LEVELS];
         nodes[usize::from(first_level)] = Some(tree.root());
-        Self {
-            tree,
-            memory,
-            nodes,
-            depth: first_level,
-            iova: iova.0,
-            missing: TableCount::ZERO,
-        }
+        Self { tree, memory, nodes, depth: first_level, iova: iova.0, missing: TableCount::ZERO }
     }
 
     /// The table at `level` that translates `iova`, or nothing where it is missing, in which case
@@ -151,10 +132,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
                     None
                 }
                 Entry::Leaf(_) => {
-                    return Err(TableError::Overlap {
-                        iova,
-                        leaf: 1 << shift,
-                    });
+                    return Err(TableError::Overlap { iova, leaf: 1 << shift });
                 }
             };
             self.depth += 1;

@@ -41,13 +41,7 @@ impl<F: Format> Tree<F> {
     /// `root` and `root_phys` are those of an empty root table for `geometry`, which outlives the
     /// tree.
     pub(crate) unsafe fn new(geometry: Geometry, root: NonNull<u64>, root_phys: PhysAddr) -> Self {
-        Self {
-            geometry,
-            id: TableId::next(),
-            root,
-            root_phys,
-            format: PhantomData,
-        }
+        Self { geometry, id: TableId::next(), root, root_phys, format: PhantomData }
     }
 
     pub(crate) const fn root_phys(&self) -> PhysAddr {
@@ -74,12 +68,7 @@ impl<F: Format> Tree<F> {
 
     pub(crate) fn root(&self) -> Node {
         // SAFETY: the invariant says so.
-        unsafe {
-            Node::new(
-                self.root,
-                self.geometry.entries(self.geometry.first_level()),
-            )
-        }
+        unsafe { Node::new(self.root, self.geometry.entries(self.geometry.first_level())) }
     }
 
     /// The table at `phys`, which an entry of this tree links.
@@ -102,11 +91,7 @@ impl<F: Format> Tree<F> {
         index: usize,
         count: usize,
     ) {
-        memory.publish(
-            node.slot(index).cast(),
-            Self::slot_phys(phys, index),
-            count * 8,
-        );
+        memory.publish(node.slot(index).cast(), Self::slot_phys(phys, index), count * 8);
     }
 
     /// The leaf at `iova`: its entry, its level, and the first physical address it leads to.
@@ -142,16 +127,10 @@ impl<F: Format> Tree<F> {
     /// Checks a range that an operation was asked for.
     pub(crate) fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
         if !range.is_aligned(Self::granule()) {
-            return Err(TableError::UnalignedRange {
-                range,
-                granule: Self::granule(),
-            });
+            return Err(TableError::UnalignedRange { range, granule: Self::granule() });
         }
         if range.last() > self.geometry.last_iova() {
-            return Err(TableError::InputRange {
-                range,
-                last: self.geometry.last_iova(),
-            });
+            return Err(TableError::InputRange { range, last: self.geometry.last_iova() });
         }
         Ok(())
     }

@@ -53,11 +53,7 @@ pub(super) fn translate<F: Format, M: TableMemory + ?Sized>(
     let (leaf, level, phys) = tree.leaf_at(memory, iova)?;
     let leaf_bytes = 1 << Tree::<F>::entry_shift(level);
     let phys = PhysAddr(phys.0 | (iova.0 & (leaf_bytes - 1)));
-    Some(Translation {
-        phys,
-        prot: F::prot_of(leaf),
-        leaf_bytes,
-    })
+    Some(Translation { phys, prot: F::prot_of(leaf), leaf_bytes })
 }
 
 pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
@@ -68,13 +64,7 @@ pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
 ) {
     let whole = IovaRange::inclusive(Iova(0), tree.geometry.last_iova());
     if let Some(range) = whole.and_then(|whole| whole.intersection(range)) {
-        visit_table::<F, M>(
-            memory,
-            tree.root(),
-            tree.geometry.first_level(),
-            range,
-            visitor,
-        );
+        visit_table::<F, M>(memory, tree.root(), tree.geometry.first_level(), range, visitor);
     }
 }
 
@@ -97,19 +87,10 @@ fn visit_table<F: Format, M: TableMemory + ?Sized>(
         match F::decode(entry, level) {
             Entry::Empty => {}
             Entry::Leaf(phys) => {
-                visitor(Visit::Leaf {
-                    span,
-                    level,
-                    phys,
-                    prot: F::prot_of(entry),
-                });
+                visitor(Visit::Leaf { span, level, phys, prot: F::prot_of(entry) });
             }
             Entry::Table(phys) => {
-                visitor(Visit::Table {
-                    span,
-                    level: level + 1,
-                    phys,
-                });
+                visitor(Visit::Table { span, level: level + 1, phys });
                 if let Some(inside) = span.intersection(range) {
                     let child = Tree::<F>::child(memory, phys);
                     visit_table::<F, M>(memory, child, level + 1, inside, visitor);

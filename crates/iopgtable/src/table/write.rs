@@ -66,20 +66,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         first: Iova,
     ) -> Self {
         let depth = tree.geometry.first_level();
-        let root = Step {
-            node: tree.root(),
-            phys: tree.root_phys(),
-            fresh: None,
-        };
-        Self {
-            tree,
-            memory,
-            pages,
-            gather,
-            path: [root; MAX_LEVELS],
-            depth,
-            iova: first.0,
-        }
+        let root = Step { node: tree.root(), phys: tree.root_phys(), fresh: None };
+        Self { tree, memory, pages, gather, path: [root; MAX_LEVELS], depth, iova: first.0 }
     }
 
     /// Maps `segments` at `range`. On an error, all leaves below the address that it names are
@@ -130,18 +118,13 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
             let index = node.index(iova.0, shift);
             // A fresh table has nothing where the path has not been.
             let entry = match fresh {
-                Some(Fresh {
-                    written: (from, to),
-                    ..
-                }) if !(from..to).contains(&index) => 0,
+                Some(Fresh { written: (from, to), .. }) if !(from..to).contains(&index) => 0,
                 _ => node.load(index),
             };
             let step = match F::decode(entry, level) {
-                Entry::Table(phys) => Step {
-                    node: Tree::<F>::child(self.memory, phys),
-                    phys,
-                    fresh: None,
-                },
+                Entry::Table(phys) => {
+                    Step { node: Tree::<F>::child(self.memory, phys), phys, fresh: None }
+                }
                 Entry::Empty => self.fresh_table(iova)?,
                 Entry::Leaf(phys) => self.split(iova, level, entry, phys)?,
             };
@@ -153,18 +136,11 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
 
     fn fresh_table(&mut self, at: Iova) -> Result<Step, Exhausted> {
         let page = self.pages.pop().ok_or(Exhausted { at })?;
-        let fresh = Some(Fresh {
-            written: (0, 0),
-            zeroed: page.is_zeroed(),
-        });
+        let fresh = Some(Fresh { written: (0, 0), zeroed: page.is_zeroed() });
         // SAFETY: the page is ours, of the layout that tables have (`PageList`s passed to the
         // engine hold nothing else), and becomes a table of this tree.
         let node = unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) };
-        Ok(Step {
-            node,
-            phys: page.phys(),
-            fresh,
-        })
+        Ok(Step { node, phys: page.phys(), fresh })
     }
 
     /// A table in place of a leaf at `level`, which maps what the leaf mapped.
@@ -178,12 +154,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         let mut step = self.fresh_table(iova)?;
         let count = step.node.entries();
         let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
-        step.node
-            .fill_fresh(0, count, leaf, 1 << Tree::<F>::entry_shift(level + 1));
-        step.fresh = Some(Fresh {
-            written: (0, count),
-            zeroed: true,
-        });
+        step.node.fill_fresh(0, count, leaf, 1 << Tree::<F>::entry_shift(level + 1));
+        step.fresh = Some(Fresh { written: (0, count), zeroed: true });
         if let Some(span) = span_of::<F>(iova, level) {
             self.stale_leaves(span);
         }
@@ -207,9 +179,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
                     // The leaf takes the table's place before the table's contents change.
                     let offset = (index - node.index(iova.0, shift)) as u64;
                     node.store(index, leaf.wrapping_add(offset << shift));
-                    self.gather
-                        .loose
-                        .push::<F, M>(self.memory, table, level + 1);
+                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
                     if let Some(span) = span_of::<F>(Iova(iova.0 + (offset << shift)), level) {
                         stale(&mut self.gather.stale.walks, span);
                         self.stale_leaves(span);
@@ -225,11 +195,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     fn leave(&mut self) {
         let Step { node, phys, fresh } = *self.top();
         self.depth -= 1;
-        let Some(Fresh {
-            written: (from, to),
-            zeroed,
-        }) = fresh
-        else {
+        let Some(Fresh { written: (from, to), zeroed }) = fresh else {
             return;
         };
         if zeroed {

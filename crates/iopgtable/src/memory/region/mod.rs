@@ -146,9 +146,7 @@ impl<P: Publish> Region<P> {
     ) -> Result<Self, RegionError> {
         check(phys, bytes)?;
         if base.addr().get() as u64 % BASE_ALIGN != 0 {
-            return Err(RegionError::Misaligned {
-                address: base.addr().get() as u64,
-            });
+            return Err(RegionError::Misaligned { address: base.addr().get() as u64 });
         }
         // INVARIANT: the numbers have been checked, the memory is the caller's promise; all of it
         // is fresh.
@@ -383,9 +381,9 @@ unsafe impl<P: Publish> TableAllocator for Region<P> {
         let mut state = self.state.lock();
         let page = match self.take_free(&mut state, class) {
             Some(page) => page,
-            None => self
-                .take_fresh(&mut state, layout)
-                .ok_or(AllocError::OutOfMemory { pages: 1 })?,
+            None => {
+                self.take_fresh(&mut state, layout).ok_or(AllocError::OutOfMemory { pages: 1 })?
+            }
         };
         state.in_use += layout.bytes();
         Ok(page)
@@ -416,10 +414,6 @@ impl<P> Drop for Region<P> {
 impl<P> fmt::Debug for Region<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (in_use, last) = (self.in_use(), self.last());
-        write!(
-            f,
-            "Region({:#x}..={last:#x}, {in_use} of {} bytes in use)",
-            self.phys, self.bytes
-        )
+        write!(f, "Region({:#x}..={last:#x}, {in_use} of {} bytes in use)", self.phys, self.bytes)
     }
 }

@@ -21,9 +21,7 @@ impl Block {
     /// At least `bytes` zeroed bytes from a base on that equals `phys` modulo the alignment of
     /// the largest table that fits in.
     pub(super) fn new(phys: PhysAddr, bytes: usize) -> Option<Self> {
-        let align = bytes
-            .checked_next_power_of_two()?
-            .clamp(super::BASE_ALIGN as usize, ALIGN);
+        let align = bytes.checked_next_power_of_two()?.clamp(super::BASE_ALIGN as usize, ALIGN);
         // Aligned here rather than by the allocator: those that get zeroed memory from the
         // system for free often do so for ordinary alignments only.
         let layout = Layout::from_size_align(bytes.checked_add(align)?, 8).ok()?;
@@ -32,11 +30,7 @@ impl Block {
         // CAST: what is cut off is a multiple of `align`.
         let offset = (phys.0 as usize).wrapping_sub(start.addr().get()) & (align - 1);
         // INVARIANT: `offset < align`, and so much more than `bytes` was allocated.
-        Some(Self {
-            start,
-            layout,
-            offset,
-        })
+        Some(Self { start, layout, offset })
     }
 
     pub(super) fn base(&self) -> NonNull<u8> {
