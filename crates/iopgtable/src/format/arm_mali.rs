@@ -56,6 +56,7 @@ impl Format for ArmMali {
         }
     }
 
+    #[inline]
     fn attributes(prot: Prot) -> Result<Attributes, ProtError> {
         vmsa::check_prot(prot)?;
         if prot.contains(Prot::PRIVILEGED) {
@@ -83,10 +84,12 @@ impl Format for ArmMali {
         Ok(Attributes { page: bits, block: bits })
     }
 
+    #[inline]
     fn table(table: PhysAddr) -> u64 {
         table.0 | vmsa::TABLE_OR_PAGE
     }
 
+    #[inline]
     fn decode(entry: u64, level: u8) -> Entry {
         match entry & vmsa::TYPE {
             vmsa::BLOCK if level > 0 => Entry::Leaf(vmsa::address(entry)),
@@ -97,11 +100,13 @@ impl Format for ArmMali {
         }
     }
 
+    #[inline]
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS;
         Attributes { page: bits, block: bits }
     }
 
+    #[inline]
     fn prot_of(leaf: u64) -> Prot {
         Prot::READ.when(leaf & vmsa::S2AP_READ != 0)
             | Prot::WRITE.when(leaf & vmsa::S2AP_WRITE != 0)

@@ -69,6 +69,7 @@ impl<G: Granule> Format for Arm64S1<G> {
         }
     }
 
+    #[inline]
     fn attributes(prot: Prot) -> Result<Attributes, ProtError> {
         vmsa::check_prot(prot)?;
         if !prot.contains(Prot::READ) {
@@ -97,19 +98,23 @@ impl<G: Granule> Format for Arm64S1<G> {
         Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
     }
 
+    #[inline]
     fn table(table: PhysAddr) -> u64 {
         table.0 | vmsa::TABLE_OR_PAGE
     }
 
+    #[inline]
     fn decode(entry: u64, level: u8) -> Entry {
         vmsa::decode(entry, level)
     }
 
+    #[inline]
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
         Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
     }
 
+    #[inline]
     fn prot_of(leaf: u64) -> Prot {
         Prot::READ
             | Prot::WRITE.when(leaf & AP_READ_ONLY == 0)

@@ -89,6 +89,7 @@ impl<G: Granule> Format for Arm64S2<G> {
         }
     }
 
+    #[inline]
     fn attributes(prot: Prot) -> Result<Attributes, ProtError> {
         vmsa::check_prot(prot)?;
         if prot.contains(Prot::PRIVILEGED) {
@@ -115,19 +116,23 @@ impl<G: Granule> Format for Arm64S2<G> {
         Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
     }
 
+    #[inline]
     fn table(table: PhysAddr) -> u64 {
         table.0 | vmsa::TABLE_OR_PAGE
     }
 
+    #[inline]
     fn decode(entry: u64, level: u8) -> Entry {
         vmsa::decode(entry, level)
     }
 
+    #[inline]
     fn attributes_of(leaf: u64) -> Attributes {
         let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
         Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
     }
 
+    #[inline]
     fn prot_of(leaf: u64) -> Prot {
         Prot::READ.when(leaf & vmsa::S2AP_READ != 0)
             | Prot::WRITE.when(leaf & vmsa::S2AP_WRITE != 0)

@@ -94,6 +94,7 @@ const fn leaf_levels(page_shift: u8) -> u8 {
     if page_shift == 12 { 0b1110 } else { 0b1100 }
 }
 
+#[inline]
 pub(super) fn decode(entry: u64, level: u8) -> Entry {
     match (entry & TYPE, level) {
         (TABLE_OR_PAGE, LAST_LEVEL) | (BLOCK, 0..LAST_LEVEL) => Entry::Leaf(address(entry)),
@@ -102,11 +103,13 @@ pub(super) fn decode(entry: u64, level: u8) -> Entry {
     }
 }
 
+#[inline]
 pub(super) fn address(entry: u64) -> PhysAddr {
     PhysAddr(entry & ADDRESS)
 }
 
 /// What no format maps.
+#[inline]
 pub(super) fn check_prot(prot: Prot) -> Result<(), ProtError> {
     if !prot.intersects(Prot::RW | Prot::EXECUTE) {
         return Err(ProtError::NoPermission);

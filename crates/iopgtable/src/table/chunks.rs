@@ -53,6 +53,10 @@ impl<F: Format, S: Iterator<Item = Segment>> Iterator for Chunks<'_, F, S> {
         let index = (iova.0 >> shift) as usize & (self.geometry.entries(level) - 1);
         let room = (self.geometry.entries(level) - index) as u64;
         let count = (bytes >> shift).min(room);
+        if count == 0 {
+            // Not a whole page: an iterator whose clones differ.
+            return None;
+        }
         let taken = count << shift;
         self.iova = self.iova.wrapping_add(taken);
         self.segment = Segment::new(PhysAddr(phys.0 + taken), bytes - taken);

@@ -6,7 +6,9 @@
 //! | `node` | the entries of one table; the only place that touches them |
 //! | `chunks` | a range and its segments become runs of equal leaves |
 //! | `survey` | looks before an operation writes: conflicts, missing tables |
+//! | `short` | small ranges in a table that is there: no survey, no path |
 //! | `write` | maps: new tables are filled before they are linked |
+//! | `fill` | the hot loops: pages from segments into entries |
 //! | `clear` | unmaps: leaves go, cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
 //! | `visit` | looks at what is mapped |
@@ -20,7 +22,7 @@ use core::fmt;
 
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::{CreateError, TableError};
-use crate::format::{Config, ConfigError, Format};
+use crate::format::{Attributes, Config, ConfigError, Format};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, TableCount};
 use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
@@ -28,9 +30,11 @@ use crate::prot::Prot;
 
 mod chunks;
 mod clear;
+mod fill;
 mod loose;
 mod node;
 mod reserved;
+mod short;
 mod survey;
 mod tree;
 mod visit;
@@ -42,6 +46,7 @@ pub(crate) use tree::TableId;
 pub use visit::{Translation, Visit};
 
 use clear::Clearer;
+use survey::Segments;
 use tree::Tree;
 use write::{Over, Writer};
 
@@ -134,13 +139,15 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Maps `segments`, in their order, at `range`. Leaves are canonical: the largest that
     /// alignment in both spaces and the segment's length allow.
     ///
-    /// The segments are gone through twice. The gather is empty unless the range held tables
+    /// The segments are gone through more than once: a clone of the iterator must yield the same.
+    /// The gather is empty unless the range held tables
     /// without any leaf (which a too small hole of an [`unmap`](Self::unmap) left) in the place of
     /// a large leaf.
     ///
     /// # Errors
     ///
     /// Everything in [`TableError`]. The table is as it was before, always.
+    #[inline]
     pub fn map<S>(
         &mut self,
         range: IovaRange,
@@ -152,18 +159,33 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         S::IntoIter: Clone,
     {
         let segments = segments.into_iter();
-        let attributes = self.check_map(range, segments.clone(), prot)?;
-        let missing =
-            survey::missing_for_map(&self.tree, &self.allocator, range, segments.clone())?;
+        let (attributes, shape) = self.check_map(range, segments.clone(), prot)?;
+        let (tree, memory) = (&self.tree, &self.allocator);
+        if short::map(tree, memory, range, segments.clone(), shape, attributes.page, false) {
+            return Ok(Gather::new(self.tree.id));
+        }
+        self.map_surveyed(range, segments, shape, attributes)
+    }
+
+    /// Maps what is not to be done the short way.
+    #[inline(never)]
+    fn map_surveyed(
+        &mut self,
+        range: IovaRange,
+        segments: impl Iterator<Item = Segment> + Clone,
+        shape: Segments,
+        attributes: Attributes,
+    ) -> Result<Gather, TableError> {
+        let (tree, memory) = (&self.tree, &self.allocator);
+        let missing = if shape.are_pages::<F>() {
+            survey::missing_for_pages(tree, memory, range)?
+        } else {
+            survey::missing_for_map(tree, memory, range, segments.clone())?
+        };
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
-        let written =
-            Writer::new(&self.tree, &self.allocator, &mut pages, &mut gather, range.first()).map(
-                range,
-                segments,
-                attributes,
-                Over::Nothing,
-            );
+        let writer = Writer::new(tree, memory, &mut pages, &mut gather, range.first());
+        let written = writer.map(range, segments, shape, attributes, Over::Nothing);
         debug_assert!(written.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
         Ok(gather)
@@ -173,19 +195,31 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// the range is cut: tables with smaller leaves take its place.
     ///
     /// `hole` tells which addresses around the range map nothing either, as far as the caller
-    /// knows; the range itself where nothing is known. Tables whose whole span lies in the hole
-    /// come loose. What the hole maps outside of the range is lost with such a table, without an
+    /// knows; the range itself where nothing is known. Tables that translate a part of the range, and
+    /// whose whole span lies in the hole, come loose. What the hole maps outside of the range is lost with such a table, without an
     /// invalidation.
     ///
     /// # Errors
     ///
     /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::Hole`], and
     /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
+    #[inline]
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
         self.tree.check_range(range)?;
         if !hole.covers(range) {
             return Err(TableError::Hole { range, hole });
         }
+        if short::clear(&self.tree, &self.allocator, range, hole) {
+            let mut gather = Gather::new(self.tree.id);
+            gather.stale.leaves = Some(range);
+            return Ok(gather);
+        }
+        self.unmap_surveyed(range, hole)
+    }
+
+    /// Unmaps what is not to be done the short way.
+    #[inline(never)]
+    fn unmap_surveyed(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
         let missing = survey::missing_for_unmap(&self.tree, &self.allocator, range, hole);
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
@@ -197,6 +231,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     /// Where `iova` leads, if anywhere.
+    #[inline]
     pub fn translate(&self, iova: Iova) -> Option<Translation> {
         visit::translate(&self.tree, &self.allocator, iova)
     }
@@ -264,16 +299,16 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     /// Checks the arguments of a map; says how its leaves look.
+    #[inline]
     fn check_map(
         &self,
         range: IovaRange,
-        segments: impl Iterator<Item = Segment>,
+        segments: impl Iterator<Item = Segment> + Clone,
         prot: Prot,
-    ) -> Result<crate::format::Attributes, TableError> {
+    ) -> Result<(Attributes, Segments), TableError> {
         self.tree.check_range(range)?;
         let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
-        survey::check_segments(&self.tree, range, segments)?;
-        Ok(attributes)
+        Ok((attributes, survey::check_segments(&self.tree, range, segments)?))
     }
 
     fn take_pages(&self, count: &TableCount, iova: Iova) -> Result<PageList, TableError> {

@@ -25,6 +25,7 @@ impl Node {
     /// # Safety
     ///
     /// The type's invariants hold for `entries` entries at `base`.
+    #[inline]
     pub(crate) unsafe fn new(base: NonNull<u64>, entries: usize) -> Self {
         debug_assert!(entries.is_power_of_two());
         Self { base, mask: entries - 1 }
@@ -34,58 +35,106 @@ impl Node {
         self.mask + 1
     }
 
+    #[inline]
     pub(crate) fn index(self, address: u64, shift: u32) -> usize {
         // CAST: what is lost above `usize` is lost to the mask anyway.
         (address >> shift) as usize & self.mask
     }
 
     /// Where entry `index` lies, for publishing.
+    #[inline]
     pub(crate) fn slot(self, index: usize) -> NonNull<u64> {
         // SAFETY: `index & mask` is below the number of entries at `base`.
         unsafe { self.base.add(index & self.mask) }
     }
 
+    #[inline]
     pub(crate) fn load(self, index: usize) -> u64 {
         self.atomic(index).load(Ordering::Relaxed)
     }
 
     /// Writes an entry that a walker may read at the same time.
+    #[inline]
     pub(crate) fn store(self, index: usize, entry: u64) {
         self.atomic(index).store(entry, Ordering::Relaxed);
     }
 
     /// Writes an entry that makes a table visible: a walker that sees it sees the table's
     /// entries as they were written before (`LINK-LAST`).
+    #[inline]
     pub(crate) fn link(self, index: usize, entry: u64) {
         self.atomic(index).store(entry, Ordering::Release);
     }
 
+    /// Whether `count` entries from `index` on are all zero.
+    #[inline]
+    pub(crate) fn is_zero(self, index: usize, count: usize) -> bool {
+        if count == 1 {
+            return self.load(index) == 0;
+        }
+        let (first, count) = self.run(index, count);
+        let mut any = 0;
+        for index in first..first + count {
+            // SAFETY: `run` keeps the index below the number of entries. The read is plain so that
+            // the loop becomes a vector one: nobody on the CPU side writes at the same time (the
+            // running method has the page table for itself), and a walker changes no zero entry.
+            any |= unsafe { self.base.add(index).read() };
+        }
+        any == 0
+    }
+
     /// Writes `count` leaves from `index` on, each `step` above the one before, into a linked
     /// table.
+    #[inline]
     pub(crate) fn fill_live(self, index: usize, count: usize, leaf: u64, step: u64) {
+        let (first, count) = self.run(index, count);
         let mut leaf = leaf;
-        for index in index..index + count {
+        for index in first..first + count {
             self.store(index, leaf);
             leaf = leaf.wrapping_add(step);
         }
     }
 
     /// The same for a table that no walker sees yet.
+    #[inline]
     pub(crate) fn fill_fresh(self, index: usize, count: usize, leaf: u64, step: u64) {
-        debug_assert!(index + count <= self.entries());
-        let first = index & self.mask;
-        let count = count.min(self.entries() - first);
-        // SAFETY: `first + count` is at most the number of entries at `base`, and the table is
-        // not linked: nobody else touches it (invariant).
-        let slots =
-            unsafe { core::slice::from_raw_parts_mut(self.base.add(first).as_ptr(), count) };
         let mut leaf = leaf;
-        for slot in slots {
+        for slot in self.fresh(index, count) {
             *slot = leaf;
             leaf = leaf.wrapping_add(step);
         }
     }
 
+    /// `count` entries from `index` on of a table that no walker sees yet.
+    #[inline]
+    pub(crate) fn fresh<'t>(self, index: usize, count: usize) -> &'t mut [u64] {
+        let (first, count) = self.run(index, count);
+        // SAFETY: `first + count` is at most the number of entries at `base`, and the table is
+        // not linked: nobody else touches it (invariant). Callers drop the slice before they touch
+        // the table in another way.
+        unsafe { core::slice::from_raw_parts_mut(self.base.add(first).as_ptr(), count) }
+    }
+
+    /// `count` entries from `index` on of a table that walkers may see.
+    #[inline]
+    pub(crate) fn live<'t>(self, index: usize, count: usize) -> &'t mut [AtomicU64] {
+        let (first, count) = self.run(index, count);
+        // SAFETY: `first + count` is at most the number of entries at `base`; the running method
+        // has the page table for itself on the CPU side, and what walkers do at the same time is
+        // met by atomic accesses only. Callers drop the slice before they touch the table in
+        // another way.
+        unsafe { core::slice::from_raw_parts_mut(self.base.add(first).as_ptr().cast(), count) }
+    }
+
+    /// A run of entries that is surely within the table.
+    #[inline]
+    fn run(self, index: usize, count: usize) -> (usize, usize) {
+        debug_assert!(index + count <= self.entries());
+        let first = index & self.mask;
+        (first, count.min(self.entries() - first))
+    }
+
+    #[inline]
     fn atomic(&self, index: usize) -> &AtomicU64 {
         // SAFETY: the slot lies in the table (see `slot`), is aligned, and lives as long as the
         // running method (invariant); all concurrent accesses to it are atomic.

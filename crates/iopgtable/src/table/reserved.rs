@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::PageTable;
 use super::clear::Clearer;
 use super::write::{Exhausted, Over, Writer};
+use super::{PageTable, short};
 use crate::addr::{IovaRange, Segment};
 use crate::error::{ReservedError, TableError};
 use crate::format::Format;
@@ -125,6 +125,10 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
             return Err(TableError::Hole { range, hole }.into());
         }
         let mut gather = Gather::new(table.tree.id);
+        if short::clear(&table.tree, &table.allocator, range, hole) {
+            gather.stale.leaves = Some(range);
+            return Ok(gather);
+        }
         let pages = self.reservation.pages();
         let cleared =
             Clearer::new(&table.tree, &table.allocator, pages, &mut gather, hole).clear(range);
@@ -139,11 +143,17 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         over: Over,
     ) -> Result<Gather, ReservedError> {
         let table = &mut *self.table;
-        let attributes = table.check_map(range, segments.clone(), prot)?;
+        let (attributes, shape) = table.check_map(range, segments.clone(), prot)?;
         let mut gather = Gather::new(table.tree.id);
+        let (tree, memory) = (&table.tree, &table.allocator);
+        let replace = over == Over::Mappings;
+        if short::map(tree, memory, range, segments.clone(), shape, attributes.page, replace) {
+            gather.stale.leaves = replace.then_some(range);
+            return Ok(gather);
+        }
         let pages = self.reservation.pages();
-        let written = Writer::new(&table.tree, &table.allocator, pages, &mut gather, range.first())
-            .map(range, segments, attributes, over);
+        let writer = Writer::new(tree, memory, pages, &mut gather, range.first());
+        let written = writer.map(range, segments, shape, attributes, over);
         finish(written, gather)
     }
 }

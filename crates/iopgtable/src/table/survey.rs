@@ -10,33 +10,100 @@ use crate::format::{Entry, Format};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS, TableCount};
 use crate::memory::TableMemory;
 
+/// What a look at all segments tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segments {
+    /// All lengths or-ed together.
+    lengths: u64,
+}
+
+impl Segments {
+    /// Whether no leaf can be larger than a page: all segments are shorter than a table's span.
+    pub(super) const fn are_pages<F: Format>(self) -> bool {
+        self.lengths >> Tree::<F>::table_shift(LAST_LEVEL) == 0
+    }
+
+    /// Whether every segment is one page.
+    pub(super) const fn are_single<F: Format>(self) -> bool {
+        self.lengths == Tree::<F>::granule()
+    }
+}
+
 /// Checks that `segments` can back `range`.
+///
+/// One pass without a branch on the segments; who is to blame is only looked for when somebody is.
+#[inline]
 pub(super) fn check_segments<F: Format>(
     tree: &Tree<F>,
     range: IovaRange,
+    segments: impl Iterator<Item = Segment> + Clone,
+) -> Result<Segments, TableError> {
+    let (mut low, mut high, mut lengths, mut pages) = (0, 0, 0, 0u64);
+    segments.clone().for_each(|Segment { phys, bytes }| {
+        // Zero bytes make this all ones, and an end that wraps around has a high part.
+        let rest = bytes.wrapping_sub(1);
+        low |= phys.0;
+        lengths |= bytes;
+        high |= rest | phys.0.wrapping_add(rest);
+        pages = pages.wrapping_add(bytes >> F::PAGE_SHIFT);
+    });
+    let aligned = (low | lengths) & (Tree::<F>::granule() - 1) == 0;
+    let in_reach = (low | high) & !tree.geometry.last_phys().0 == 0;
+    // A sum that wrapped around is no harm: nothing is written beyond the range.
+    if aligned && in_reach && pages == range.bytes() >> F::PAGE_SHIFT {
+        return Ok(Segments { lengths });
+    }
+    Err(blame::<F>(tree, range, segments))
+}
+
+/// What is wrong with segments, at the first of them that is to blame.
+#[cold]
+fn blame<F: Format>(
+    tree: &Tree<F>,
+    range: IovaRange,
     segments: impl Iterator<Item = Segment>,
-) -> Result<(), TableError> {
+) -> TableError {
     let granule = Tree::<F>::granule();
     let output_bits = tree.geometry.output_bits();
     let last_phys = tree.geometry.last_phys().0;
     let mut total: u64 = 0;
     for segment in segments {
         if segment.bytes == 0 || (segment.phys.0 | segment.bytes) & (granule - 1) != 0 {
-            return Err(TableError::UnalignedSegment { segment, granule });
+            return TableError::UnalignedSegment { segment, granule };
         }
         if segment.phys.0.checked_add(segment.bytes - 1).is_none_or(|last| last > last_phys) {
-            return Err(TableError::OutputRange { segment, output_bits });
+            return TableError::OutputRange { segment, output_bits };
         }
-        // No sum of two numbers of at most 2^52 overflows, and the range ends it before more.
         total = total.saturating_add(segment.bytes);
         if total > range.bytes() {
             break;
         }
     }
-    if total == range.bytes() {
-        Ok(())
-    } else {
-        Err(TableError::SegmentsLength { range: range.bytes(), segments: total })
+    TableError::SegmentsLength { range: range.bytes(), segments: total }
+}
+
+/// The tables that mapping pages in `range` needs and the tree lacks: as [`missing_for_map`], but
+/// table by table.
+pub(super) fn missing_for_pages<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+) -> Result<TableCount, TableError> {
+    let mut path = Path::new(tree, memory, range.first());
+    let page_shift = Tree::<F>::entry_shift(LAST_LEVEL);
+    let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
+    let mut iova = range.first();
+    loop {
+        let last = Iova(iova.0 | table_low).min(range.last());
+        if let Some(node) = path.seat(iova, LAST_LEVEL)? {
+            let first = node.index(iova.0, page_shift);
+            let count = node.index(last.0, page_shift) - first + 1;
+            find_leaf_in::<F, M>(memory, node, LAST_LEVEL, first, count, iova)?;
+        }
+        if last == range.last() {
+            return Ok(path.missing);
+        }
+        iova = Iova(last.0 + 1);
     }
 }
 
@@ -56,15 +123,30 @@ pub(super) fn missing_for_map<F: Format, M: TableMemory + ?Sized>(
             continue;
         };
         let first = node.index(chunk.iova.0, shift);
-        for index in first..first + chunk.count {
-            let entry = node.load(index);
-            if entry != 0 {
-                let iova = Iova(chunk.iova.0 + (((index - first) as u64) << shift));
-                find_leaf::<F, M>(memory, entry, chunk.level, iova)?;
-            }
-        }
+        find_leaf_in::<F, M>(memory, node, chunk.level, first, chunk.count, chunk.iova)?;
     }
     Ok(path.missing)
+}
+
+/// Fails with the first leaf at or under `count` entries from `first` on, which translate from
+/// `iova` on.
+fn find_leaf_in<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    node: Node,
+    level: u8,
+    first: usize,
+    count: usize,
+    iova: Iova,
+) -> Result<(), TableError> {
+    if node.is_zero(first, count) {
+        return Ok(());
+    }
+    let shift = Tree::<F>::entry_shift(level);
+    for offset in 0..count {
+        let iova = Iova(iova.0 + ((offset as u64) << shift));
+        find_leaf::<F, M>(memory, node.load(first + offset), level, iova)?;
+    }
+    Ok(())
 }
 
 /// Fails with the first leaf at or under `entry`, which translates from `iova` on.

@@ -66,12 +66,14 @@ impl<F: Format> Tree<F> {
         1 << F::PAGE_SHIFT
     }
 
+    #[inline]
     pub(crate) fn root(&self) -> Node {
         // SAFETY: the invariant says so.
         unsafe { Node::new(self.root, self.geometry.entries(self.geometry.first_level())) }
     }
 
     /// The table at `phys`, which an entry of this tree links.
+    #[inline]
     pub(crate) fn child<M: TableMemory + ?Sized>(memory: &M, phys: PhysAddr) -> Node {
         // SAFETY: the invariant says that the page is one of the allocator's, so `MEM-REACH`
         // gives its pointer, to a granule's worth of entries.
@@ -84,6 +86,7 @@ impl<F: Format> Tree<F> {
     }
 
     /// Has `memory` publish `count` entries of a table.
+    #[inline]
     pub(crate) fn publish<M: TableMemory + ?Sized>(
         memory: &M,
         node: Node,
@@ -95,6 +98,7 @@ impl<F: Format> Tree<F> {
     }
 
     /// The leaf at `iova`: its entry, its level, and the first physical address it leads to.
+    #[inline]
     pub(crate) fn leaf_at<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
@@ -104,7 +108,11 @@ impl<F: Format> Tree<F> {
             return None;
         }
         let mut node = self.root();
-        for level in self.geometry.first_level()..=LAST_LEVEL {
+        // Written out, so that each level's shift is a constant.
+        for level in [0, 1, 2, LAST_LEVEL] {
+            if level < self.geometry.first_level() {
+                continue;
+            }
             let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
             match F::decode(entry, level) {
                 Entry::Empty => return None,
@@ -113,6 +121,33 @@ impl<F: Format> Tree<F> {
             }
         }
         None
+    }
+
+    /// The table of pages that translates `iova`, if there is one.
+    #[inline]
+    pub(crate) fn leaf_table<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        iova: Iova,
+    ) -> Option<(Node, PhysAddr)> {
+        let mut at = (self.root(), self.root_phys);
+        let first_level = self.geometry.first_level();
+        let below = |(node, _): (Node, PhysAddr), level| {
+            let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
+            let Entry::Table(phys) = F::decode(entry, level) else { return None };
+            Some((Self::child(memory, phys), phys))
+        };
+        // Written out, so that each level's shift is a constant.
+        if first_level == 0 {
+            at = below(at, 0)?;
+        }
+        if first_level <= 1 {
+            at = below(at, 1)?;
+        }
+        if first_level <= 2 {
+            at = below(at, 2)?;
+        }
+        Some(at)
     }
 
     /// `hole` with what lies beyond the input size, where it reaches that: nothing is mapped there
@@ -125,6 +160,7 @@ impl<F: Format> Tree<F> {
     }
 
     /// Checks a range that an operation was asked for.
+    #[inline]
     pub(crate) fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
         if !range.is_aligned(Self::granule()) {
             return Err(TableError::UnalignedRange { range, granule: Self::granule() });

@@ -45,6 +45,7 @@ pub enum Visit {
     },
 }
 
+#[inline]
 pub(super) fn translate<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,

@@ -1,7 +1,11 @@
 //! Maps: writes leaves, fills new tables before it links them, replaces what was there.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::chunks::Chunks;
+use super::fill::Pages;
 use super::node::Node;
+use super::survey::Segments;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::format::{Attributes, Entry, Format};
@@ -76,18 +80,15 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         mut self,
         range: IovaRange,
         segments: impl Iterator<Item = Segment>,
+        shape: Segments,
         attributes: Attributes,
         over: Over,
     ) -> Result<(), Exhausted> {
-        let mut outcome = Ok(());
-        for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
-            outcome = self.seat(chunk.iova, chunk.level);
-            if outcome.is_err() {
-                break;
-            }
-            let leaf = attributes.leaf(chunk.level, chunk.phys);
-            self.write(chunk.iova, chunk.level, chunk.count, leaf);
-        }
+        let outcome = if shape.are_pages::<F>() {
+            self.map_pages(range, segments, shape.are_single::<F>(), attributes)
+        } else {
+            self.map_leaves(range, segments, attributes)
+        };
         while self.depth > self.tree.geometry.first_level() {
             self.leave();
         }
@@ -96,6 +97,69 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         }
         self.memory.commit();
         outcome
+    }
+
+    /// Maps leaves of any size.
+    fn map_leaves(
+        &mut self,
+        range: IovaRange,
+        segments: impl Iterator<Item = Segment>,
+        attributes: Attributes,
+    ) -> Result<(), Exhausted> {
+        for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
+            self.seat(chunk.iova, chunk.level)?;
+            let leaf = attributes.leaf(chunk.level, chunk.phys);
+            self.write(chunk.iova, chunk.level, chunk.count, leaf);
+        }
+        Ok(())
+    }
+
+    /// Maps pages: `single` ones, if each segment is one page.
+    fn map_pages(
+        &mut self,
+        range: IovaRange,
+        segments: impl Iterator<Item = Segment>,
+        single: bool,
+        attributes: Attributes,
+    ) -> Result<(), Exhausted> {
+        let mut pages = Pages::new(segments);
+        let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
+        let mut next = Some(range.first());
+        while let Some(iova) = next {
+            self.seat(iova, LAST_LEVEL)?;
+            let last = Iova(iova.0 | table_low).min(range.last());
+            self.write_pages(iova, last, &mut pages, single, attributes.page);
+            next = last.0.checked_add(1).map(Iova).filter(|next| *next <= range.last());
+        }
+        Ok(())
+    }
+
+    /// Writes pages from `iova` to `last` into the table at the end of the path.
+    fn write_pages(
+        &mut self,
+        iova: Iova,
+        last: Iova,
+        pages: &mut Pages<impl Iterator<Item = Segment>>,
+        single: bool,
+        bits: u64,
+    ) {
+        let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+        let step = self.top();
+        let (node, phys) = (step.node, step.phys);
+        let index = node.index(iova.0, shift);
+        let count = node.index(last.0, shift) - index + 1;
+        if let Some(fresh) = &mut step.fresh {
+            fresh.written = extend(fresh.written, index, count);
+            let slots = node.fresh(index, count);
+            if single {
+                pages.fill_single(slots, bits, |slot, leaf| *slot = leaf);
+            } else {
+                pages.fill(slots, bits, shift, |slot, leaf| *slot = leaf);
+            }
+            return;
+        }
+        put_live(node, index, count, pages, single, bits, shift);
+        Tree::<F>::publish(self.memory, node, phys, index, count);
     }
 
     fn top(&mut self) -> &mut Step {
@@ -228,6 +292,26 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
 
     fn stale_leaves(&mut self, range: IovaRange) {
         stale(&mut self.gather.stale.leaves, range);
+    }
+}
+
+/// Writes pages into a table that walkers see.
+#[inline]
+pub(super) fn put_live(
+    node: Node,
+    index: usize,
+    count: usize,
+    pages: &mut Pages<impl Iterator<Item = Segment>>,
+    single: bool,
+    bits: u64,
+    shift: u32,
+) {
+    let slots = node.live(index, count);
+    let put = |slot: &mut AtomicU64, leaf| slot.store(leaf, Ordering::Relaxed);
+    if single {
+        pages.fill_single(slots, bits, put);
+    } else {
+        pages.fill(slots, bits, shift, put);
     }
 }
 

@@ -254,6 +254,7 @@ impl<P> Region<P> {
     }
 
     /// Where the CPU finds what walkers find at `phys`.
+    #[inline]
     fn pointer(&self, phys: PhysAddr) -> NonNull<u8> {
         // CAST: only an address outside the region loses bits, and has no pointer anyway.
         let offset = phys.0.wrapping_sub(self.phys.0) as usize;
@@ -348,6 +349,7 @@ fn check(phys: PhysAddr, bytes: usize) -> Result<(), RegionError> {
 // SAFETY: a page's pointer was computed by the same function as `cpu_address` (`MEM-REACH`) and
 // lies in the region (`MEM-LIMIT`); `Publish` promises `MEM-ORDER`.
 unsafe impl<P: Publish> TableMemory for Region<P> {
+    #[inline]
     fn cpu_address(&self, table: PhysAddr) -> NonNull<u64> {
         self.pointer(table).cast()
     }

@@ -1,0 +1,68 @@
+//! The short way, for ranges within one table of pages that is there already: most small binds.
+
+use super::fill::Pages;
+use super::survey::Segments;
+use super::tree::Tree;
+use super::write::put_live;
+use crate::addr::{Iova, IovaRange, Segment};
+use crate::format::Format;
+use crate::geometry::LAST_LEVEL;
+use crate::memory::TableMemory;
+
+/// Whether one table of pages translates all of `range`.
+#[inline]
+const fn is_short<F: Format>(range: IovaRange) -> bool {
+    (range.first().0 ^ range.last().0) >> Tree::<F>::table_shift(LAST_LEVEL) == 0
+}
+
+/// Maps pages where their table is there and has nothing in their place (unless they `replace`
+/// what is there); otherwise does nothing, and says so.
+#[inline]
+pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+    segments: impl Iterator<Item = Segment>,
+    shape: Segments,
+    page_bits: u64,
+    replace: bool,
+) -> bool {
+    if !is_short::<F>(range) || !shape.are_pages::<F>() {
+        return false;
+    }
+    let Some((node, phys)) = tree.leaf_table(memory, range.first()) else { return false };
+    let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+    let index = node.index(range.first().0, shift);
+    let count = node.index(range.last().0, shift) - index + 1;
+    if !replace && !node.is_zero(index, count) {
+        return false;
+    }
+    let single = shape.are_single::<F>();
+    put_live(node, index, count, &mut Pages::new(segments), single, page_bits, shift);
+    Tree::<F>::publish(memory, node, phys, index, count);
+    memory.commit();
+    true
+}
+
+/// Clears pages where their table is there and stays; otherwise does nothing, and says so.
+#[inline]
+pub(super) fn clear<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+    hole: IovaRange,
+) -> bool {
+    let low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
+    let (first, last) = (Iova(range.first().0 & !low), Iova(range.first().0 | low));
+    if !is_short::<F>(range) || (hole.contains(first) && hole.contains(last)) {
+        return false;
+    }
+    let Some((node, phys)) = tree.leaf_table(memory, range.first()) else { return false };
+    let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+    let index = node.index(range.first().0, shift);
+    let count = node.index(range.last().0, shift) - index + 1;
+    node.fill_live(index, count, 0, 0);
+    Tree::<F>::publish(memory, node, phys, index, count);
+    memory.commit();
+    true
+}
