@@ -83,21 +83,28 @@ fn pages(count: TableCount) -> usize {
 fn step<F: Walked>(memory: &Memory, table: &mut Table<'_, F>, model: &mut Model, raw: &Raw) {
     let Mapping { range, segments, prot } = raw.mapping(model.geometry());
     let before = (memory.allocations(), memory.live());
-    let (outcome, change) = if raw.kind == Kind::Map {
-        if let Some((iova, leaf)) = model.first_mapped(range) {
-            let contents = machine::contents(table);
-            let refused = table.map(range, segments, prot).map(|_| ());
-            assert_eq!(refused, Err(TableError::Overlap { iova, leaf }));
-            assert!(machine::contents(table) == contents, "not a byte has changed");
-            assert_eq!((memory.allocations(), memory.live()), before);
-            return;
+    let (outcome, change) = match raw.kind {
+        Kind::Map | Kind::Replace => {
+            if let Some((iova, leaf)) = model.first_mapped(range) {
+                let contents = machine::contents(table);
+                let refused = table.map(range, segments, prot).map(|_| ());
+                assert_eq!(refused, Err(TableError::Overlap { iova, leaf }));
+                assert!(machine::contents(table) == contents, "not a byte has changed");
+                assert_eq!((memory.allocations(), memory.live()), before);
+                return;
+            }
+            let change = model.map(range, &segments, prot);
+            let exact = table.exact_tables(range, segments.iter().copied(), prot);
+            assert_eq!(exact, Ok(change.made));
+            (table.map(range, segments, prot), change)
         }
-        let change = model.map(range, &segments, prot);
-        (table.map(range, segments, prot), change)
-    } else {
-        let hole = raw.hole(model, range);
-        let change = model.unmap(range, hole);
-        (table.unmap(range, hole), change)
+        Kind::Unmap(_) => {
+            let hole = raw.hole(model, range);
+            let change = model.unmap(range, hole);
+            (table.unmap(range, hole), change)
+        }
+        Kind::Clear => (table.clear(range), model.zap(range)),
+        Kind::Protect => (table.protect(range, prot), model.protect(range, prot)),
     };
     let gather = outcome.expect("nothing is wrong with it");
     check_stale(&gather, &change, range);
@@ -133,7 +140,7 @@ macro_rules! histories {
             #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
             $(
                 #[test]
-                fn $name(raw in prop::collection::vec(ops::maps_and_unmaps(), 1..16)) {
+                fn $name(raw in prop::collection::vec(ops::plain(), 1..16)) {
                     history::<$format>(Config::new($input, $output), &raw);
                 }
             )*

@@ -58,7 +58,9 @@ fn operate<F: Walked, A: TableAllocator + Clone>(
     let hole = raw.hole(model, range);
     let change = match raw.kind {
         Kind::Unmap(_) => model.unmap(range, hole),
-        _ => model.replace(range, &mapping.segments, mapping.prot),
+        Kind::Clear => model.zap(range),
+        Kind::Protect => model.protect(range, mapping.prot),
+        Kind::Map | Kind::Replace => model.replace(range, &mapping.segments, mapping.prot),
     };
     let gather = if reserve || raw.kind == Kind::Replace {
         let reserver = table.reserver();
@@ -68,13 +70,19 @@ fn operate<F: Walked, A: TableAllocator + Clone>(
             Kind::Map => reserved.map(range, mapping.segments, mapping.prot),
             Kind::Replace => reserved.replace(range, mapping.segments, mapping.prot),
             Kind::Unmap(_) => reserved.unmap(range, hole),
+            Kind::Clear => reserved.clear(range),
+            Kind::Protect => reserved.protect(range, mapping.prot),
         };
         assert_eq!(reserved.remaining(), 0);
         done.expect("nothing is wrong with it")
-    } else if raw.kind == Kind::Map {
-        table.map(range, mapping.segments, mapping.prot).expect("nothing is wrong with it")
     } else {
-        table.unmap(range, hole).expect("nothing is wrong with it")
+        let done = match raw.kind {
+            Kind::Map | Kind::Replace => table.map(range, mapping.segments, mapping.prot),
+            Kind::Unmap(_) => table.unmap(range, hole),
+            Kind::Clear => table.clear(range),
+            Kind::Protect => table.protect(range, mapping.prot),
+        };
+        done.expect("nothing is wrong with it")
     };
     Some((gather, range))
 }

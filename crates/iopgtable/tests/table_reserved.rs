@@ -42,7 +42,9 @@ impl Operation {
         let Mapping { range, segments, prot } = &self.mapping;
         match self.kind {
             Kind::Unmap(_) => model.unmap(*range, self.hole),
-            _ => model.replace(*range, segments, *prot),
+            Kind::Clear => model.zap(*range),
+            Kind::Protect => model.protect(*range, *prot),
+            Kind::Map | Kind::Replace => model.replace(*range, segments, *prot),
         }
     }
 
@@ -55,6 +57,8 @@ impl Operation {
             Kind::Map => reserved.map(range, segments, prot),
             Kind::Replace => reserved.replace(range, segments, prot),
             Kind::Unmap(_) => reserved.unmap(range, self.hole),
+            Kind::Clear => reserved.clear(range),
+            Kind::Protect => reserved.protect(range, prot),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `short` | small ranges in a table that is there: no survey, no path |
 //! | `write` | maps: new tables are filled before they are linked |
 //! | `fill` | the hot loops: pages from segments into entries |
-//! | `clear` | unmaps: leaves go, cut leaves are split, tables in the hole come loose |
+//! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
 //! | `visit` | looks at what is mapped |
 //! | `reserved` | the face that cannot allocate |
@@ -29,7 +29,7 @@ use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayou
 use crate::prot::Prot;
 
 mod chunks;
-mod clear;
+mod edit;
 mod fill;
 mod loose;
 mod node;
@@ -45,7 +45,7 @@ pub use reserved::Reserved;
 pub(crate) use tree::TableId;
 pub use visit::{Translation, Visit};
 
-use clear::Clearer;
+use edit::{Edit, Editor};
 use survey::Segments;
 use tree::Tree;
 use write::{Over, Writer};
@@ -177,11 +177,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         attributes: Attributes,
     ) -> Result<Gather, TableError> {
         let (tree, memory) = (&self.tree, &self.allocator);
-        let missing = if shape.are_pages::<F>() {
-            survey::missing_for_pages(tree, memory, range)?
-        } else {
-            survey::missing_for_map(tree, memory, range, segments.clone())?
-        };
+        let missing = survey::missing_for_map(tree, memory, range, segments.clone(), shape)?;
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
         let writer = Writer::new(tree, memory, &mut pages, &mut gather, range.first());
@@ -209,23 +205,73 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if !hole.covers(range) {
             return Err(TableError::Hole { range, hole });
         }
-        if short::clear(&self.tree, &self.allocator, range, hole) {
+        self.edit(range, Edit::Unmap { hole })
+    }
+
+    /// Removes what `range` maps, but keeps all tables (zap): whoever maps the range again soon,
+    /// as an eviction does, needs none then. A leaf that sticks out of the range is cut.
+    ///
+    /// # Errors
+    ///
+    /// As for [`unmap`](Self::unmap), without the hole.
+    pub fn clear(&mut self, range: IovaRange) -> Result<Gather, TableError> {
+        self.tree.check_range(range)?;
+        self.edit(range, Edit::Clear)
+    }
+
+    /// Changes what `range` allows, and its memory type, where it maps anything. A leaf that
+    /// sticks out of the range is cut. Flags that hardware has set in the leaves are lost.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::Prot`], and
+    /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
+    pub fn protect(&mut self, range: IovaRange, prot: Prot) -> Result<Gather, TableError> {
+        self.tree.check_range(range)?;
+        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
+        self.edit(range, Edit::Protect(attributes))
+    }
+
+    /// The tables that [`map`](Self::map) would allocate: for drivers that keep no planned map,
+    /// and reserve before they map. Holds for the state that the table is in now.
+    ///
+    /// # Errors
+    ///
+    /// As for `map`, but for [`TableError::Alloc`].
+    pub fn exact_tables<S>(
+        &self,
+        range: IovaRange,
+        segments: S,
+        prot: Prot,
+    ) -> Result<TableCount, TableError>
+    where
+        S: IntoIterator<Item = Segment>,
+        S::IntoIter: Clone,
+    {
+        let segments = segments.into_iter();
+        let (_, shape) = self.check_map(range, segments.clone(), prot)?;
+        survey::missing_for_map(&self.tree, &self.allocator, range, segments, shape)
+    }
+
+    #[inline]
+    fn edit(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
+        if short::edit(&self.tree, &self.allocator, range, edit) {
             let mut gather = Gather::new(self.tree.id);
             gather.stale.leaves = Some(range);
             return Ok(gather);
         }
-        self.unmap_surveyed(range, hole)
+        self.edit_surveyed(range, edit)
     }
 
-    /// Unmaps what is not to be done the short way.
+    /// Edits what is not to be done the short way.
     #[inline(never)]
-    fn unmap_surveyed(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
-        let missing = survey::missing_for_unmap(&self.tree, &self.allocator, range, hole);
+    fn edit_surveyed(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
+        let missing = survey::missing_for_edit(&self.tree, &self.allocator, range, edit);
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
-        let cleared =
-            Clearer::new(&self.tree, &self.allocator, &mut pages, &mut gather, hole).clear(range);
-        debug_assert!(cleared.is_ok() && pages.is_empty(), "the survey counts what is missing");
+        let edited =
+            Editor::new(&self.tree, &self.allocator, &mut pages, &mut gather, edit).run(range);
+        debug_assert!(edited.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
         Ok(gather)
     }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::clear::Clearer;
+use super::edit::{Edit, Editor};
 use super::write::{Exhausted, Over, Writer};
 use super::{PageTable, short};
 use crate::addr::{IovaRange, Segment};
@@ -119,20 +119,44 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
     /// [`ReservedError::Exhausted`] where the reservation is too small: what lies below the
     /// address in the error is unmapped.
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, ReservedError> {
-        let table = &mut *self.table;
-        table.tree.check_range(range)?;
+        self.table.tree.check_range(range)?;
         if !hole.covers(range) {
             return Err(TableError::Hole { range, hole }.into());
         }
-        let mut gather = Gather::new(table.tree.id);
-        if short::clear(&table.tree, &table.allocator, range, hole) {
+        self.edit(range, Edit::Unmap { hole })
+    }
+
+    /// Removes what `range` maps but keeps all tables, as [`PageTable::clear`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`unmap`](Self::unmap).
+    pub fn clear(&mut self, range: IovaRange) -> Result<Gather, ReservedError> {
+        self.table.tree.check_range(range)?;
+        self.edit(range, Edit::Clear)
+    }
+
+    /// Changes what `range` allows, as [`PageTable::protect`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`unmap`](Self::unmap), and [`TableError::Prot`].
+    pub fn protect(&mut self, range: IovaRange, prot: Prot) -> Result<Gather, ReservedError> {
+        self.table.tree.check_range(range)?;
+        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
+        self.edit(range, Edit::Protect(attributes))
+    }
+
+    fn edit(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, ReservedError> {
+        let (tree, memory) = (&self.table.tree, &self.table.allocator);
+        let mut gather = Gather::new(tree.id);
+        if short::edit(tree, memory, range, edit) {
             gather.stale.leaves = Some(range);
             return Ok(gather);
         }
         let pages = self.reservation.pages();
-        let cleared =
-            Clearer::new(&table.tree, &table.allocator, pages, &mut gather, hole).clear(range);
-        finish(cleared, gather)
+        let edited = Editor::new(tree, memory, pages, &mut gather, edit).run(range);
+        finish(edited, gather)
     }
 
     fn write<S: Iterator<Item = Segment> + Clone>(

@@ -1,5 +1,6 @@
 //! The short way, for ranges within one table of pages that is there already: most small binds.
 
+use super::edit::Edit;
 use super::fill::Pages;
 use super::survey::Segments;
 use super::tree::Tree;
@@ -44,17 +45,22 @@ pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
     true
 }
 
-/// Clears pages where their table is there and stays; otherwise does nothing, and says so.
+/// Removes pages where their table is there and stays; otherwise does nothing, and says so.
 #[inline]
-pub(super) fn clear<F: Format, M: TableMemory + ?Sized>(
+pub(super) fn edit<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     range: IovaRange,
-    hole: IovaRange,
+    edit: Edit,
 ) -> bool {
     let low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
     let (first, last) = (Iova(range.first().0 & !low), Iova(range.first().0 | low));
-    if !is_short::<F>(range) || (hole.contains(first) && hole.contains(last)) {
+    let stays = match edit {
+        Edit::Unmap { hole } => !(hole.contains(first) && hole.contains(last)),
+        Edit::Clear => true,
+        Edit::Protect(_) => false,
+    };
+    if !is_short::<F>(range) || !stays {
         return false;
     }
     let Some((node, phys)) = tree.leaf_table(memory, range.first()) else { return false };

@@ -1,6 +1,7 @@
 //! Looks before an operation writes: arguments, conflicts, and the tables that will be missing.
 
 use super::chunks::Chunks;
+use super::edit::Edit;
 use super::node::Node;
 use super::tree::Tree;
 use super::write::span_of;
@@ -82,31 +83,6 @@ fn blame<F: Format>(
     TableError::SegmentsLength { range: range.bytes(), segments: total }
 }
 
-/// The tables that mapping pages in `range` needs and the tree lacks: as [`missing_for_map`], but
-/// table by table.
-pub(super) fn missing_for_pages<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
-    memory: &M,
-    range: IovaRange,
-) -> Result<TableCount, TableError> {
-    let mut path = Path::new(tree, memory, range.first());
-    let page_shift = Tree::<F>::entry_shift(LAST_LEVEL);
-    let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
-    let mut iova = range.first();
-    loop {
-        let last = Iova(iova.0 | table_low).min(range.last());
-        if let Some(node) = path.seat(iova, LAST_LEVEL)? {
-            let first = node.index(iova.0, page_shift);
-            let count = node.index(last.0, page_shift) - first + 1;
-            find_leaf_in::<F, M>(memory, node, LAST_LEVEL, first, count, iova)?;
-        }
-        if last == range.last() {
-            return Ok(path.missing);
-        }
-        iova = Iova(last.0 + 1);
-    }
-}
-
 /// The tables that mapping `segments` at `range` needs and the tree lacks.
 ///
 /// Fails where something is mapped in the range.
@@ -115,15 +91,13 @@ pub(super) fn missing_for_map<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
+    shape: Segments,
 ) -> Result<TableCount, TableError> {
     let mut path = Path::new(tree, memory, range.first());
-    for chunk in Chunks::<F, _>::new(&tree.geometry, range, segments) {
-        let shift = Tree::<F>::entry_shift(chunk.level);
-        let Some(node) = path.seat(chunk.iova, chunk.level)? else {
-            continue;
-        };
-        let first = node.index(chunk.iova.0, shift);
-        find_leaf_in::<F, M>(memory, node, chunk.level, first, chunk.count, chunk.iova)?;
+    if shape.are_pages::<F>() {
+        path.look_at_pages(range)?;
+    } else {
+        path.look_at_leaves(range, segments)?;
     }
     Ok(path.missing)
 }
@@ -193,6 +167,37 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
         Self { tree, memory, nodes, depth: first_level, iova: iova.0, missing: TableCount::ZERO }
     }
 
+    /// Looks where leaves of any size will be.
+    fn look_at_leaves(
+        &mut self,
+        range: IovaRange,
+        segments: impl Iterator<Item = Segment>,
+    ) -> Result<(), TableError> {
+        for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
+            let Some(node) = self.seat(chunk.iova, chunk.level)? else { continue };
+            let first = node.index(chunk.iova.0, Tree::<F>::entry_shift(chunk.level));
+            find_leaf_in::<F, M>(self.memory, node, chunk.level, first, chunk.count, chunk.iova)?;
+        }
+        Ok(())
+    }
+
+    /// Looks where pages will be: table by table, whatever the segments are.
+    fn look_at_pages(&mut self, range: IovaRange) -> Result<(), TableError> {
+        let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+        let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
+        let mut next = Some(range.first());
+        while let Some(iova) = next {
+            let last = Iova(iova.0 | table_low).min(range.last());
+            if let Some(node) = self.seat(iova, LAST_LEVEL)? {
+                let first = node.index(iova.0, shift);
+                let count = node.index(last.0, shift) - first + 1;
+                find_leaf_in::<F, M>(self.memory, node, LAST_LEVEL, first, count, iova)?;
+            }
+            next = last.0.checked_add(1).map(Iova).filter(|next| *next <= range.last());
+        }
+        Ok(())
+    }
+
     /// The table at `level` that translates `iova`, or nothing where it is missing, in which case
     /// it is counted once. Fails where a larger leaf stands in its place.
     fn seat(&mut self, iova: Iova, level: u8) -> Result<Option<Node>, TableError> {
@@ -225,23 +230,27 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
 }
 
 /// The tables that cutting leaves at both ends of `range` needs, where tables in `hole` go.
-pub(super) fn missing_for_unmap<F: Format, M: TableMemory + ?Sized>(
+pub(super) fn missing_for_edit<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     range: IovaRange,
-    hole: IovaRange,
+    edit: Edit,
 ) -> TableCount {
     let mut missing = TableCount::ZERO;
-    let hole = tree.widen(hole);
+    let hole = match edit {
+        Edit::Unmap { hole } => Some(tree.widen(hole)),
+        Edit::Clear | Edit::Protect(_) => None,
+    };
     let (first, end) = (range.first().0, range.last().0.wrapping_add(1));
     for (boundary, inside) in [(first, first), (end, range.last().0)] {
         let Some((_, level, _)) = tree.leaf_at(memory, Iova(inside)) else {
             continue;
         };
         // A leaf that the hole holds against its caller's word goes with its table.
-        if level > tree.geometry.first_level()
-            && span_of::<F>(Iova(inside), level - 1).is_some_and(|table| hole.covers(table))
-        {
+        let table = (level > tree.geometry.first_level())
+            .then(|| span_of::<F>(Iova(inside), level - 1))
+            .flatten();
+        if table.zip(hole).is_some_and(|(table, hole)| hole.covers(table)) {
             continue;
         }
         // The leaf is split at each level down to the one whose entries end at the boundary.

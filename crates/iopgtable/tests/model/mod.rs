@@ -210,6 +210,27 @@ impl Model {
         change
     }
 
+    /// Removes what `range` maps, and no table.
+    pub(crate) fn zap(&mut self, range: IovaRange) -> Change {
+        let mut change = Change::default();
+        self.clear(range, &mut change);
+        change
+    }
+
+    /// Changes what `range` allows, where it maps anything.
+    pub(crate) fn protect(&mut self, range: IovaRange, prot: Prot) -> Change {
+        let mut change = Change::default();
+        let inside: Vec<_> = self.overlapping(range);
+        self.clear(range, &mut change);
+        for (first, leaf) in inside {
+            if let Some(part) = leaf.span(first).intersection(range) {
+                let phys = leaf.phys + (part.first().0 - first);
+                self.fill(part.first().0, phys, part.bytes(), prot, &mut change);
+            }
+        }
+        change
+    }
+
     /// Removes leaves, and splits those that stick out of `range`.
     fn clear(&mut self, range: IovaRange, change: &mut Change) {
         for (first, leaf) in self.overlapping(range) {

@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Map,
     Replace,
     Unmap(Hole),
+    Clear,
+    Protect,
 }
 
 /// How much an unmap tells about what is not mapped.
@@ -83,12 +85,17 @@ pub(crate) fn maps_and_unmaps() -> impl Strategy<Value = Raw> {
     raw(&[&[Kind::Map; 5], &UNMAPS[..]].concat(), &[0, 0, 1, 1, 1, 2])
 }
 
-/// Maps, replacing maps and unmaps, of all sizes.
+/// Everything but replacing maps, of all sizes.
+pub(crate) fn plain() -> impl Strategy<Value = Raw> {
+    let kinds = [&[Kind::Map; 6], &UNMAPS[..], &[Kind::Clear, Kind::Protect, Kind::Protect]];
+    raw(&kinds.concat(), &[0, 0, 1, 1, 1, 2])
+}
+
+/// Everything, of all sizes.
 pub(crate) fn all() -> impl Strategy<Value = Raw> {
-    raw(
-        &[&[Kind::Map, Kind::Map, Kind::Replace, Kind::Replace], &UNMAPS[..]].concat(),
-        &[0, 0, 1, 1, 1, 2],
-    )
+    let maps = [Kind::Map, Kind::Map, Kind::Replace, Kind::Replace];
+    let kinds = [&maps[..], &UNMAPS[..], &[Kind::Clear, Kind::Protect]];
+    raw(&kinds.concat(), &[0, 0, 1, 1, 1, 2])
 }
 
 /// Maps and unmaps of pages and small blocks.

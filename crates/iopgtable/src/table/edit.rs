@@ -1,23 +1,48 @@
-//! Unmaps: clears leaves, cuts those that stick out, and lets tables go whose span lies in the
-//! hole.
+//! Edits what a range maps: removes leaves or changes what they allow, cuts those that stick out,
+//! and lets tables go whose span lies in the hole.
 
 use super::node::Node;
 use super::tree::Tree;
 use super::write::{Exhausted, span_of, stale};
 use crate::addr::{Iova, IovaRange, PhysAddr};
-use crate::format::{Entry, Format};
+use crate::format::{Attributes, Entry, Format};
 use crate::gather::Gather;
 use crate::geometry::LAST_LEVEL;
 use crate::memory::{PageList, TableMemory};
 
-/// Removes what a range maps.
-pub(super) struct Clearer<'a, F: Format, M: ?Sized> {
+/// What becomes of the leaves in a range.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Edit {
+    /// They go, and so do tables whose span lies in the hole.
+    Unmap { hole: IovaRange },
+    /// They go; their tables stay.
+    Clear,
+    /// They allow something else.
+    Protect(Attributes),
+}
+
+impl Edit {
+    /// What takes the place of a leaf at `level` for `phys`.
+    const fn leaf(self, level: u8, phys: PhysAddr) -> u64 {
+        match self {
+            Self::Unmap { .. } | Self::Clear => 0,
+            Self::Protect(attributes) => attributes.leaf(level, phys),
+        }
+    }
+
+    /// Whether a table with this span goes.
+    fn detaches(self, span: IovaRange) -> bool {
+        matches!(self, Self::Unmap { hole } if hole.covers(span))
+    }
+}
+
+/// Edits what a range maps.
+pub(super) struct Editor<'a, F: Format, M: ?Sized> {
     tree: &'a Tree<F>,
     memory: &'a M,
     pages: &'a mut PageList,
     gather: &'a mut Gather,
-    /// Nothing but the range is mapped in here.
-    hole: IovaRange,
+    edit: Edit,
 }
 
 /// A table, and whether a walker may see it.
@@ -28,38 +53,39 @@ struct Place {
     linked: bool,
 }
 
-impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
+impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
     pub(super) fn new(
         tree: &'a Tree<F>,
         memory: &'a M,
         pages: &'a mut PageList,
         gather: &'a mut Gather,
-        hole: IovaRange,
+        edit: Edit,
     ) -> Self {
-        Self { tree, memory, pages, gather, hole: tree.widen(hole) }
+        let edit = match edit {
+            Edit::Unmap { hole } => Edit::Unmap { hole: tree.widen(hole) },
+            other => other,
+        };
+        Self { tree, memory, pages, gather, edit }
     }
 
-    /// Clears `range`. On an error, everything below the address that it names is cleared.
-    pub(super) fn clear(mut self, range: IovaRange) -> Result<(), Exhausted> {
+    /// Edits `range`. On an error, everything below the address that it names is done.
+    pub(super) fn run(mut self, range: IovaRange) -> Result<(), Exhausted> {
         let root = Place { node: self.tree.root(), phys: self.tree.root_phys(), linked: true };
-        let outcome = self.clear_table(root, self.tree.geometry.first_level(), range);
+        let outcome = self.edit_table(root, self.tree.geometry.first_level(), range);
         self.memory.commit();
         outcome
     }
 
-    /// Clears what `range` has in a table at `level`. Recurses once per level.
-    fn clear_table(&mut self, at: Place, level: u8, range: IovaRange) -> Result<(), Exhausted> {
+    /// Edits what `range` has in a table at `level`. Recurses once per level.
+    fn edit_table(&mut self, at: Place, level: u8, range: IovaRange) -> Result<(), Exhausted> {
         let shift = Tree::<F>::entry_shift(level);
         let first = at.node.index(range.first().0, shift);
         let last = at.node.index(range.last().0, shift);
         if level == LAST_LEVEL {
-            // Zero plus zero: each of the entries becomes empty.
-            at.node.fill_live(first, last - first + 1, 0, 0);
-            self.changed(at, first, last);
-            stale(&mut self.gather.stale.leaves, range);
+            self.edit_pages(at, first, last, range);
             return Ok(());
         }
-        let mut cleared: Option<(usize, usize)> = None;
+        let mut edited: Option<(usize, usize)> = None;
         let mut outcome = Ok(());
         for index in first..=last {
             let entry = at.node.load(index);
@@ -75,22 +101,22 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
                 continue;
             };
             match decoded {
-                Entry::Leaf(_) if range.covers(span) => {
-                    at.node.store(index, 0);
+                Entry::Leaf(phys) if range.covers(span) => {
+                    at.node.store(index, self.edit.leaf(level, phys));
                     stale(&mut self.gather.stale.leaves, span);
-                    cleared = Some((cleared.map_or(index, |(from, _)| from), index));
+                    edited = Some((edited.map_or(index, |(from, _)| from), index));
                 }
-                Entry::Table(table) if self.hole.covers(span) => {
+                Entry::Table(table) if self.edit.detaches(span) => {
                     at.node.store(index, 0);
                     self.gather.loose.push::<F, M>(self.memory, table, level + 1);
                     stale(&mut self.gather.stale.leaves, inside);
                     stale(&mut self.gather.stale.walks, span);
-                    cleared = Some((cleared.map_or(index, |(from, _)| from), index));
+                    edited = Some((edited.map_or(index, |(from, _)| from), index));
                 }
                 Entry::Table(table) => {
                     let node = Tree::<F>::child(self.memory, table);
                     let below = Place { node, phys: table, linked: true };
-                    outcome = self.clear_table(below, level + 1, inside);
+                    outcome = self.edit_table(below, level + 1, inside);
                 }
                 Entry::Leaf(phys) => match self.cut(level, entry, phys, inside) {
                     Ok((below, cut)) => {
@@ -108,13 +134,32 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
                 break;
             }
         }
-        if let Some((from, to)) = cleared {
+        if let Some((from, to)) = edited {
             self.changed(at, from, to);
         }
         outcome
     }
 
-    /// A table that maps what the leaf at `level` maps, but for `range`; published, not linked.
+    /// Edits entries of a table of pages.
+    fn edit_pages(&mut self, at: Place, first: usize, last: usize, range: IovaRange) {
+        match self.edit {
+            // Zero plus zero: each of the entries becomes empty.
+            Edit::Unmap { .. } | Edit::Clear => {
+                at.node.fill_live(first, last - first + 1, 0, 0);
+            }
+            Edit::Protect(attributes) => {
+                for index in first..=last {
+                    if let Entry::Leaf(phys) = F::decode(at.node.load(index), LAST_LEVEL) {
+                        at.node.store(index, attributes.leaf(LAST_LEVEL, phys));
+                    }
+                }
+            }
+        }
+        self.changed(at, first, last);
+        stale(&mut self.gather.stale.leaves, range);
+    }
+
+    /// A table that maps what the leaf at `level` maps, edited in `range`; published, not linked.
     /// Also where the pages do not suffice for all of `range`.
     fn cut(
         &mut self,
@@ -130,7 +175,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Clearer<'a, F, M> {
         let at = Place { node, phys: page.phys(), linked: false };
         let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
         node.fill_fresh(0, node.entries(), leaf, 1 << Tree::<F>::entry_shift(level + 1));
-        let outcome = self.clear_table(at, level + 1, range);
+        let outcome = self.edit_table(at, level + 1, range);
         Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
         Ok((at.phys, outcome))
     }
