@@ -165,6 +165,7 @@ fn an_account_that_is_full_refuses_until_its_limit_is_raised() {
     };
     assert_eq!(accepted, Ok(()));
     assert_eq!(account.refusals(), limits.len() as u64);
+    assert_eq!(limits.len(), 1, "a refusal names all that the operation needs");
     assert_eq!(account.charged(), 4 * PAGE);
     assert_eq!(limits.last().map(|limit| limit.usage + limit.need), Some(4 * PAGE));
 
@@ -176,7 +177,7 @@ fn an_account_that_is_full_refuses_until_its_limit_is_raised() {
         account: "device",
         limit: 4 * PAGE,
         usage: 4 * PAGE,
-        need: PAGE,
+        need: 2 * PAGE,
     }));
     assert_eq!((refused.op, refused.reason), (Some(0), reason));
     // What needs no table is not refused: neither a page beside the first, nor an unmap.

@@ -162,6 +162,13 @@ impl TableCount {
     /// No tables.
     pub const ZERO: Self = Self([0; MAX_LEVELS]);
 
+    /// `tables` tables, all of one level.
+    pub fn of(level: u8, tables: u64) -> Self {
+        let mut count = Self::ZERO;
+        count.increase(level, tables);
+        count
+    }
+
     /// The tables of one level.
     pub fn at(&self, level: u8) -> u64 {
         self.0.get(usize::from(level)).copied().unwrap_or(0)

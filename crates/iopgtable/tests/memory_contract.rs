@@ -13,7 +13,7 @@ use iopgtable::memory::{
     Account, Accounted, AllocContext, AllocError, Failing, Heap, HookTable, Hooks, PageList, Pool,
     Publish, Region, TableAllocator, TableLayout, TablePage, Watermarks,
 };
-use iopgtable::{Iova, PhysAddr};
+use iopgtable::{Iova, PhysAddr, TableCount};
 use proptest::prelude::*;
 
 const CONTEXT: AllocContext = AllocContext::table(3, Iova(0));
@@ -125,7 +125,7 @@ impl<A: TableAllocator> Model<'_, A> {
     }
 
     fn alloc_bulk(&mut self, layout: TableLayout, count: usize) {
-        match self.allocator.alloc_bulk(layout, count, CONTEXT) {
+        match self.allocator.alloc_bulk(layout, &TableCount::of(3, count as u64), CONTEXT) {
             Ok(pages) => {
                 assert_eq!(pages.len(), count);
                 for page in pages {
@@ -339,10 +339,13 @@ proptest! {
 fn a_bulk_allocation_that_fails_leaves_nothing_behind() {
     fn check<A: TableAllocator>(allocator: &A, in_use: &dyn Fn() -> usize) {
         let before = in_use();
-        assert!(allocator.alloc_bulk(TableLayout::PAGE_4K, 1000, CONTEXT).is_err());
+        assert!(
+            allocator.alloc_bulk(TableLayout::PAGE_4K, &TableCount::of(3, 1000), CONTEXT).is_err()
+        );
         assert_eq!(in_use(), before);
         // All is there for somebody else.
-        let pages = allocator.alloc_bulk(TableLayout::PAGE_4K, 16, CONTEXT).unwrap();
+        let pages =
+            allocator.alloc_bulk(TableLayout::PAGE_4K, &TableCount::of(3, 16), CONTEXT).unwrap();
         assert_eq!(pages.len(), 16);
         // SAFETY: the pages came from the allocator; there is no walker.
         unsafe { allocator.free_bulk(pages) };
@@ -385,8 +388,11 @@ fn many_threads_at_once_never_hold_the_same_page() {
                 scope.spawn(move || {
                     for round in 0..ROUNDS {
                         let count = 1 + round % 3;
-                        let Ok(pages) = allocator.alloc_bulk(TableLayout::PAGE_4K, count, CONTEXT)
-                        else {
+                        let Ok(pages) = allocator.alloc_bulk(
+                            TableLayout::PAGE_4K,
+                            &TableCount::of(3, count as u64),
+                            CONTEXT,
+                        ) else {
                             continue;
                         };
                         let mine: Vec<TablePage> = pages.collect();

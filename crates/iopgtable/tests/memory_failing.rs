@@ -2,8 +2,8 @@
 
 #![cfg(feature = "alloc")]
 
-use iopgtable::Iova;
 use iopgtable::memory::{AllocContext, AllocError, Failing, Heap, TableAllocator, TableLayout};
+use iopgtable::{Iova, TableCount};
 use proptest::prelude::*;
 
 const CONTEXT: AllocContext = AllocContext::table(3, Iova(0));
@@ -11,7 +11,11 @@ const PAGE: TableLayout = TableLayout::PAGE_4K;
 
 /// Requests pages in portions of so many, frees them, and says which portions failed.
 fn run<A: TableAllocator>(allocator: &Failing<A>, portions: &[usize]) -> Vec<bool> {
-    let portion = |&count: &usize| match allocator.alloc_bulk(PAGE, count, CONTEXT) {
+    let portion = |&count: &usize| match allocator.alloc_bulk(
+        PAGE,
+        &TableCount::of(3, count as u64),
+        CONTEXT,
+    ) {
         Ok(pages) => {
             // SAFETY: the pages came from there; there is no walker.
             unsafe { allocator.free_bulk(pages) };
@@ -90,7 +94,7 @@ fn a_request_for_no_pages_does_not_fail() {
 fn failing_allocators_count_what_is_out() {
     let failing = Failing::new(Heap::new());
     let page = failing.alloc(PAGE, CONTEXT).unwrap();
-    let pages = failing.alloc_bulk(PAGE, 3, CONTEXT).unwrap();
+    let pages = failing.alloc_bulk(PAGE, &TableCount::of(3, 3), CONTEXT).unwrap();
     assert_eq!((failing.live(), failing.allocations()), (4, 4));
     // SAFETY: the pages came from there; there is no walker.
     unsafe {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use iopgtable::memory::{
     AllocContext, AllocError, HookTable, Hooks, TableAllocator, TableLayout, TableMemory,
 };
-use iopgtable::{Iova, PhysAddr};
+use iopgtable::{Iova, PhysAddr, TableCount};
 
 /// What a callback was called with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,7 +186,7 @@ fn a_page_that_no_table_can_be_made_of_is_given_back() {
 fn a_bulk_allocation_that_fails_midway_frees_what_it_had() {
     let cookie = Cookie::default();
     let hooks = hooks(&cookie, TABLE, u64::MAX);
-    let pages = hooks.alloc_bulk(PAGE, 3, CONTEXT).unwrap();
+    let pages = hooks.alloc_bulk(PAGE, &TableCount::of(3, 3), CONTEXT).unwrap();
     // SAFETY: the pages came from there; there is no walker.
     unsafe { hooks.free_bulk(pages) };
     let freed = cookie.calls().iter().filter(|&&call| call == Call::Free { bytes: 4096 }).count();

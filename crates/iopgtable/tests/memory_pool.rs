@@ -10,7 +10,7 @@ use iopgtable::memory::{
     Account, Accounted, AllocContext, AllocError, Failing, Heap, PageList, Pool, Publish, Region,
     TableAllocator, TableLayout, TableMemory, TablePage, Watermarks,
 };
-use iopgtable::{Iova, PhysAddr};
+use iopgtable::{Iova, PhysAddr, TableCount};
 
 const CONTEXT: AllocContext = AllocContext::table(3, Iova(0));
 const PAGE: TableLayout = TableLayout::PAGE_4K;
@@ -42,7 +42,7 @@ fn a_refill_serves_the_requests_that_follow() {
 fn a_bulk_request_takes_what_is_free_and_asks_for_what_is_missing() {
     let pool = pool(0, 2, 100);
     pool.fill(40).unwrap();
-    let pages = pool.alloc_bulk(PAGE, 70, CONTEXT).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 70), CONTEXT).unwrap();
     let figures = pool.figures();
     assert_eq!((figures.hits, figures.misses, figures.free), (40, 30, 0));
     assert_eq!(pool.upstream().live(), 70);
@@ -82,7 +82,7 @@ fn what_upstream_does_not_zero_the_pool_does() {
     let upstream = Region::with_capacity_and_publisher(PhysAddr(0), 1 << 20, Told).unwrap();
     let pool = Pool::new(upstream, PAGE, Watermarks { low: 2, batch: 4, high: 8 });
     pool.fill(3).unwrap();
-    let pages = pool.alloc_bulk(PAGE, 20, CONTEXT).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 20), CONTEXT).unwrap();
     let mut written = PageList::new();
     for page in pages {
         assert!(page.is_zeroed());
@@ -92,7 +92,7 @@ fn what_upstream_does_not_zero_the_pool_does() {
         });
     }
     give_back(&pool, written);
-    let pages = pool.alloc_bulk(PAGE, 8, CONTEXT.non_blocking()).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 8), CONTEXT.non_blocking()).unwrap();
     assert_eq!(pool.figures().free, 0);
     let mut back = PageList::new();
     for page in pages {
@@ -152,13 +152,14 @@ fn a_page_that_comes_back_while_upstream_fails_serves_the_request_or_stays_free(
         let page = pool.alloc(PAGE, CONTEXT).unwrap();
         pool.upstream().fails.store(true, Ordering::Relaxed);
         std::thread::scope(|scope| {
-            let request = scope.spawn(|| match pool.alloc_bulk(PAGE, wanted, CONTEXT) {
-                Ok(pages) => {
-                    give_back(&pool, pages);
-                    true
-                }
-                Err(_) => false,
-            });
+            let request =
+                scope.spawn(|| match pool.alloc_bulk(PAGE, &TableCount::of(3, wanted), CONTEXT) {
+                    Ok(pages) => {
+                        give_back(&pool, pages);
+                        true
+                    }
+                    Err(_) => false,
+                });
             pool.upstream().asked.wait();
             // SAFETY: the page came from there; there is no walker.
             unsafe { pool.free(page) };
@@ -172,7 +173,7 @@ fn a_page_that_comes_back_while_upstream_fails_serves_the_request_or_stays_free(
 #[test]
 fn pages_beyond_the_high_watermark_go_back() {
     let pool = pool(0, 2, 6);
-    let pages = pool.alloc_bulk(PAGE, 10, CONTEXT).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 10), CONTEXT).unwrap();
     give_back(&pool, pages);
     let figures = pool.figures();
     assert_eq!((figures.taken_back, figures.returned, figures.free), (10, 4, 6));
@@ -189,9 +190,9 @@ fn a_request_that_may_block_leaves_pages_for_those_that_must_not() {
     let pool = pool(3, 4, 8);
     let page = pool.alloc(PAGE, CONTEXT).unwrap();
     assert_eq!(pool.figures().free, 3);
-    let more = pool.alloc_bulk(PAGE, 2, CONTEXT).unwrap();
+    let more = pool.alloc_bulk(PAGE, &TableCount::of(3, 2), CONTEXT).unwrap();
     assert_eq!(pool.figures().free, 5, "a batch in advance");
-    let rest = pool.alloc_bulk(PAGE, 5, CONTEXT.non_blocking()).unwrap();
+    let rest = pool.alloc_bulk(PAGE, &TableCount::of(3, 5), CONTEXT.non_blocking()).unwrap();
     assert_eq!((pool.figures().free, pool.figures().refills), (0, 2));
     let mut pages = PageList::new();
     pages.push(page);
@@ -214,7 +215,7 @@ fn where_a_batch_is_not_to_be_had_a_page_may_be() {
     let account = Account::new("vm", 3 * 4096);
     let upstream = Accounted::new(Heap::new(), &account);
     let pool = Pool::new(upstream, PAGE, Watermarks { low: 2, batch: 8, high: 16 });
-    let pages = pool.alloc_bulk(PAGE, 3, CONTEXT).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 3), CONTEXT).unwrap();
     assert_eq!(account.charged(), 3 * 4096);
     assert!(matches!(pool.alloc(PAGE, CONTEXT), Err(AllocError::Limit(_))));
     give_back(&pool, pages);
@@ -243,9 +244,9 @@ fn a_request_that_fails_leaves_the_free_pages_free() {
     pool.fill(5).unwrap();
     pool.upstream().fail_from(0);
     let before = pool.figures();
-    assert!(pool.alloc_bulk(PAGE, 6, CONTEXT).is_err());
+    assert!(pool.alloc_bulk(PAGE, &TableCount::of(3, 6), CONTEXT).is_err());
     assert_eq!(pool.figures(), before);
-    let pages = pool.alloc_bulk(PAGE, 5, CONTEXT).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 5), CONTEXT).unwrap();
     give_back(&pool, pages);
 }
 
@@ -276,7 +277,7 @@ fn tables_of_other_layouts_pass_through() {
     let root = TableLayout::new(64 << 10).unwrap();
     let mut pages = PageList::new();
     pages.push(pool.alloc(root, AllocContext::root(1)).unwrap());
-    pages.append(pool.alloc_bulk(root, 2, AllocContext::root(1)).unwrap());
+    pages.append(pool.alloc_bulk(root, &TableCount::of(3, 2), AllocContext::root(1)).unwrap());
     assert_eq!(pool.figures(), Pool::new(Heap::new(), PAGE, Watermarks::default()).figures());
     pages.push(pool.alloc(PAGE, CONTEXT).unwrap());
     give_back(&pool, pages);
@@ -286,7 +287,7 @@ fn tables_of_other_layouts_pass_through() {
 #[test]
 fn a_pool_without_watermarks_is_its_upstream() {
     let pool = pool(0, 0, 0);
-    let pages = pool.alloc_bulk(PAGE, 3, CONTEXT).unwrap();
+    let pages = pool.alloc_bulk(PAGE, &TableCount::of(3, 3), CONTEXT).unwrap();
     give_back(&pool, pages);
     assert_eq!((pool.figures().free, pool.upstream().live()), (0, 0));
 }

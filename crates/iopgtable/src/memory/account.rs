@@ -9,6 +9,7 @@ use super::{
     memory_of_upstream,
 };
 use crate::addr::PhysAddr;
+use crate::geometry::TableCount;
 
 /// Whom [`Accounted`] charges: an [`Account`], one behind a pointer, or a bridge to a system's own
 /// accounting (a control group, a quota).
@@ -221,11 +222,11 @@ impl<P: Charge> Charge for Account<P> {
 /// use iopgtable::memory::{
 ///     Account, Accounted, AllocContext, AllocError, Heap, TableAllocator, TableLayout,
 /// };
-/// use iopgtable::Iova;
+/// use iopgtable::{Iova, TableCount};
 /// let vm = Account::new("vm", 8192);
 /// let allocator = Accounted::new(Heap::new(), &vm);
 /// let context = AllocContext::table(3, Iova(0));
-/// let pages = allocator.alloc_bulk(TableLayout::PAGE_4K, 2, context)?;
+/// let pages = allocator.alloc_bulk(TableLayout::PAGE_4K, &TableCount::of(3, 2), context)?;
 /// assert_eq!(vm.charged(), 8192);
 /// let refused = allocator.alloc(TableLayout::PAGE_4K, context);
 /// assert!(matches!(refused, Err(AllocError::Limit(limit)) if limit.account == "vm"));
@@ -287,13 +288,14 @@ unsafe impl<A: TableAllocator, C: Charge> TableAllocator for Accounted<A, C> {
     fn alloc_bulk(
         &self,
         layout: TableLayout,
-        count: usize,
+        tables: &TableCount,
         context: AllocContext,
     ) -> Result<PageList, AllocError> {
+        let count = tables.pages()?;
         let bytes = (layout.bytes() as u64)
             .checked_mul(count as u64)
             .ok_or(AllocError::OutOfMemory { pages: count })?;
-        self.charged(bytes, |upstream| upstream.alloc_bulk(layout, count, context))
+        self.charged(bytes, |upstream| upstream.alloc_bulk(layout, tables, context))
     }
 
     unsafe fn free_bulk(&self, pages: PageList) {

@@ -9,6 +9,7 @@ use super::{
     memory_of_upstream,
 };
 use crate::addr::PhysAddr;
+use crate::geometry::TableCount;
 
 /// Fails chosen allocations of the allocator below with [`AllocError::OutOfMemory`], and counts:
 /// for tests of what happens then, at every place where it can.
@@ -19,13 +20,13 @@ use crate::addr::PhysAddr;
 /// ```
 /// # #[cfg(feature = "alloc")] {
 /// use iopgtable::memory::{AllocContext, Failing, Heap, TableAllocator, TableLayout};
-/// use iopgtable::Iova;
+/// use iopgtable::{Iova, TableCount};
 /// let context = AllocContext::table(3, Iova(0));
 /// let heap = Failing::new(Heap::new());
 /// let mut failures = 0;
 /// for n in 0.. {
 ///     heap.fail_nth(n);
-///     let pages = heap.alloc_bulk(TableLayout::PAGE_4K, 4, context);
+///     let pages = heap.alloc_bulk(TableLayout::PAGE_4K, &TableCount::of(3, 4), context);
 ///     let Ok(pages) = pages else {
 ///         failures += 1;
 ///         assert_eq!(heap.live(), 0, "a failed bulk allocation left pages behind");
@@ -142,11 +143,11 @@ unsafe impl<A: TableAllocator> TableAllocator for Failing<A> {
     fn alloc_bulk(
         &self,
         layout: TableLayout,
-        count: usize,
+        tables: &TableCount,
         context: AllocContext,
     ) -> Result<PageList, AllocError> {
-        self.ask(count)?;
-        let pages = self.upstream.alloc_bulk(layout, count, context)?;
+        self.ask(tables.pages()?)?;
+        let pages = self.upstream.alloc_bulk(layout, tables, context)?;
         self.state.lock().live += pages.len();
         Ok(pages)
     }

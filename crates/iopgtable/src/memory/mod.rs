@@ -32,6 +32,7 @@
 use core::ptr::NonNull;
 
 use crate::addr::{Iova, PhysAddr};
+use crate::geometry::TableCount;
 
 mod account;
 mod failing;
@@ -121,7 +122,8 @@ pub unsafe trait TableAllocator: TableMemory {
     /// back as one that is not.
     unsafe fn free(&self, page: TablePage);
 
-    /// `count` tables, or none.
+    /// All of `tables`, or none, in any order: they are alike. What `context` says of a level and
+    /// a root is not looked at; the former is in `tables`, and roots are allocated one by one.
     ///
     /// # Errors
     ///
@@ -129,17 +131,20 @@ pub unsafe trait TableAllocator: TableMemory {
     fn alloc_bulk(
         &self,
         layout: TableLayout,
-        count: usize,
+        tables: &TableCount,
         context: AllocContext,
     ) -> Result<PageList, AllocError> {
         let mut pages = PageList::new();
-        for _ in 0..count {
-            match self.alloc(layout, context) {
-                Ok(page) => pages.push(page),
-                Err(error) => {
-                    // SAFETY: they were handed out just now; nothing has been linked to them.
-                    unsafe { self.free_bulk(pages) };
-                    return Err(error);
+        for (level, count) in tables.levels() {
+            let context = AllocContext { level, root: false, ..context };
+            for _ in 0..count {
+                match self.alloc(layout, context) {
+                    Ok(page) => pages.push(page),
+                    Err(error) => {
+                        // SAFETY: they were handed out just now; nothing links to them.
+                        unsafe { self.free_bulk(pages) };
+                        return Err(error);
+                    }
                 }
             }
         }
@@ -156,6 +161,13 @@ pub unsafe trait TableAllocator: TableMemory {
             // SAFETY: the caller's promise covers each page.
             unsafe { self.free(page) };
         }
+    }
+}
+
+impl TableCount {
+    /// As a number of pages to allocate.
+    pub(crate) fn pages(&self) -> Result<usize, AllocError> {
+        usize::try_from(self.total()).map_err(|_| AllocError::OutOfMemory { pages: usize::MAX })
     }
 }
 
@@ -260,10 +272,10 @@ macro_rules! forward {
             fn alloc_bulk(
                 &self,
                 layout: TableLayout,
-                count: usize,
+                tables: &TableCount,
                 context: AllocContext,
             ) -> Result<PageList, AllocError> {
-                (**self).alloc_bulk(layout, count, context)
+                (**self).alloc_bulk(layout, tables, context)
             }
             unsafe fn free_bulk(&self, pages: PageList) {
                 // SAFETY: the caller's promise is passed on.

@@ -9,7 +9,7 @@ use super::{
     memory_of_upstream,
 };
 use crate::addr::{Iova, PhysAddr};
-use crate::geometry::LAST_LEVEL;
+use crate::geometry::{LAST_LEVEL, TableCount};
 
 /// When a [`Pool`] gets pages from upstream and when it gives pages back, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,10 @@ pub struct PoolFigures {
 /// ```
 /// # #[cfg(feature = "alloc")] {
 /// use iopgtable::memory::{AllocContext, Heap, Pool, TableAllocator, TableLayout, Watermarks};
-/// use iopgtable::Iova;
+/// use iopgtable::{Iova, TableCount};
 /// let watermarks = Watermarks { low: 0, batch: 8, high: 16 };
 /// let pool = Pool::new(Heap::new(), TableLayout::PAGE_4K, watermarks);
-/// let pages = pool.alloc_bulk(TableLayout::PAGE_4K, 3, AllocContext::table(3, Iova(0)))?;
+/// let pages = pool.alloc_bulk(TableLayout::PAGE_4K, &TableCount::of(3, 3), AllocContext::table(3, Iova(0)))?;
 /// assert_eq!((pool.figures().refills, pool.figures().free), (1, 5));
 /// // SAFETY: the pages came from this pool, and no table links to them.
 /// unsafe { pool.free_bulk(pages) };
@@ -161,7 +161,7 @@ impl<A: TableAllocator> Pool<A> {
         let missing = target.saturating_sub(self.state.lock().stash.len());
         if missing > 0 {
             let context = AllocContext::table(LAST_LEVEL, Iova(0));
-            let pages = self.upstream.alloc_bulk(self.layout, missing, context)?;
+            let pages = self.ask_upstream(missing, context)?;
             let pages = self.zeroed(pages);
             self.state.lock().refill(pages, 0);
         }
@@ -216,6 +216,12 @@ impl<A: TableAllocator> Pool<A> {
         taken
     }
 
+    /// `count` pages from upstream, to which they count as pages' tables: which level they will be
+    /// needed for is not known.
+    fn ask_upstream(&self, count: usize, context: AllocContext) -> Result<PageList, AllocError> {
+        self.upstream.alloc_bulk(self.layout, &TableCount::of(LAST_LEVEL, count as u64), context)
+    }
+
     /// Puts back what [`take`](Self::take) took.
     fn untake(&self, pages: PageList) {
         let mut state = self.state.lock();
@@ -228,11 +234,9 @@ impl<A: TableAllocator> Pool<A> {
         let batch = if context.may_block { self.watermarks.batch } else { 0 };
         let batch = batch.min(self.watermarks.high.saturating_add(missing));
         let refilled = if batch > missing {
-            self.upstream
-                .alloc_bulk(self.layout, batch, context)
-                .or_else(|_| self.upstream.alloc_bulk(self.layout, missing, context))
+            self.ask_upstream(batch, context).or_else(|_| self.ask_upstream(missing, context))
         } else {
-            self.upstream.alloc_bulk(self.layout, missing, context)
+            self.ask_upstream(missing, context)
         };
         match refilled {
             Ok(pages) => {
@@ -265,7 +269,7 @@ impl<A: TableAllocator> Pool<A> {
         state.refilling = true;
         drop(state);
         // The request that caused this has its pages: a failure is for a later one to meet.
-        let refilled = self.upstream.alloc_bulk(self.layout, wanted, context);
+        let refilled = self.ask_upstream(wanted, context);
         let pages = refilled.map(|pages| self.zeroed(pages));
         let mut state = self.state.lock();
         state.refilling = false;
@@ -339,12 +343,13 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
     fn alloc_bulk(
         &self,
         layout: TableLayout,
-        count: usize,
+        tables: &TableCount,
         context: AllocContext,
     ) -> Result<PageList, AllocError> {
         if layout != self.layout {
-            return self.upstream.alloc_bulk(layout, count, context);
+            return self.upstream.alloc_bulk(layout, tables, context);
         }
+        let count = tables.pages()?;
         let mut pages = self.take(count);
         let missing = count - pages.len();
         if missing > 0 {

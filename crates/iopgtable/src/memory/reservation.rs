@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::{AllocContext, AllocError, PageList, TableAllocator, TableLayout};
 use crate::addr::Iova;
-use crate::geometry::TableCount;
+use crate::geometry::{LAST_LEVEL, TableCount};
 use crate::table::TableId;
 
 /// Takes reservations for one page table while others change it.
@@ -28,7 +28,7 @@ impl<A: TableAllocator + Clone> Reserver<A> {
     }
 
     /// Takes `count` pages for an operation whose first device address is `iova`: zeroed and
-    /// published if the allocator keeps them so. One bulk allocation per level.
+    /// published if the allocator keeps them so. One bulk allocation.
     ///
     /// # Errors
     ///
@@ -53,23 +53,11 @@ pub(crate) fn take_pages<A: TableAllocator>(
     iova: Iova,
     may_block: bool,
 ) -> Result<PageList, AllocError> {
-    let mut pages = PageList::new();
-    for (level, tables) in count.levels() {
-        let mut context = AllocContext::table(level, iova);
-        context.may_block = may_block;
-        let taken = usize::try_from(tables)
-            .map_err(|_| AllocError::OutOfMemory { pages: usize::MAX })
-            .and_then(|tables| allocator.alloc_bulk(layout, tables, context));
-        match taken {
-            Ok(taken) => pages.append(taken),
-            Err(error) => {
-                // SAFETY: they were handed out just now; nothing has been linked to them.
-                unsafe { allocator.free_bulk(pages) };
-                return Err(error);
-            }
-        }
+    if *count == TableCount::ZERO {
+        return Ok(PageList::new());
     }
-    Ok(pages)
+    let context = AllocContext { may_block, ..AllocContext::table(LAST_LEVEL, iova) };
+    allocator.alloc_bulk(layout, count, context)
 }
 
 /// Table pages taken from an allocator before they are needed; the rest goes back on drop.
