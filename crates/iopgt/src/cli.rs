@@ -71,9 +71,7 @@ impl FromStr for Target {
         if text == "self" {
             return Ok(Self::Myself);
         }
-        text.parse()
-            .map(Self::Pid)
-            .map_err(|_| "expected a process id or `self`".to_owned())
+        text.parse().map(Self::Pid).map_err(|_| "expected a process id or `self`".to_owned())
     }
 }
 
@@ -244,15 +242,7 @@ mod tests {
         assert_eq!(parse_bytes("64K"), Ok(64 << 10));
         assert_eq!(parse_bytes("2m"), Ok(2 << 20));
         assert_eq!(parse_bytes("1G"), Ok(1 << 30));
-        for bad in [
-            "",
-            "K",
-            "1T",
-            "-1",
-            "99999999999999999999",
-            "18446744073709551615K",
-            "1é",
-        ] {
+        for bad in ["", "K", "1T", "-1", "99999999999999999999", "18446744073709551615K", "1é"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
         }
     }
@@ -279,10 +269,7 @@ mod tests {
         let Some(Command::Replay(parsed)) = Cli::parse_from(["iopgt", "replay"]).command else {
             panic!("replay is a subcommand");
         };
-        assert_eq!(
-            format!("{parsed:?}"),
-            format!("{:?}", ReplayArgs::bundled())
-        );
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", ReplayArgs::bundled()));
     }
 
     #[test]

@@ -41,24 +41,16 @@ pub fn run(args: &MirrorArgs) -> anyhow::Result<ExitCode> {
     };
     let mirrored = mirror(pid, args.made_up_frames)?;
     if mirrored.swapped > 0 {
-        eprintln!(
-            "iopgt: {} pages are swapped out and were left out",
-            mirrored.swapped
-        );
+        eprintln!("iopgt: {} pages are swapped out and were left out", mirrored.swapped);
     }
     if mirrored.frameless > 0 && !args.made_up_frames {
-        eprintln!(
-            "iopgt: {} pages have no frame number and were left out",
-            mirrored.frameless
-        );
+        eprintln!("iopgt: {} pages have no frame number and were left out", mirrored.frameless);
     }
     let text = mirrored.trace.to_string();
     match &args.output {
         Some(path) => fs::write(path, text)
             .with_context(|| format!("cannot write the trace to {}", path.display()))?,
-        None => io::stdout()
-            .write_all(text.as_bytes())
-            .context("cannot write the trace")?,
+        None => io::stdout().write_all(text.as_bytes()).context("cannot write the trace")?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,21 +78,11 @@ pub fn mirror(pid: u32, made_up_frames: bool) -> anyhow::Result<Mirrored> {
     let name = process.name().with_context(unreadable)?;
     let mappings = process.mappings().with_context(unreadable)?;
     let pagemap = process.pagemap().with_context(unreadable)?;
-    let want = if made_up_frames {
-        Want::Presence
-    } else {
-        Want::Frames
-    };
-    let header = Header {
-        page: page_size(),
-        command: Some(format!("({name})")),
-        ..Header::default()
-    };
+    let want = if made_up_frames { Want::Presence } else { Want::Frames };
+    let header =
+        Header { page: page_size(), command: Some(format!("({name})")), ..Header::default() };
     let mut frames = Frames::new(&header, MADE_UP_BASE, MADE_UP_BITS)?;
-    let mut trace = Trace {
-        header,
-        ops: Vec::new(),
-    };
+    let mut trace = Trace { header, ops: Vec::new() };
     let (mut swapped, mut frameless) = (0, 0);
     for vma in mappings {
         if vma.prot.is_none() || vma.range.end > ADDRESS_LIMIT {
@@ -109,12 +91,7 @@ pub fn mirror(pid: u32, made_up_frames: bool) -> anyhow::Result<Mirrored> {
         let found = populated(&pagemap, vma.range, want).with_context(unreadable)?;
         swapped += found.swapped;
         frameless += found.frameless;
-        for Piece {
-            addr,
-            len,
-            mut runs,
-        } in found.pieces
-        {
+        for Piece { addr, len, mut runs } in found.pieces {
             if made_up_frames {
                 runs = frames.draw(addr, len).collect();
             } else {
@@ -122,13 +99,7 @@ pub fn mirror(pid: u32, made_up_frames: bool) -> anyhow::Result<Mirrored> {
                     trace.header.runs.sample(run.len, trace.header.page);
                 }
             }
-            trace.ops.push(Op::Map {
-                space: Space(0),
-                addr,
-                len,
-                prot: vma.prot,
-                runs,
-            });
+            trace.ops.push(Op::Map { space: Space(0), addr, len, prot: vma.prot, runs });
         }
     }
     if trace.ops.is_empty() && frameless > 0 {
@@ -137,11 +108,7 @@ pub fn mirror(pid: u32, made_up_frames: bool) -> anyhow::Result<Mirrored> {
              or give --made-up-frames to make physical addresses up"
         );
     }
-    Ok(Mirrored {
-        trace,
-        swapped,
-        frameless,
-    })
+    Ok(Mirrored { trace, swapped, frameless })
 }
 
 #[cfg(test)]
@@ -155,13 +122,8 @@ mod tests {
         assert_eq!(trace, mirrored.trace);
         assert!(!trace.ops.is_empty());
         for op in &trace.ops {
-            let Op::Map { runs, .. } = op else {
-                panic!("{op}")
-            };
-            assert!(
-                runs.iter()
-                    .all(|run| run.len == page_size() && run.addr >= MADE_UP_BASE)
-            );
+            let Op::Map { runs, .. } = op else { panic!("{op}") };
+            assert!(runs.iter().all(|run| run.len == page_size() && run.addr >= MADE_UP_BASE));
         }
     }
 

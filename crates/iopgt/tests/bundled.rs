@@ -11,10 +11,7 @@ fn bundled_traces_are_well_formed_and_as_the_tool_writes_them() {
         let path = directory.join(name).with_extension("trace");
         let text = fs::read_to_string(&path).unwrap();
         let trace = Trace::parse(name, &text).unwrap();
-        assert!(
-            trace.ops.len() > 1000 && !trace.header.runs.is_empty(),
-            "{name}"
-        );
+        assert!(trace.ops.len() > 1000 && !trace.header.runs.is_empty(), "{name}");
         assert_eq!(trace.to_string(), text, "{name}");
     }
 }

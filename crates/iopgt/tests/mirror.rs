@@ -8,10 +8,7 @@ use std::process::{Command, Output};
 use iopgt::trace::{Op, Trace};
 
 fn mirror(arguments: &[&str]) -> Output {
-    let command = Command::new(env!("CARGO_BIN_EXE_iopgt"))
-        .arg("mirror")
-        .args(arguments)
-        .output();
+    let command = Command::new(env!("CARGO_BIN_EXE_iopgt")).arg("mirror").args(arguments).output();
     command.unwrap()
 }
 
@@ -27,10 +24,7 @@ fn a_process_sees_its_own_frames_or_is_told_what_it_takes() {
         assert_eq!(trace.header.command.as_deref(), Some("(iopgt)"));
         assert!(!trace.header.runs.is_empty());
         let with_runs = |op: &Op| matches!(op, Op::Map { runs, .. } if !runs.is_empty());
-        assert!(
-            !trace.ops.is_empty() && trace.ops.iter().all(with_runs),
-            "{trace}"
-        );
+        assert!(!trace.ops.is_empty() && trace.ops.iter().all(with_runs), "{trace}");
     } else {
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2));
@@ -44,15 +38,9 @@ fn made_up_frames_take_no_privilege() {
     let directory = tempfile::TempDir::new().unwrap();
     let path = directory.path().join("self.trace");
     let output = mirror(&["self", "--made-up-frames", "-o", path.to_str().unwrap()]);
-    assert!(
-        output.status.success() && output.stdout.is_empty(),
-        "{output:?}"
-    );
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     let trace = Trace::parse("self", &std::fs::read_to_string(path).unwrap()).unwrap();
-    assert!(
-        trace.ops.len() > 5 && trace.header.runs.is_empty(),
-        "{trace}"
-    );
+    assert!(trace.ops.len() > 5 && trace.header.runs.is_empty(), "{trace}");
 }
 
 #[test]
@@ -70,10 +58,7 @@ fn a_process_that_is_not_there_is_an_error() {
     let output = mirror(&["4294967295"]);
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        message.starts_with("iopgt: cannot look at process 4294967295"),
-        "{message}"
-    );
+    assert!(message.starts_with("iopgt: cannot look at process 4294967295"), "{message}");
     let output = mirror(&["myself"]);
     assert_eq!(output.status.code(), Some(2));
 }

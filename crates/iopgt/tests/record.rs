@@ -17,9 +17,7 @@ use tempfile::TempDir;
 
 /// Whether strace is there and may trace; says so when not.
 fn may_trace() -> bool {
-    let traced = Command::new("strace")
-        .args(["-qq", "-o", "/dev/null", "true"])
-        .output();
+    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
     let may = traced.is_ok_and(|output| output.status.success());
     if !may {
         eprintln!("skipped: strace is not installed or may not trace");
@@ -37,12 +35,7 @@ fn record(directory: &TempDir, command: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
 
@@ -62,25 +55,14 @@ fn a_recording_has_the_calls_of_the_program_and_its_children() {
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert_eq!(output.stdout, b"standard input");
     let trace = recorded(&directory);
-    assert_eq!(
-        trace.header.command.as_deref(),
-        Some("sh -c 'cat; (sleep 0.2); exit 7'")
-    );
+    assert_eq!(trace.header.command.as_deref(), Some("sh -c 'cat; (sleep 0.2); exit 7'"));
     let count = |wanted: fn(&Op) -> bool| trace.ops.iter().filter(|op| wanted(op)).count();
     assert!(count(|op| matches!(op, Op::Map { .. })) > 3, "{trace}");
     let spaces = trace.ops.iter().map(|op| op.space().0).max().unwrap() + 1;
     assert!(spaces >= 3, "sh, cat and sleep have a space each");
-    assert_eq!(
-        count(|op| matches!(op, Op::Exit { .. })),
-        spaces as usize,
-        "{trace}"
-    );
+    assert_eq!(count(|op| matches!(op, Op::Exit { .. })), spaces as usize, "{trace}");
     let hidden = String::from_utf8_lossy(&output.stderr).contains("CAP_SYS_ADMIN");
-    assert_ne!(
-        hidden,
-        !trace.header.runs.is_empty(),
-        "frames are hidden, or seen for 0.2 s"
-    );
+    assert_ne!(hidden, !trace.header.runs.is_empty(), "frames are hidden, or seen for 0.2 s");
 }
 
 #[test]
@@ -91,10 +73,7 @@ fn the_end_by_a_signal_is_passed_on_and_recorded() {
     let directory = TempDir::new().unwrap();
     let output = record(&directory, &["sh", "-c", "kill -TERM $$"], "");
     assert_eq!(output.status.code(), Some(128 + 15), "{output:?}");
-    assert!(matches!(
-        recorded(&directory).ops.last(),
-        Some(Op::Exit { .. })
-    ));
+    assert!(matches!(recorded(&directory).ops.last(), Some(Op::Exit { .. })));
 }
 
 #[test]
@@ -120,10 +99,7 @@ fn without_strace_the_message_says_how_to_get_it() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        message.starts_with("iopgt: strace is not installed"),
-        "{message}"
-    );
+    assert!(message.starts_with("iopgt: strace is not installed"), "{message}");
     assert!(message.contains("apt install strace"), "{message}");
 }
 
@@ -134,20 +110,14 @@ fn last_space(trace: &Trace) -> BTreeMap<u64, Prot> {
     let mut pages = BTreeMap::new();
     for op in &trace.ops {
         match *op {
-            Op::Map {
-                addr, len, prot, ..
-            } => {
+            Op::Map { addr, len, prot, .. } => {
                 pages.extend(numbers(addr, len).map(|number| (number, prot)));
             }
             Op::Unmap { addr, len, .. } => numbers(addr, len).for_each(|number| {
                 pages.remove(&number);
             }),
-            Op::Protect {
-                addr, len, prot, ..
-            } => {
-                pages
-                    .range_mut(numbers(addr, len))
-                    .for_each(|(_, old)| *old = prot);
+            Op::Protect { addr, len, prot, .. } => {
+                pages.range_mut(numbers(addr, len)).for_each(|(_, old)| *old = prot);
             }
             Op::Clear { .. } => pages.clear(),
             Op::Exit { .. } => {}

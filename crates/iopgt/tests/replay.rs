@@ -12,10 +12,7 @@ use iopgt::replay::{self, Report};
 use iopgt::trace::Trace;
 
 fn bundled(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../traces")
-        .join(name)
-        .with_extension("trace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../traces").join(name).with_extension("trace")
 }
 
 fn report(text: &str, options: &[&str]) -> Report {
@@ -28,10 +25,7 @@ fn report(text: &str, options: &[&str]) -> Report {
 }
 
 fn run(options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_iopgt"))
-        .args(options)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_iopgt")).args(options).output().unwrap()
 }
 
 /// Replays a bundled trace in every format and granule, each bind checked.
@@ -46,10 +40,7 @@ fn holds_in_every_format(name: &str) {
         ("arm-64-lpae-s2", "64K"),
         ("arm-mali-lpae", "4K"),
     ] {
-        let report = report(
-            &text,
-            &["--verify", "all", "--format", format, "--granule", granule],
-        );
+        let report = report(&text, &["--verify", "all", "--format", format, "--granule", granule]);
         let what = format!("{name} {format} {granule}");
         assert_eq!(report.tables.reserved, report.tables.installed, "{what}");
         assert_eq!(report.tables.returned, 0, "{what}");
@@ -82,10 +73,7 @@ fn a_replay_is_deterministic() {
     let (one, other) = (report(&text, &[]), report(&text, &["--verify", "none"]));
     assert_eq!(one.tables.reserved, other.tables.reserved);
     assert_eq!(one.tables.worst_case, other.tables.worst_case);
-    assert_eq!(
-        (one.jobs, one.ops, one.pages),
-        (other.jobs, other.ops, other.pages)
-    );
+    assert_eq!((one.jobs, one.ops, one.pages), (other.jobs, other.ops, other.pages));
     assert_eq!(other.verify.checked, 0);
     assert!(one.verify.checked > 0);
 }
@@ -130,11 +118,7 @@ fn a_bind_over_the_limit_is_reported_and_survived() {
     let text = std::fs::read_to_string(bundled("compiler")).unwrap();
     let report = report(&text, &["--limit", "64K", "--verify", "all"]);
     assert!(report.refused > 0);
-    assert!(
-        report
-            .first_refusal
-            .is_some_and(|why| why.contains("65536"))
-    );
+    assert!(report.first_refusal.is_some_and(|why| why.contains("65536")));
     assert!(report.jobs > 100, "the rest goes on");
     assert!(report.tables.peak <= 16);
     assert_eq!(report.verify.mismatches, 0);
@@ -169,11 +153,7 @@ fn json_is_one_object_with_the_documented_fields() {
         "/map_pages_per_s",
         "/refused",
     ] {
-        assert!(
-            json.pointer(pointer)
-                .is_some_and(serde_json::Value::is_number),
-            "{pointer}"
-        );
+        assert!(json.pointer(pointer).is_some_and(serde_json::Value::is_number), "{pointer}");
     }
 }
 
@@ -182,10 +162,7 @@ fn without_arguments_a_bundled_trace_is_verified_and_the_next_steps_are_named() 
     let output = run(&[]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("0 mismatches") && text.contains("iopgt record"),
-        "{text}"
-    );
+    assert!(text.contains("0 mismatches") && text.contains("iopgt record"), "{text}");
 }
 
 #[test]
@@ -206,13 +183,7 @@ fn a_live_process_can_be_mirrored_and_replayed() {
     assert!(mirrored.status.success());
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &mirrored.stdout).unwrap();
-    let output = run(&[
-        "replay",
-        file.path().to_str().unwrap(),
-        "--verify",
-        "all",
-        "--json",
-    ]);
+    let output = run(&["replay", file.path().to_str().unwrap(), "--verify", "all", "--json"]);
     assert!(output.status.success());
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["verify"]["mismatches"], 0);

@@ -29,11 +29,7 @@ fn parse_line(line: &str) -> Option<Vma> {
     let [read, write, exec, ..] = *fields.next()?.as_bytes() else {
         return None;
     };
-    let prot = Prot {
-        read: read == b'r',
-        write: write == b'w',
-        exec: exec == b'x',
-    };
+    let prot = Prot { read: read == b'r', write: write == b'w', exec: exec == b'x' };
     (range.start < range.end).then_some(Vma { range, prot })
 }
 
@@ -51,17 +47,8 @@ not a mapping
 ";
         let vmas = parse_maps(text);
         assert_eq!(vmas.len(), 3);
-        let readable = Prot {
-            read: true,
-            ..Prot::default()
-        };
-        assert_eq!(
-            vmas[0],
-            Vma {
-                range: 0x5638_772d_b000..0x5638_772d_d000,
-                prot: readable
-            }
-        );
+        let readable = Prot { read: true, ..Prot::default() };
+        assert_eq!(vmas[0], Vma { range: 0x5638_772d_b000..0x5638_772d_d000, prot: readable });
         assert_eq!(vmas[1].prot, Prot::READ_WRITE);
         assert_eq!(vmas[2].range.start, 0xffff_ffff_ff60_0000);
         assert!(vmas[2].prot.exec && !vmas[2].prot.read);

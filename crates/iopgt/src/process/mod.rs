@@ -60,10 +60,7 @@ pub fn page_size() -> u64 {
 impl Process {
     /// The process with this id.
     pub fn new(pid: u32) -> Self {
-        Self {
-            directory: PathBuf::from(format!("/proc/{pid}")),
-            page: page_size(),
-        }
+        Self { directory: PathBuf::from(format!("/proc/{pid}")), page: page_size() }
     }
 
     /// The mappings, ascending.
@@ -72,9 +69,7 @@ impl Process {
     ///
     /// When the process is gone or may not be looked at.
     pub fn mappings(&self) -> io::Result<Vec<Vma>> {
-        Ok(parse_maps(&String::from_utf8_lossy(&fs::read(
-            self.directory.join("maps"),
-        )?)))
+        Ok(parse_maps(&String::from_utf8_lossy(&fs::read(self.directory.join("maps"))?)))
     }
 
     /// The name of the program, as the kernel keeps it (15 bytes at most).
@@ -128,11 +123,7 @@ impl Populated {
     fn extend(&mut self, addr: u64, page: u64) {
         match self.pieces.last_mut() {
             Some(last) if last.addr + last.len == addr => last.len += page,
-            _ => self.pieces.push(Piece {
-                addr,
-                len: page,
-                runs: Vec::new(),
-            }),
+            _ => self.pieces.push(Piece { addr, len: page, runs: Vec::new() }),
         }
     }
 
@@ -143,10 +134,7 @@ impl Populated {
         };
         match piece.runs.last_mut() {
             Some(last) if last.addr + last.len == frame => last.len += page,
-            _ => piece.runs.push(Run {
-                addr: frame,
-                len: page,
-            }),
+            _ => piece.runs.push(Run { addr: frame, len: page }),
         }
     }
 }
@@ -162,23 +150,12 @@ mod tests {
             found.extend(addr * 4096, 4096);
             found.extend_runs(frame * 4096, 4096);
         }
-        let run = |frame: u64, pages: u64| Run {
-            addr: frame * 4096,
-            len: pages * 4096,
-        };
+        let run = |frame: u64, pages: u64| Run { addr: frame * 4096, len: pages * 4096 };
         assert_eq!(
             found.pieces,
             [
-                Piece {
-                    addr: 4096,
-                    len: 3 * 4096,
-                    runs: vec![run(7, 2), run(5, 1)]
-                },
-                Piece {
-                    addr: 5 * 4096,
-                    len: 2 * 4096,
-                    runs: vec![run(6, 2)]
-                },
+                Piece { addr: 4096, len: 3 * 4096, runs: vec![run(7, 2), run(5, 1)] },
+                Piece { addr: 5 * 4096, len: 2 * 4096, runs: vec![run(6, 2)] },
             ],
         );
     }
@@ -190,14 +167,7 @@ mod tests {
         let pagemap = Process::new(std::process::id()).pagemap().unwrap();
         let end = addr + 8 * page_size();
         let found = populated(&pagemap, addr..end, Want::Presence).unwrap();
-        assert_eq!(
-            found.pieces,
-            [Piece {
-                addr,
-                len: 8 * page_size(),
-                runs: vec![]
-            }]
-        );
+        assert_eq!(found.pieces, [Piece { addr, len: 8 * page_size(), runs: vec![] }]);
         assert!(memory.iter().all(|&byte| byte == 1));
     }
 }

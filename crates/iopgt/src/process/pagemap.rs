@@ -51,10 +51,7 @@ pub struct Pagemap {
 
 impl Pagemap {
     pub(super) fn open(path: &Path, page: u64) -> io::Result<Self> {
-        Ok(Self {
-            file: File::open(path)?,
-            page,
-        })
+        Ok(Self { file: File::open(path)?, page })
     }
 
     /// The page size in bytes.
@@ -87,10 +84,7 @@ impl Pagemap {
             for entry in buffer[..read].chunks_exact(entry::BYTES) {
                 let mut bytes = [0; entry::BYTES];
                 bytes.copy_from_slice(entry);
-                each(
-                    number * self.page,
-                    Page::from_entry(u64::from_ne_bytes(bytes), self.page),
-                );
+                each(number * self.page, Page::from_entry(u64::from_ne_bytes(bytes), self.page));
                 number += 1;
             }
         }

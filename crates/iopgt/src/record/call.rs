@@ -95,20 +95,13 @@ impl Call {
         let argument = |index| arguments.split(',').nth(index).map(str::trim);
         let value = |index| number(argument(index)?);
         Some(match name {
-            "mmap" | "mmap2" => Self::Map {
-                addr: result,
-                len: value(1)?,
-                prot: prot(argument(2)?),
-            },
-            "munmap" => Self::Unmap {
-                addr: value(0)?,
-                len: value(1)?,
-            },
-            "mprotect" | "pkey_mprotect" => Self::Protect {
-                addr: value(0)?,
-                len: value(1)?,
-                prot: prot(argument(2)?),
-            },
+            "mmap" | "mmap2" => {
+                Self::Map { addr: result, len: value(1)?, prot: prot(argument(2)?) }
+            }
+            "munmap" => Self::Unmap { addr: value(0)?, len: value(1)? },
+            "mprotect" | "pkey_mprotect" => {
+                Self::Protect { addr: value(0)?, len: value(1)?, prot: prot(argument(2)?) }
+            }
             "mremap" => Self::Remap {
                 old: value(0)?,
                 old_len: value(1)?,
@@ -117,22 +110,11 @@ impl Call {
                 keeps_old: flags(argument(3)?).any(|flag| flag == "MREMAP_DONTUNMAP"),
             },
             "brk" => Self::Break { end: result },
-            "shmget" => Self::SharedGet {
-                id: result,
-                len: value(1)?,
-            },
+            "shmget" => Self::SharedGet { id: result, len: value(1)? },
             "shmat" => {
                 let has = |wanted| flags(argument(2).unwrap_or("")).any(|flag| flag == wanted);
-                let prot = Prot {
-                    read: true,
-                    write: !has("SHM_RDONLY"),
-                    exec: has("SHM_EXEC"),
-                };
-                Self::SharedAttach {
-                    id: value(0)?,
-                    addr: result,
-                    prot,
-                }
+                let prot = Prot { read: true, write: !has("SHM_RDONLY"), exec: has("SHM_EXEC") };
+                Self::SharedAttach { id: value(0)?, addr: result, prot }
             }
             "shmdt" => Self::SharedDetach { addr: value(0)? },
             "fork" => Self::spawn(result, "")?,
@@ -170,11 +152,7 @@ fn flags(text: &str) -> impl Iterator<Item = &str> {
 
 fn prot(text: &str) -> Prot {
     let has = |wanted| flags(text).any(|flag| flag == wanted);
-    Prot {
-        read: has("PROT_READ"),
-        write: has("PROT_WRITE"),
-        exec: has("PROT_EXEC"),
-    }
+    Prot { read: has("PROT_READ"), write: has("PROT_WRITE"), exec: has("PROT_EXEC") }
 }
 
 #[cfg(test)]
@@ -183,43 +161,21 @@ mod tests {
 
     #[test]
     fn the_log_of_each_call_on_memory_is_understood() {
-        let read_exec = Prot {
-            read: true,
-            write: false,
-            exec: true,
-        };
+        let read_exec = Prot { read: true, write: false, exec: true };
         for (text, call) in [
             (
                 "mmap(0x7f8ecf147000, 1400832, PROT_READ|PROT_EXEC, \
                  MAP_PRIVATE|MAP_FIXED|MAP_DENYWRITE, 3, 0x26000) = 0x7f8ecf147000",
-                Call::Map {
-                    addr: 0x7f8e_cf14_7000,
-                    len: 1_400_832,
-                    prot: read_exec,
-                },
+                Call::Map { addr: 0x7f8e_cf14_7000, len: 1_400_832, prot: read_exec },
             ),
             (
                 "mmap(NULL, 33699, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x1000",
-                Call::Map {
-                    addr: 0x1000,
-                    len: 33_699,
-                    prot: Prot::default(),
-                },
+                Call::Map { addr: 0x1000, len: 33_699, prot: Prot::default() },
             ),
-            (
-                "munmap(0x1000, 33699)     = 0",
-                Call::Unmap {
-                    addr: 0x1000,
-                    len: 33_699,
-                },
-            ),
+            ("munmap(0x1000, 33699)     = 0", Call::Unmap { addr: 0x1000, len: 33_699 }),
             (
                 "pkey_mprotect(0x1000, 4096, PROT_READ|PROT_WRITE, 1) = 0",
-                Call::Protect {
-                    addr: 0x1000,
-                    len: 4096,
-                    prot: Prot::READ_WRITE,
-                },
+                Call::Protect { addr: 0x1000, len: 4096, prot: Prot::READ_WRITE },
             ),
             (
                 "mremap(0x1000, 4096, 8192, MREMAP_MAYMOVE) = 0x9000",
@@ -241,12 +197,7 @@ mod tests {
                     keeps_old: true,
                 },
             ),
-            (
-                "brk(NULL) = 0x557773a4e000",
-                Call::Break {
-                    end: 0x5577_73a4_e000,
-                },
-            ),
+            ("brk(NULL) = 0x557773a4e000", Call::Break { end: 0x5577_73a4_e000 }),
             (
                 "shmget(IPC_PRIVATE, 56, IPC_CREAT|IPC_EXCL|0600) = 3",
                 Call::SharedGet { id: 3, len: 56 },
@@ -256,10 +207,7 @@ mod tests {
                 Call::SharedAttach {
                     id: 3,
                     addr: 0x7000,
-                    prot: Prot {
-                        read: true,
-                        ..Prot::default()
-                    },
+                    prot: Prot { read: true, ..Prot::default() },
                 },
             ),
             ("shmdt(0x7000) = 0", Call::SharedDetach { addr: 0x7000 }),
@@ -274,50 +222,21 @@ mod tests {
             (
                 "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, \
                  child_tidptr=0x7f8ecf11ea10) = 2662",
-                Call::Spawn {
-                    child: 2662,
-                    shares_memory: false,
-                    is_thread: false,
-                },
+                Call::Spawn { child: 2662, shares_memory: false, is_thread: false },
             ),
             (
                 "clone3({flags=CLONE_VM|CLONE_FS|CLONE_THREAD|CLONE_SETTLS, child_tid=0x7f00, \
                  exit_signal=0, stack=0x7e00, stack_size=0x7fff80, tls=0x7f} => \
                  {parent_tid=[12]}, 88) = 12",
-                Call::Spawn {
-                    child: 12,
-                    shares_memory: true,
-                    is_thread: true,
-                },
+                Call::Spawn { child: 12, shares_memory: true, is_thread: true },
             ),
             (
                 "clone3({flags=CLONE_VM|CLONE_VFORK}, 88) = 12",
-                Call::Spawn {
-                    child: 12,
-                    shares_memory: true,
-                    is_thread: false,
-                },
+                Call::Spawn { child: 12, shares_memory: true, is_thread: false },
             ),
-            (
-                "vfork() = 7",
-                Call::Spawn {
-                    child: 7,
-                    shares_memory: true,
-                    is_thread: false,
-                },
-            ),
-            (
-                "fork() = 7",
-                Call::Spawn {
-                    child: 7,
-                    shares_memory: false,
-                    is_thread: false,
-                },
-            ),
-            (
-                r#"execve("/bin/a = b, (", [""...], 0x7ffc /* 39 vars */) = 0"#,
-                Call::Exec,
-            ),
+            ("vfork() = 7", Call::Spawn { child: 7, shares_memory: true, is_thread: false }),
+            ("fork() = 7", Call::Spawn { child: 7, shares_memory: false, is_thread: false }),
+            (r#"execve("/bin/a = b, (", [""...], 0x7ffc /* 39 vars */) = 0"#, Call::Exec),
         ] {
             assert_eq!(Call::parse(text), Some(call), "{text}");
         }

@@ -61,11 +61,7 @@ impl History {
     pub fn apply(&mut self, pid: u32, event: Event) {
         match event {
             Event::Exit => self.leave(pid),
-            Event::Call(Call::Spawn {
-                child,
-                shares_memory,
-                is_thread,
-            }) => {
+            Event::Call(Call::Spawn { child, shares_memory, is_thread }) => {
                 self.spawn(pid, child, shares_memory, is_thread);
             }
             Event::Call(Call::Exec) => self.exec(pid),
@@ -94,13 +90,7 @@ impl History {
             return task.space;
         }
         let space = self.add_space(AddressSpace::default());
-        self.enter(
-            pid,
-            Task {
-                process: pid,
-                space,
-            },
-        );
+        self.enter(pid, Task { process: pid, space });
         space
     }
 
@@ -144,15 +134,9 @@ impl History {
         if !shares_memory {
             let state = self.spaces.entry(space).or_default();
             state.used = true;
-            let copy = AddressSpace {
-                tasks: 0,
-                ..state.clone()
-            };
+            let copy = AddressSpace { tasks: 0, ..state.clone() };
             let copied = self.add_space(copy);
-            self.ops.push(Op::Fork {
-                space,
-                child: copied,
-            });
+            self.ops.push(Op::Fork { space, child: copied });
             space = copied;
         }
         self.enter(child, Task { process, space });
@@ -162,10 +146,8 @@ impl History {
         self.started = true;
         let space = self.space_of(pid);
         let process = self.tasks.get(&pid).map_or(pid, |task| task.process);
-        let threads = self
-            .tasks
-            .iter()
-            .filter(|&(&other, task)| other != pid && task.process == process);
+        let threads =
+            self.tasks.iter().filter(|&(&other, task)| other != pid && task.process == process);
         for thread in threads.map(|(&other, _)| other).collect::<Vec<_>>() {
             self.leave(thread);
         }
@@ -174,29 +156,14 @@ impl History {
         };
         if state.tasks > 1 {
             let space = self.add_space(AddressSpace::default());
-            self.enter(
-                pid,
-                Task {
-                    process: pid,
-                    space,
-                },
-            );
+            self.enter(pid, Task { process: pid, space });
             return;
         }
         if state.used {
             self.ops.push(Op::Clear { space });
         }
-        *state = AddressSpace {
-            tasks: state.tasks,
-            ..AddressSpace::default()
-        };
-        self.tasks.insert(
-            pid,
-            Task {
-                process: pid,
-                space,
-            },
-        );
+        *state = AddressSpace { tasks: state.tasks, ..AddressSpace::default() };
+        self.tasks.insert(pid, Task { process: pid, space });
     }
 
     fn change(&mut self, space: Space, call: Call) {
@@ -205,34 +172,17 @@ impl History {
             Call::Unmap { addr, len } => self.unmap(space, addr, len),
             Call::Protect { addr, len, prot } => {
                 if let Some((addr, len)) = self.pages(addr, len) {
-                    self.push(Op::Protect {
-                        space,
-                        addr,
-                        len,
-                        prot,
-                    });
+                    self.push(Op::Protect { space, addr, len, prot });
                 }
             }
-            Call::Remap {
-                old,
-                old_len,
-                new,
-                new_len,
-                keeps_old,
-            } => {
+            Call::Remap { old, old_len, new, new_len, keeps_old } => {
                 // The protection of the old range is the new one's: not in the log, and so taken
                 // for what memory that is moved about has.
                 let prot = Prot::READ_WRITE;
                 match (self.pages(old, old_len), self.pages(new, new_len)) {
                     (Some(from), Some(to)) if from != to => {
                         let ((old, old_len), (new, new_len)) = (from, to);
-                        self.push(Op::Remap {
-                            space,
-                            old,
-                            old_len,
-                            new,
-                            new_len,
-                        });
+                        self.push(Op::Remap { space, old, old_len, new, new_len });
                         if keeps_old {
                             self.map(space, old, old_len, prot);
                         }
@@ -248,11 +198,7 @@ impl History {
                     return;
                 };
                 self.map(space, addr, len, prot);
-                self.spaces
-                    .entry(space)
-                    .or_default()
-                    .attached
-                    .insert(addr, len);
+                self.spaces.entry(space).or_default().attached.insert(addr, len);
             }
             Call::SharedDetach { addr } => {
                 let attached = &mut self.spaces.entry(space).or_default().attached;
@@ -266,13 +212,7 @@ impl History {
 
     fn map(&mut self, space: Space, addr: u64, len: u64, prot: Prot) {
         if let Some((addr, len)) = self.pages(addr, len) {
-            self.push(Op::Map {
-                space,
-                addr,
-                len,
-                prot,
-                runs: Vec::new(),
-            });
+            self.push(Op::Map { space, addr, len, prot, runs: Vec::new() });
         }
     }
 
@@ -287,9 +227,8 @@ impl History {
         let Some(old) = state.heap_end.replace(end) else {
             return;
         };
-        let ends = old
-            .checked_next_multiple_of(self.page)
-            .zip(end.checked_next_multiple_of(self.page));
+        let ends =
+            old.checked_next_multiple_of(self.page).zip(end.checked_next_multiple_of(self.page));
         let Some((old, end)) = ends else { return };
         if old < end {
             self.map(space, old, end - old, Prot::READ_WRITE);

@@ -63,13 +63,7 @@ impl Log {
             self.notice(pid, notice);
         } else if let Some(start) = text.strip_suffix(UNFINISHED) {
             let text = start.trim_end().to_owned();
-            self.pending.insert(
-                pid,
-                Pending {
-                    line: self.lines,
-                    text,
-                },
-            );
+            self.pending.insert(pid, Pending { line: self.lines, text });
         } else if let Some(resumed) = text.strip_prefix("<... ") {
             let Some((_, end)) = resumed.split_once(" resumed>") else {
                 return;
@@ -88,18 +82,12 @@ impl Log {
     pub fn into_events(mut self) -> impl Iterator<Item = (u32, Event)> {
         let is_spawn = |event: &Event| matches!(event, Event::Call(Call::Spawn { .. }));
         // A task is there before its first line says anything.
-        self.events
-            .sort_by_key(|timed| (timed.line, !is_spawn(&timed.event)));
-        self.events
-            .into_iter()
-            .map(|timed| (timed.pid, timed.event))
+        self.events.sort_by_key(|timed| (timed.line, !is_spawn(&timed.event)));
+        self.events.into_iter().map(|timed| (timed.pid, timed.event))
     }
 
     fn see(&mut self, pid: u32) {
-        let now = Seen {
-            line: self.lines,
-            gone: false,
-        };
+        let now = Seen { line: self.lines, gone: false };
         let seen = self.seen.entry(pid).or_insert(now);
         if seen.gone {
             *seen = now;
@@ -119,11 +107,7 @@ impl Log {
             if let Some(seen) = self.seen.get_mut(&pid) {
                 seen.gone = true;
             }
-            self.events.push(Timed {
-                line: self.lines,
-                pid,
-                event: Event::Exit,
-            });
+            self.events.push(Timed { line: self.lines, pid, event: Event::Exit });
         }
     }
 
@@ -140,11 +124,7 @@ impl Log {
                 }
             }
         }
-        self.events.push(Timed {
-            line,
-            pid,
-            event: Event::Call(call),
-        });
+        self.events.push(Timed { line, pid, event: Event::Call(call) });
     }
 }
 
@@ -164,11 +144,7 @@ mod tests {
     }
 
     fn spawn(child: u32, shares_memory: bool) -> Event {
-        Event::Call(Call::Spawn {
-            child,
-            shares_memory,
-            is_thread: false,
-        })
+        Event::Call(Call::Spawn { child, shares_memory, is_thread: false })
     }
 
     #[test]
@@ -198,10 +174,7 @@ mod tests {
 ",
         );
         let exec = Event::Call(Call::Exec);
-        assert_eq!(
-            events,
-            [(2661, spawn(2664, true)), (2664, exec), (2664, Event::Exit)]
-        );
+        assert_eq!(events, [(2661, spawn(2664, true)), (2664, exec), (2664, Event::Exit)]);
     }
 
     #[test]
@@ -218,12 +191,7 @@ mod tests {
         let brk = Event::Call(Call::Break { end: 0x5000 });
         assert_eq!(
             events,
-            [
-                (1, spawn(2, true)),
-                (2, Event::Exit),
-                (1, spawn(2, false)),
-                (2, brk),
-            ],
+            [(1, spawn(2, true)), (2, Event::Exit), (1, spawn(2, false)), (2, brk),],
         );
     }
 
@@ -242,12 +210,7 @@ mod tests {
         let brk = |end| Event::Call(Call::Break { end });
         assert_eq!(
             events,
-            [
-                (2, spawn(4, true)),
-                (4, brk(0x5000)),
-                (1, spawn(3, false)),
-                (3, brk(0x6000))
-            ],
+            [(2, spawn(4, true)), (4, brk(0x5000)), (1, spawn(3, false)), (3, brk(0x6000))],
         );
     }
 

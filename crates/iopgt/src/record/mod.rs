@@ -43,11 +43,8 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     let unwritable = || format!("cannot write the trace to {}", args.output.display());
     // Before the program runs: it may take long.
     let mut output = File::create(&args.output).with_context(unwritable)?;
-    let Recorded {
-        log,
-        sampled: Sampled { runs, hidden },
-        exit_code,
-    } = strace::run(&args.command)?;
+    let Recorded { log, sampled: Sampled { runs, hidden }, exit_code } =
+        strace::run(&args.command)?;
     if hidden {
         eprintln!(
             "iopgt: the kernel shows frame numbers only to processes with CAP_SYS_ADMIN; the \
@@ -60,17 +57,8 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         bail!("nothing was recorded: strace could not start the program, its message is above");
     }
     let command = Some(command_line(&args.command));
-    let trace = Trace {
-        header: Header {
-            page,
-            command,
-            runs,
-        },
-        ops: history.into_ops(),
-    };
-    output
-        .write_all(trace.to_string().as_bytes())
-        .with_context(unwritable)?;
+    let trace = Trace { header: Header { page, command, runs }, ops: history.into_ops() };
+    output.write_all(trace.to_string().as_bytes()).with_context(unwritable)?;
     Ok(ExitCode::from(exit_code))
 }
 

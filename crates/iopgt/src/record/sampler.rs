@@ -76,9 +76,7 @@ fn tracees(tracer: u32) -> Vec<u32> {
         .filter(|pid: &u32| {
             fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| {
                 let mut lines = status.lines();
-                lines
-                    .find_map(|line| line.strip_prefix("TracerPid:"))
-                    .map(str::trim)
+                lines.find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim)
                     == Some(&tracer)
             })
         })

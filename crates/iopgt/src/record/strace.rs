@@ -62,19 +62,11 @@ pub fn run(command: &[OsString]) -> anyhow::Result<Recorded> {
     let sampler = Sampler::start(child.id());
     let status = child.wait().context("cannot wait for strace");
     let sampled = sampler.finish();
-    Ok(Recorded {
-        log,
-        sampled,
-        exit_code: exit_code(status?),
-    })
+    Ok(Recorded { log, sampled, exit_code: exit_code(status?) })
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
     let signal = status.signal().map(|signal| 128 + signal);
     // An exit code has 8 bits, and signals end at 64: nothing is out of range.
-    status
-        .code()
-        .or(signal)
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(u8::MAX)
+    status.code().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }

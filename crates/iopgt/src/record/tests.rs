@@ -13,19 +13,10 @@ fn recorded(log: &str) -> String {
     for (pid, event) in events.into_events() {
         history.apply(pid, event);
     }
-    let trace = Trace {
-        header: Header::default(),
-        ops: history.into_ops(),
-    };
+    let trace = Trace { header: Header::default(), ops: history.into_ops() };
     let text = trace.to_string();
-    assert_eq!(
-        Trace::parse("recorded", &text),
-        Ok(trace),
-        "a recording is a valid trace"
-    );
-    text.strip_prefix("iopgt-trace 1\npage 4096\n")
-        .unwrap()
-        .to_owned()
+    assert_eq!(Trace::parse("recorded", &text), Ok(trace), "a recording is a valid trace");
+    text.strip_prefix("iopgt-trace 1\npage 4096\n").unwrap().to_owned()
 }
 
 #[test]
@@ -113,10 +104,7 @@ tls=0x7f7} <unfinished ...>
 8  +++ exited with 0 +++
 ",
     );
-    assert_eq!(
-        ops,
-        "map 0 0x10000 0x1000 rw-\nunmap 0 0x10000 0x1000\nexit 0\n"
-    );
+    assert_eq!(ops, "map 0 0x10000 0x1000 rw-\nunmap 0 0x10000 0x1000\nexit 0\n");
 }
 
 #[test]
@@ -209,10 +197,7 @@ fn shared_memory_is_mapped_at_its_segments_length_and_inherited() {
 8  shmdt(0x10000) = -1 EINVAL (Invalid argument)
 ",
     );
-    assert_eq!(
-        ops,
-        "map 0 0x10000 0x1000 rw-\nfork 0 1\nunmap 1 0x10000 0x1000\n"
-    );
+    assert_eq!(ops, "map 0 0x10000 0x1000 rw-\nfork 0 1\nunmap 1 0x10000 0x1000\n");
 }
 
 #[test]

@@ -63,10 +63,7 @@ impl Machine {
     /// When the limit leaves no room for its root.
     pub(super) fn vm<F: Format>(&self) -> Result<Vm<F, Tables, Probe>, iopgtable::CreateError> {
         let tables = Accounted::new(Arc::clone(&self.pool), Arc::clone(&self.account));
-        let probe = Probe {
-            times: Arc::clone(&self.run_times),
-            began: None,
-        };
+        let probe = Probe { times: Arc::clone(&self.run_times), began: None };
         let vm = Vm::new(self.config, tables, probe)?;
         self.worker.attach(&vm);
         Ok(vm)
@@ -75,8 +72,7 @@ impl Machine {
     /// Notes that `job` has been submitted.
     pub(super) fn submitted(&mut self, job: Point) {
         let line = job.timeline().clone();
-        self.unsettled
-            .retain(|other| !other.timeline().is_same(&line));
+        self.unsettled.retain(|other| !other.timeline().is_same(&line));
         self.unsettled.push(job);
     }
 
@@ -95,22 +91,13 @@ impl Machine {
 
     /// How long jobs ran.
     pub(super) fn run_times(&self) -> Times {
-        self.run_times
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.run_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the machine, whose VMs are gone: the pool's figures, and the bytes that never came
     /// back from its users.
     pub(super) fn end(self) -> (PoolFigures, u64) {
-        let Self {
-            memory,
-            pool,
-            worker,
-            granule,
-            ..
-        } = self;
+        let Self { memory, pool, worker, granule, .. } = self;
         drop(worker);
         let figures = pool.figures();
         let out = memory.in_use().saturating_sub(figures.free * granule);
@@ -130,10 +117,7 @@ impl Default for Times {
         // From one nanosecond to ten minutes, to three digits: bounds that are always accepted.
         let bounded = Histogram::new_with_bounds(1, 600_000_000_000, 3);
         let histogram = bounded.unwrap_or_else(|_| unreachable!("the bounds are in order"));
-        Self {
-            histogram,
-            sum: Duration::ZERO,
-        }
+        Self { histogram, sum: Duration::ZERO }
     }
 }
 
@@ -141,8 +125,7 @@ impl Times {
     /// Adds one duration. Allocates nothing.
     pub(super) fn add(&mut self, time: Duration) {
         self.sum += time;
-        self.histogram
-            .saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        self.histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// The sum of all.
@@ -188,10 +171,7 @@ impl Device for Probe {
     fn end(&mut self, _: u64) -> Result<(), Infallible> {
         if let Some(began) = self.began.take() {
             let time = began.elapsed();
-            self.times
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .add(time);
+            self.times.lock().unwrap_or_else(PoisonError::into_inner).add(time);
         }
         Ok(())
     }

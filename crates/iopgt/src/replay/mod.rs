@@ -31,10 +31,7 @@ use walk::Walked;
 /// The trace that is replayed when none is named.
 const BUNDLED: (&str, &str) = (
     "python.trace (bundled)",
-    include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../traces/python.trace"
-    )),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/python.trace")),
 );
 
 const NEXT: &str = "
@@ -68,11 +65,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    Ok(if report.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What a bare `iopgt` does: replays the bundled trace, then says what to try next.

@@ -83,19 +83,8 @@ pub struct PoolReport {
 
 impl From<PoolFigures> for PoolReport {
     fn from(figures: PoolFigures) -> Self {
-        let PoolFigures {
-            hits,
-            misses,
-            refills,
-            free,
-            ..
-        } = figures;
-        Self {
-            hits,
-            misses,
-            refills,
-            free,
-        }
+        let PoolFigures { hits, misses, refills, free, .. } = figures;
+        Self { hits, misses, refills, free }
     }
 }
 
@@ -112,11 +101,7 @@ pub struct Latency {
 
 impl From<&Times> for Latency {
     fn from(times: &Times) -> Self {
-        Self {
-            p50: times.quantile(0.5),
-            p99: times.quantile(0.99),
-            max: times.max(),
-        }
+        Self { p50: times.quantile(0.5), p99: times.quantile(0.99), max: times.max() }
     }
 }
 
@@ -139,19 +124,10 @@ pub(super) fn ratio(count: u128, of: u128) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            tables,
-            pool,
-            verify,
-            ..
-        } = self;
+        let Self { tables, pool, verify, .. } = self;
         let granule = self.granule >> 10;
         writeln!(f, "{} as {}, granule {granule}K", self.trace, self.format)?;
-        write!(
-            f,
-            "  jobs            {} of {} operations",
-            self.jobs, self.ops
-        )?;
+        write!(f, "  jobs            {} of {} operations", self.jobs, self.ops)?;
         writeln!(
             f,
             ", {} pages mapped ({} trace lines changed nothing)",
@@ -165,46 +141,22 @@ impl fmt::Display for Report {
         write!(f, ", {} returned, {} freed", tables.returned, tables.freed)?;
         writeln!(f, ", {} at the peak, {} leaked", tables.peak, tables.leaked)?;
         let times = ratio(tables.worst_case.into(), tables.reserved.into());
-        writeln!(
-            f,
-            "  worst case      {} tables ({times:.1} times as many)",
-            tables.worst_case
-        )?;
-        write!(
-            f,
-            "  pool            {} pages at once, {} after a refill",
-            pool.hits, pool.misses
-        )?;
-        writeln!(
-            f,
-            ", {} refills, {} free at the end",
-            pool.refills, pool.free
-        )?;
+        writeln!(f, "  worst case      {} tables ({times:.1} times as many)", tables.worst_case)?;
+        write!(f, "  pool            {} pages at once, {} after a refill", pool.hits, pool.misses)?;
+        writeln!(f, ", {} refills, {} free at the end", pool.refills, pool.free)?;
         for (name, latency) in [("submit", &self.submit_ns), ("run", &self.run_ns)] {
-            write!(
-                f,
-                "  {name:<15} p50 {} ns, p99 {} ns",
-                latency.p50, latency.p99
-            )?;
+            write!(f, "  {name:<15} p50 {} ns, p99 {} ns", latency.p50, latency.p99)?;
             writeln!(f, ", max {} ns a job", latency.max)?;
         }
         write!(f, "  speed           {:.1} ns a page", self.ns_per_page)?;
         writeln!(f, ", {:.1} million pages/s", self.map_pages_per_s / 1e6)?;
-        write!(
-            f,
-            "  verified        {} translations by an independent MMU",
-            verify.checked
-        )?;
+        write!(f, "  verified        {} translations by an independent MMU", verify.checked)?;
         writeln!(f, ", {} mismatches", verify.mismatches)?;
         if let Some(first) = &verify.first {
             writeln!(f, "                  first: {first}")?;
         }
         if let Some(first) = &self.first_refusal {
-            writeln!(
-                f,
-                "  refused         {} binds; the first: {first}",
-                self.refused
-            )?;
+            writeln!(f, "  refused         {} binds; the first: {first}", self.refused)?;
         }
         Ok(())
     }

@@ -69,11 +69,7 @@ impl<F: Walked> Session<F> {
         let geometry = F::geometry(config)?;
         let granule = geometry.granule();
         let coarse = granule > trace.header.page;
-        let header = if coarse {
-            trace.header.in_pages_of(granule)
-        } else {
-            trace.header.clone()
-        };
+        let header = if coarse { trace.header.in_pages_of(granule) } else { trace.header.clone() };
         let memory = Memory {
             frames: Frames::new(&header, FIRST_FRAME, u32::from(config.output_bits) - 1)?,
             granule,
@@ -100,10 +96,7 @@ impl<F: Walked> Session<F> {
     pub(super) fn step(&mut self, op: &trace::Op) -> anyhow::Result<()> {
         let (target, changes) = if let trace::Op::Fork { space, child } = *op {
             let parent = self.processes.get(&space);
-            (
-                child,
-                parent.map(|parent| parent.shadow.all()).unwrap_or_default(),
-            )
+            (child, parent.map(|parent| parent.shadow.all()).unwrap_or_default())
         } else {
             let space = op.space();
             let Some(process) =
@@ -133,11 +126,7 @@ impl<F: Walked> Session<F> {
         if let std::collections::btree_map::Entry::Vacant(entry) = processes.entry(space) {
             match machine.vm() {
                 Ok(vm) => {
-                    entry.insert(Process {
-                        vm,
-                        shadow: Shadow::new()?,
-                        last_job: None,
-                    });
+                    entry.insert(Process { vm, shadow: Shadow::new()?, last_job: None });
                 }
                 Err(CreateError::Alloc(error)) => {
                     counts.refuse(&format!("space {}: {error}", space.0));
@@ -170,10 +159,7 @@ impl<F: Walked> Session<F> {
         let count = ops.len() as u64;
 
         let job = match self.submit(&vm, ops.clone()) {
-            Err(SubmitError {
-                reason: SubmitReason::Memory(_),
-                ..
-            }) => {
+            Err(SubmitError { reason: SubmitReason::Memory(_), .. }) => {
                 // Jobs in flight may be about to free tables.
                 self.settle();
                 self.submit(&vm, ops)
@@ -182,10 +168,7 @@ impl<F: Walked> Session<F> {
         };
         let job = match job {
             Ok(job) => job,
-            Err(SubmitError {
-                reason: SubmitReason::Memory(error),
-                ..
-            }) => {
+            Err(SubmitError { reason: SubmitReason::Memory(error), .. }) => {
                 self.counts.refuse(&describe(space, &error));
                 return Ok(());
             }
@@ -262,14 +245,7 @@ impl<F: Walked> Session<F> {
         for space in self.processes.keys().copied().collect::<Vec<_>>() {
             self.exit(space)?;
         }
-        let Self {
-            machine,
-            memory,
-            checks,
-            counts,
-            submit_times,
-            ..
-        } = self;
+        let Self { machine, memory, checks, counts, submit_times, .. } = self;
         let run_times = machine.run_times();
         let peak = machine.account().peak();
         let limit = machine.account().limit();

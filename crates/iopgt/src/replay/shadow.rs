@@ -81,11 +81,8 @@ impl Memory {
         let backing = if self.real_runs && sum == range.bytes() {
             Backing::new(runs.iter().map(segment))
         } else {
-            let mut runs: Vec<Run> = self
-                .frames
-                .draw(range.first().0, range.bytes())
-                .take(MOST_RUNS)
-                .collect();
+            let mut runs: Vec<Run> =
+                self.frames.draw(range.first().0, range.bytes()).take(MOST_RUNS).collect();
             let drawn: u64 = runs.iter().map(|run| run.len).sum();
             if let Some(last) = runs.last_mut() {
                 last.len += range.bytes() - drawn;
@@ -120,10 +117,7 @@ impl Shadow {
     /// None that happens: there is always a placeholder for memory that is set aside.
     pub(super) fn new() -> anyhow::Result<Self> {
         let everything = Segment::new(PhysAddr(0), 1 << 52);
-        Ok(Self {
-            space: gpuvm::Space::new(),
-            unbacked: Backing::new([everything])?,
-        })
+        Ok(Self { space: gpuvm::Space::new(), unbacked: Backing::new([everything])? })
     }
 
     /// The mapping at `address`.
@@ -143,43 +137,22 @@ impl Shadow {
     ) -> anyhow::Result<Vec<Change>> {
         let everything = IovaRange::inclusive(Iova(0), Iova(memory.last));
         Ok(match *op {
-            trace::Op::Map {
-                addr,
-                len,
-                prot,
-                ref runs,
-                ..
-            } => {
+            trace::Op::Map { addr, len, prot, ref runs, .. } => {
                 let Some(range) = memory.range(addr, len) else {
                     return Ok(Vec::new());
                 };
-                vec![Change::Map(self.fresh(
-                    range,
-                    protection(prot),
-                    runs,
-                    memory,
-                )?)]
+                vec![Change::Map(self.fresh(range, protection(prot), runs, memory)?)]
             }
-            trace::Op::Unmap { addr, len, .. } => memory
-                .range(addr, len)
-                .map(Change::Unmap)
-                .into_iter()
-                .collect(),
-            trace::Op::Protect {
-                addr, len, prot, ..
-            } => {
+            trace::Op::Unmap { addr, len, .. } => {
+                memory.range(addr, len).map(Change::Unmap).into_iter().collect()
+            }
+            trace::Op::Protect { addr, len, prot, .. } => {
                 let Some(range) = memory.range(addr, len) else {
                     return Ok(Vec::new());
                 };
                 self.protect(range, protection(prot), memory)?
             }
-            trace::Op::Remap {
-                old,
-                old_len,
-                new,
-                new_len,
-                ..
-            } => {
+            trace::Op::Remap { old, old_len, new, new_len, .. } => {
                 let (Some(from), Some(to)) =
                     (memory.range(old, old_len), memory.range(new, new_len))
                 else {
@@ -221,12 +194,7 @@ impl Shadow {
             Prot::NONE => Arc::clone(&self.unbacked),
             _ => memory.back(range, runs)?,
         };
-        Ok(Mapping {
-            range,
-            backing,
-            offset: 0,
-            prot,
-        })
+        Ok(Mapping { range, backing, offset: 0, prot })
     }
 
     fn protect(
@@ -235,10 +203,7 @@ impl Shadow {
         prot: Prot,
         memory: &mut Memory,
     ) -> anyhow::Result<Vec<Change>> {
-        let parts = self
-            .space
-            .overlapping(range)
-            .filter_map(|mapping| mapping.part(range));
+        let parts = self.space.overlapping(range).filter_map(|mapping| mapping.part(range));
         parts
             .map(|part| {
                 // What was only set aside gets its memory now.
@@ -268,11 +233,7 @@ impl Shadow {
             changes.push(Change::Unmap(tail));
         }
         let mut prot = None;
-        for part in self
-            .space
-            .overlapping(kept_from)
-            .filter_map(|old| old.part(kept_from))
-        {
+        for part in self.space.overlapping(kept_from).filter_map(|old| old.part(kept_from)) {
             prot = Some(part.prot);
             if from.first() != to.first() {
                 let offset = part.range.first().0 - from.first().0;
@@ -280,10 +241,9 @@ impl Shadow {
                 changes.push(Change::Map(Mapping { range, ..part }));
             }
         }
-        if let (Some(prot), Ok(tail)) = (
-            prot,
-            IovaRange::new(Iova(to.first().0 + kept), to.bytes() - kept),
-        ) {
+        if let (Some(prot), Ok(tail)) =
+            (prot, IovaRange::new(Iova(to.first().0 + kept), to.bytes() - kept))
+        {
             changes.push(Change::Map(self.fresh(tail, prot, &[], memory)?));
         }
         Ok(changes)

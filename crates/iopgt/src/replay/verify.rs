@@ -62,11 +62,7 @@ impl Checks {
                 self.check_page(mmu, address, None);
                 Iova(address.0 + (granule - 1))
             };
-            next = last
-                .0
-                .checked_add(1)
-                .map(Iova)
-                .filter(|&next| next <= range.last());
+            next = last.0.checked_add(1).map(Iova).filter(|&next| next <= range.last());
         }
     }
 

@@ -29,15 +29,8 @@ impl<G: Granule> Walked for Arm64S1<G> {
         read: &dyn Fn(u64) -> Option<u64>,
         look: &mut dyn FnMut(&dyn Walker) -> R,
     ) -> Result<R, ConfigError> {
-        let Stage1Registers {
-            ttbr, tcr, mair, ..
-        } = registers;
-        let registers = soft::Stage1Registers {
-            ttbr0: Some(ttbr),
-            ttbr1: None,
-            tcr,
-            mair,
-        };
+        let Stage1Registers { ttbr, tcr, mair, .. } = registers;
+        let registers = soft::Stage1Registers { ttbr0: Some(ttbr), ttbr1: None, tcr, mair };
         Ok(look(&Stage1::new(FnMemory(read), registers)?))
     }
 }
@@ -60,9 +53,7 @@ impl Walked for ArmMali {
         read: &dyn Fn(u64) -> Option<u64>,
         look: &mut dyn FnMut(&dyn Walker) -> R,
     ) -> Result<R, ConfigError> {
-        let MaliRegisters {
-            transtab, memattr, ..
-        } = registers;
+        let MaliRegisters { transtab, memattr, .. } = registers;
         let registers = soft::MaliRegisters { transtab, memattr };
         Ok(look(&Mali::new(FnMemory(read), registers)?))
     }

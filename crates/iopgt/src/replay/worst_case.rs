@@ -39,24 +39,11 @@ mod tests {
     fn map(first: u64, bytes: u64) -> u64 {
         let backing = Backing::new([Segment::new(PhysAddr(0), bytes)]).unwrap();
         let range = IovaRange::new(Iova(first), bytes).unwrap();
-        tables(
-            &geometry(),
-            &Op::Map {
-                range,
-                backing,
-                offset: 0,
-                prot: Prot::RW,
-            },
-        )
+        tables(&geometry(), &Op::Map { range, backing, offset: 0, prot: Prot::RW })
     }
 
     fn unmap(first: u64, bytes: u64) -> u64 {
-        tables(
-            &geometry(),
-            &Op::Unmap {
-                range: IovaRange::new(Iova(first), bytes).unwrap(),
-            },
-        )
+        tables(&geometry(), &Op::Unmap { range: IovaRange::new(Iova(first), bytes).unwrap() })
     }
 
     #[test]

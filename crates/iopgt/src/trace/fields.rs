@@ -18,21 +18,12 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn new(expected: impl Into<String>, found: &str) -> Self {
         let found = found.chars().take(FOUND_LIMIT).collect();
-        Self {
-            expected: expected.into(),
-            found,
-            line: None,
-        }
+        Self { expected: expected.into(), found, line: None }
     }
 
     pub(super) fn at(self, file: &str, line: usize) -> ParseError {
         let line = self.line.unwrap_or(line);
-        ParseError {
-            file: file.to_owned(),
-            line,
-            expected: self.expected,
-            found: self.found,
-        }
+        ParseError { file: file.to_owned(), line, expected: self.expected, found: self.found }
     }
 }
 
@@ -44,10 +35,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(line: &'a str, page: u64) -> Self {
-        Self {
-            fields: line.split_whitespace(),
-            page,
-        }
+        Self { fields: line.split_whitespace(), page }
     }
 
     pub(super) fn next(&mut self) -> Option<&'a str> {
@@ -73,10 +61,7 @@ impl<'a> Fields<'a> {
         let expected = "a space such as 0";
         let text = self.take(expected)?;
         let space = decimal(text).and_then(|number| u32::try_from(number).ok());
-        Ok((
-            Space(space.ok_or_else(|| Fault::new(expected, text))?),
-            text,
-        ))
+        Ok((Space(space.ok_or_else(|| Fault::new(expected, text))?), text))
     }
 
     /// An address and a length.
@@ -86,10 +71,7 @@ impl<'a> Fields<'a> {
         let addr = hexadecimal(addr_text)
             .ok_or_else(|| Fault::new("an address such as 0x7f00", addr_text))?;
         if addr % page != 0 {
-            return Err(Fault::new(
-                format!("an address that is a multiple of {page}"),
-                addr_text,
-            ));
+            return Err(Fault::new(format!("an address that is a multiple of {page}"), addr_text));
         }
         let len_text = self.take("a length such as 0x1000")?;
         let len =
@@ -108,15 +90,9 @@ impl<'a> Fields<'a> {
         let expected = "a protection such as rw-";
         let text = self.take(expected)?;
         match text.as_bytes() {
-            [
-                read @ (b'r' | b'-'),
-                write @ (b'w' | b'-'),
-                exec @ (b'x' | b'-'),
-            ] => Ok(Prot {
-                read: *read == b'r',
-                write: *write == b'w',
-                exec: *exec == b'x',
-            }),
+            [read @ (b'r' | b'-'), write @ (b'w' | b'-'), exec @ (b'x' | b'-')] => {
+                Ok(Prot { read: *read == b'r', write: *write == b'w', exec: *exec == b'x' })
+            }
             _ => Err(Fault::new(expected, text)),
         }
     }
@@ -124,19 +100,11 @@ impl<'a> Fields<'a> {
 
 pub(super) fn decimal(text: &str) -> Option<u64> {
     // `parse` alone would take a plus sign.
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 fn hexadecimal(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x")?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if plain {
-        u64::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
+    if plain { u64::from_str_radix(digits, 16).ok() } else { None }
 }

@@ -85,14 +85,7 @@ impl Frames {
         if lengths.is_empty() {
             lengths.push((page, 1));
         }
-        Ok(Self {
-            page,
-            base,
-            end,
-            next: base,
-            mappings: 0,
-            lengths,
-        })
+        Ok(Self { page, base, end, next: base, mappings: 0, lengths })
     }
 
     /// The runs of the next mapping, which starts at the virtual address `va` and has `len`
@@ -102,12 +95,7 @@ impl Frames {
     pub fn draw(&mut self, va: u64, len: u64) -> Draw<'_> {
         let random = SplitMix64::of(self.mappings);
         self.mappings = self.mappings.wrapping_add(1);
-        Draw {
-            frames: self,
-            random,
-            va,
-            left: len,
-        }
+        Draw { frames: self, random, va, left: len }
     }
 
     /// Takes up to `len` bytes of physical memory for `va`.
@@ -228,22 +216,13 @@ mod tests {
         for run in frames.draw(0x7000, 1000 * PAGE) {
             assert!(run.len > 0 && run.addr >= 3 * PAGE && run.addr + run.len <= 1 << 16);
         }
-        assert_eq!(
-            frames.draw(0, 1000 * PAGE).map(|run| run.len).sum::<u64>(),
-            1000 * PAGE
-        );
+        assert_eq!(frames.draw(0, 1000 * PAGE).map(|run| run.len).sum::<u64>(), 1000 * PAGE);
     }
 
     #[test]
     fn a_space_without_a_page_is_refused_and_64_bits_are_not() {
-        assert_eq!(
-            Frames::new(&Header::default(), 1 << 40, 40).unwrap_err(),
-            NoRoom
-        );
-        assert_eq!(
-            Frames::new(&Header::default(), u64::MAX, 64).unwrap_err(),
-            NoRoom
-        );
+        assert_eq!(Frames::new(&Header::default(), 1 << 40, 40).unwrap_err(), NoRoom);
+        assert_eq!(Frames::new(&Header::default(), u64::MAX, 64).unwrap_err(), NoRoom);
         assert!(Frames::new(&Header::default(), 0, 64).is_ok());
     }
 

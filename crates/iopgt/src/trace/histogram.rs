@@ -45,11 +45,7 @@ impl Histogram {
         if pages == 0 {
             return;
         }
-        let kept = if pages <= EXACT_PAGES {
-            pages
-        } else {
-            1 << pages.ilog2()
-        };
+        let kept = if pages <= EXACT_PAGES { pages } else { 1 << pages.ilog2() };
         // A total beyond 2^64 is out of reach of counting one by one.
         let _ = self.add((kept * page).min(LONGEST.max(page)), 1);
     }

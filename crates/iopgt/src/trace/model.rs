@@ -48,11 +48,7 @@ pub struct Header {
 
 impl Default for Header {
     fn default() -> Self {
-        Self {
-            page: DEFAULT_PAGE,
-            command: None,
-            runs: Histogram::default(),
-        }
+        Self { page: DEFAULT_PAGE, command: None, runs: Histogram::default() }
     }
 }
 
@@ -66,11 +62,7 @@ impl Header {
             // The counts are the same, so their total still fits.
             let _ = runs.add(len.next_multiple_of(page), count);
         }
-        Self {
-            page,
-            command: self.command.clone(),
-            runs,
-        }
+        Self { page, command: self.command.clone(), runs }
     }
 }
 
@@ -91,11 +83,7 @@ pub struct Prot {
 
 impl Prot {
     /// Reads and writes: what the heap has.
-    pub const READ_WRITE: Self = Self {
-        read: true,
-        write: true,
-        exec: false,
-    };
+    pub const READ_WRITE: Self = Self { read: true, write: true, exec: false };
 
     /// Whether no access at all is allowed.
     pub fn is_none(self) -> bool {

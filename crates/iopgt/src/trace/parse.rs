@@ -23,16 +23,8 @@ pub struct ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: expected {}, found ",
-            self.file, self.line, self.expected
-        )?;
-        if self.found.is_empty() {
-            f.write_str("nothing")
-        } else {
-            write!(f, "{:?}", self.found)
-        }
+        write!(f, "{}:{}: expected {}, found ", self.file, self.line, self.expected)?;
+        if self.found.is_empty() { f.write_str("nothing") } else { write!(f, "{:?}", self.found) }
     }
 }
 
@@ -47,9 +39,7 @@ impl Trace {
     pub fn parse(name: &str, text: &str) -> Result<Self, ParseError> {
         let mut parser = Parser::default();
         for (index, line) in text.lines().enumerate() {
-            parser
-                .line(index + 1, line)
-                .map_err(|fault| fault.at(name, index + 1))?;
+            parser.line(index + 1, line).map_err(|fault| fault.at(name, index + 1))?;
         }
         let last_line = text.lines().count().max(1);
         parser.finish().map_err(|fault| fault.at(name, last_line))
@@ -151,10 +141,7 @@ impl Parser {
         loop {
             let fault = || Fault::new(expected, text);
             let (len, count) = text.split_once(':').ok_or_else(fault)?;
-            let (len, count) = (
-                decimal(len).ok_or_else(fault)?,
-                decimal(count).ok_or_else(fault)?,
-            );
+            let (len, count) = (decimal(len).ok_or_else(fault)?, decimal(count).ok_or_else(fault)?);
             if len == 0 || len % fields.page != 0 || count == 0 {
                 return Err(fault());
             }
@@ -168,10 +155,7 @@ impl Parser {
     }
 
     fn run(&mut self, line: usize, mut fields: Fields<'_>) -> Result<(), Fault> {
-        let Some(Op::Map {
-            len: mapped, runs, ..
-        }) = self.trace.ops.last_mut()
-        else {
+        let Some(Op::Map { len: mapped, runs, .. }) = self.trace.ops.last_mut() else {
             return Err(Fault::new("`run` only after `map` or another `run`", "run"));
         };
         let missing = self.runs.as_ref().map_or(*mapped, |runs| runs.missing);
@@ -187,10 +171,9 @@ impl Parser {
     /// The record that follows is no `run`: those so far cover the mapping, or there are none.
     fn end_of_runs(&self) -> Result<(), Fault> {
         match (&self.runs, self.trace.ops.last()) {
-            (Some(runs), Some(Op::Map { len, .. })) if runs.missing > 0 => Err(Fault {
-                line: Some(runs.line),
-                ..wrong_sum(*len, len - runs.missing)
-            }),
+            (Some(runs), Some(Op::Map { len, .. })) if runs.missing > 0 => {
+                Err(Fault { line: Some(runs.line), ..wrong_sum(*len, len - runs.missing) })
+            }
             _ => Ok(()),
         }
     }
@@ -205,13 +188,7 @@ impl Parser {
         let op = match word {
             "map" => {
                 let (addr, len) = fields.range()?;
-                Op::Map {
-                    space,
-                    addr,
-                    len,
-                    prot: fields.prot()?,
-                    runs: Vec::new(),
-                }
+                Op::Map { space, addr, len, prot: fields.prot()?, runs: Vec::new() }
             }
             "unmap" => {
                 let (addr, len) = fields.range()?;
@@ -219,28 +196,14 @@ impl Parser {
             }
             "protect" => {
                 let (addr, len) = fields.range()?;
-                Op::Protect {
-                    space,
-                    addr,
-                    len,
-                    prot: fields.prot()?,
-                }
+                Op::Protect { space, addr, len, prot: fields.prot()? }
             }
             "remap" => {
                 let (old, old_len) = fields.range()?;
                 let (new, new_len) = fields.range()?;
-                Op::Remap {
-                    space,
-                    old,
-                    old_len,
-                    new,
-                    new_len,
-                }
+                Op::Remap { space, old, old_len, new, new_len }
             }
-            "fork" => Op::Fork {
-                space,
-                child: self.new_space(&mut fields)?,
-            },
+            "fork" => Op::Fork { space, child: self.new_space(&mut fields)? },
             "clear" => Op::Clear { space },
             _ => {
                 self.gone.insert(space);

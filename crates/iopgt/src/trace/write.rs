@@ -29,11 +29,7 @@ impl fmt::Display for Header {
             };
             write!(f, "{start} {len}:{count}")?;
         }
-        if self.runs.is_empty() {
-            Ok(())
-        } else {
-            writeln!(f)
-        }
+        if self.runs.is_empty() { Ok(()) } else { writeln!(f) }
     }
 }
 
@@ -41,37 +37,16 @@ impl fmt::Display for Header {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Map {
-                space,
-                addr,
-                len,
-                prot,
-                runs,
-            } => {
+            Self::Map { space, addr, len, prot, runs } => {
                 write!(f, "map {space} {addr:#x} {len:#x} {prot}")?;
-                runs.iter()
-                    .try_for_each(|run| write!(f, "\nrun {:#x} {:#x}", run.addr, run.len))
+                runs.iter().try_for_each(|run| write!(f, "\nrun {:#x} {:#x}", run.addr, run.len))
             }
             Self::Unmap { space, addr, len } => write!(f, "unmap {space} {addr:#x} {len:#x}"),
-            Self::Protect {
-                space,
-                addr,
-                len,
-                prot,
-            } => {
+            Self::Protect { space, addr, len, prot } => {
                 write!(f, "protect {space} {addr:#x} {len:#x} {prot}")
             }
-            Self::Remap {
-                space,
-                old,
-                old_len,
-                new,
-                new_len,
-            } => {
-                write!(
-                    f,
-                    "remap {space} {old:#x} {old_len:#x} {new:#x} {new_len:#x}"
-                )
+            Self::Remap { space, old, old_len, new, new_len } => {
+                write!(f, "remap {space} {old:#x} {old_len:#x} {new:#x} {new_len:#x}")
             }
             Self::Fork { space, child } => write!(f, "fork {space} {child}"),
             Self::Clear { space } => write!(f, "clear {space}"),
@@ -83,11 +58,8 @@ impl fmt::Display for Op {
 impl fmt::Display for Prot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letter = |allowed, letter| if allowed { letter } else { '-' };
-        let [read, write, exec] = [
-            letter(self.read, 'r'),
-            letter(self.write, 'w'),
-            letter(self.exec, 'x'),
-        ];
+        let [read, write, exec] =
+            [letter(self.read, 'r'), letter(self.write, 'w'), letter(self.exec, 'x')];
         write!(f, "{read}{write}{exec}")
     }
 }

@@ -95,13 +95,7 @@ impl Lookup {
                     let base = self.output(descriptor, span_bits, level)?;
                     let size = 1 << span_bits;
                     let address = base | input & (size - 1);
-                    return Ok(Leaf {
-                        descriptor,
-                        level,
-                        address,
-                        size,
-                        tables,
-                    });
+                    return Ok(Leaf { descriptor, level, address, size, tables });
                 }
             }
         }

@@ -62,9 +62,7 @@ impl<M: PhysMemory> Mali<M> {
     pub fn new(memory: M, registers: MaliRegisters) -> Result<Self, ConfigError> {
         let transtab = Transtab(registers.transtab);
         if transtab.mode() != Transtab::MODE_TABLE {
-            return Err(ConfigError::NoTable {
-                mode: transtab.mode(),
-            });
+            return Err(ConfigError::NoTable { mode: transtab.mode() });
         }
         let lookup = Lookup {
             format: Format::Mali,
@@ -73,11 +71,7 @@ impl<M: PhysMemory> Mali<M> {
             start_level: 0,
             output_bits: OUTPUT_BITS,
         };
-        Ok(Self {
-            memory,
-            lookup,
-            memattr: registers.memattr,
-        })
+        Ok(Self { memory, lookup, memattr: registers.memattr })
     }
 
     fn memory_type(&self, leaf: Descriptor) -> MemoryType {
@@ -91,22 +85,13 @@ impl<M: PhysMemory> Walker for Mali<M> {
         if va >> INPUT_BITS != 0 {
             return Err(Fault::new(FaultKind::Translation, 0));
         }
-        let Leaf {
-            descriptor,
-            level,
-            address,
-            size,
-            ..
-        } = self.lookup.walk(&self.memory, va)?;
+        let Leaf { descriptor, level, address, size, .. } = self.lookup.walk(&self.memory, va)?;
         let rights = Rights {
             read: descriptor.has(READ),
             write: descriptor.has(WRITE),
             execute: !descriptor.has(NO_EXECUTE),
         };
-        let permissions = Permissions {
-            privileged: rights,
-            unprivileged: rights,
-        };
+        let permissions = Permissions { privileged: rights, unprivileged: rights };
         if !permissions.allow(access) {
             return Err(Fault::new(FaultKind::Permission, level));
         }

@@ -156,10 +156,7 @@ fn permissions(leaf: Descriptor, tables: Descriptor) -> Permissions {
         write: !read_only,
         execute: !leaf.has(PXN) && !tables.has(PXN_TABLE) && !unprivileged.write,
     };
-    Permissions {
-        privileged,
-        unprivileged,
-    }
+    Permissions { privileged, unprivileged }
 }
 
 impl<M: PhysMemory> Walker for Stage1<M> {
@@ -170,21 +167,12 @@ impl<M: PhysMemory> Walker for Stage1<M> {
         let half = half.as_ref().ok_or(out_of_range)?;
         let input = half.input(va, is_upper).ok_or(out_of_range)?;
 
-        let Leaf {
-            descriptor,
-            level,
-            address,
-            size,
-            tables,
-        } = half.lookup.walk(&self.memory, input)?;
+        let Leaf { descriptor, level, address, size, tables } =
+            half.lookup.walk(&self.memory, input)?;
         if !descriptor.has(ACCESS_FLAG) {
             return Err(Fault::new(FaultKind::AccessFlag, level));
         }
-        let tables = if half.hierarchy_disabled {
-            Descriptor::default()
-        } else {
-            tables
-        };
+        let tables = if half.hierarchy_disabled { Descriptor::default() } else { tables };
         let permissions = permissions(descriptor, tables);
         if !permissions.allow(access) {
             return Err(Fault::new(FaultKind::Permission, level));

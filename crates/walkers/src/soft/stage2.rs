@@ -97,13 +97,7 @@ impl Space {
         }
 
         let root = table_address(vttbr, index_bits + 3);
-        let lookup = Lookup {
-            format: Format::Vmsa,
-            granule,
-            root,
-            start_level,
-            output_bits,
-        };
+        let lookup = Lookup { format: Format::Vmsa, granule, root, start_level, output_bits };
         Some(Self { lookup, input_bits })
     }
 }
@@ -116,14 +110,8 @@ impl<M: PhysMemory> Stage2<M> {
     /// [`ConfigError::ReservedGranule`] if `TG0` is reserved.
     pub fn new(memory: M, registers: Stage2Registers) -> Result<Self, ConfigError> {
         let vtcr = Vtcr(registers.vtcr);
-        let granule = vtcr
-            .granule()
-            .ok_or(ConfigError::ReservedGranule { field: "TG0" })?;
-        Ok(Self {
-            memory,
-            space: Space::new(registers.vttbr, vtcr, granule),
-            xnx: true,
-        })
+        let granule = vtcr.granule().ok_or(ConfigError::ReservedGranule { field: "TG0" })?;
+        Ok(Self { memory, space: Space::new(registers.vttbr, vtcr, granule), xnx: true })
     }
 
     /// The same on a machine without `FEAT_XNX`: bit 54 forbids execution at both privileges, and
@@ -136,16 +124,10 @@ impl<M: PhysMemory> Stage2<M> {
     fn permissions(&self, leaf: Descriptor) -> Permissions {
         let xn = leaf.has(S2_XN_1);
         let split = self.xnx && leaf.has(S2_XN_0);
-        let rights = |execute| Rights {
-            read: leaf.has(S2AP_READ),
-            write: leaf.has(S2AP_WRITE),
-            execute,
-        };
+        let rights =
+            |execute| Rights { read: leaf.has(S2AP_READ), write: leaf.has(S2AP_WRITE), execute };
         // Table D8-78. With XN[0], XN[1] says which of the two may execute.
-        Permissions {
-            privileged: rights(if split { xn } else { !xn }),
-            unprivileged: rights(!xn),
-        }
+        Permissions { privileged: rights(if split { xn } else { !xn }), unprivileged: rights(!xn) }
     }
 }
 
@@ -167,13 +149,7 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             .filter(|space| va >> space.input_bits == 0)
             .ok_or(Fault::new(FaultKind::Translation, 0))?;
 
-        let Leaf {
-            descriptor,
-            level,
-            address,
-            size,
-            ..
-        } = space.lookup.walk(&self.memory, va)?;
+        let Leaf { descriptor, level, address, size, .. } = space.lookup.walk(&self.memory, va)?;
         if !descriptor.has(ACCESS_FLAG) {
             return Err(Fault::new(FaultKind::AccessFlag, level));
         }

@@ -13,20 +13,13 @@ const READ: Access = Access::UNPRIVILEGED_READ;
 const TRANSTAB: u64 = 0x1000 | 0b1_0111;
 
 fn mali(entries: &[(u64, u64)]) -> Mali<Tables> {
-    let registers = MaliRegisters {
-        transtab: TRANSTAB,
-        memattr: 0x88_8d,
-    };
+    let registers = MaliRegisters { transtab: TRANSTAB, memattr: 0x88_8d };
     Mali::new(Tables::new(entries), registers).expect("the mode is table")
 }
 
 /// Table, table, table, and a leaf of type 01 at level 3: read, write, outer shareable.
-const PATH: [(u64, u64); 4] = [
-    (0x1000, 0x2003),
-    (0x2000, 0x3003),
-    (0x3000, 0x4003),
-    (0x4000, 0x5000_02c1),
-];
+const PATH: [(u64, u64); 4] =
+    [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x5000_02c1)];
 
 fn path_with(level: usize, descriptor: u64) -> [(u64, u64); 4] {
     let mut path = PATH;
@@ -91,16 +84,8 @@ fn read_write_and_execute_are_three_bits() {
             (Access::PRIVILEGED_EXECUTE, no_execute == 0),
             (Access::UNPRIVILEGED_EXECUTE, no_execute == 0),
         ] {
-            let expected = if permitted {
-                Ok((0, 4 << 10, 3))
-            } else {
-                permission_fault(3)
-            };
-            assert_eq!(
-                place(mmu.translate(0, access)),
-                expected,
-                "{bits:03b} {access:?}"
-            );
+            let expected = if permitted { Ok((0, 4 << 10, 3)) } else { permission_fault(3) };
+            assert_eq!(place(mmu.translate(0, access)), expected, "{bits:03b} {access:?}");
         }
     }
 }
@@ -117,9 +102,7 @@ fn bits_of_a_table_limit_nothing() {
 fn the_attribute_index_selects_a_byte_of_memattr() {
     // AttrIndx 0 and 1.
     for (index, byte) in [(0, 0x8d), (1, 0x88), (2, 0)] {
-        let found = mali(&path_with(3, 0x2c1 | index << 2))
-            .translate(0, READ)
-            .unwrap();
+        let found = mali(&path_with(3, 0x2c1 | index << 2)).translate(0, READ).unwrap();
         assert_eq!(found.memory, MemoryType::Other(byte));
         assert_eq!(found.shareability, Shareability::Outer);
     }
@@ -127,12 +110,7 @@ fn the_attribute_index_selects_a_byte_of_memattr() {
 
 #[test]
 fn there_is_no_contiguous_hint() {
-    assert!(
-        !mali(&path_with(3, 1 << 52 | 0x2c1))
-            .translate(0, READ)
-            .unwrap()
-            .contiguous
-    );
+    assert!(!mali(&path_with(3, 1 << 52 | 0x2c1)).translate(0, READ).unwrap().contiguous);
 }
 
 #[test]
@@ -152,36 +130,23 @@ fn addresses_have_40_bits() {
         assert_eq!(place(found), address_size_fault(level as u8));
     }
     for bit in 40..64 {
-        let registers = MaliRegisters {
-            transtab: TRANSTAB | 1 << bit,
-            memattr: 0,
-        };
+        let registers = MaliRegisters { transtab: TRANSTAB | 1 << bit, memattr: 0 };
         let mmu = Mali::new(Tables::new(&PATH), registers).unwrap();
-        assert_eq!(
-            place(mmu.translate(0, READ)),
-            address_size_fault(0),
-            "bit {bit}"
-        );
+        assert_eq!(place(mmu.translate(0, READ)), address_size_fault(0), "bit {bit}");
     }
 }
 
 #[test]
 fn an_address_above_48_bits_is_a_translation_fault_at_level_0() {
     for bit in 48..64 {
-        assert_eq!(
-            place(mali(&PATH).translate(1 << bit, READ)),
-            translation_fault(0)
-        );
+        assert_eq!(place(mali(&PATH).translate(1 << bit, READ)), translation_fault(0));
     }
 }
 
 #[test]
 fn a_mode_without_tables_is_refused() {
     for mode in 0..3 {
-        let registers = MaliRegisters {
-            transtab: 0x1000 | u64::from(mode),
-            memattr: 0,
-        };
+        let registers = MaliRegisters { transtab: 0x1000 | u64::from(mode), memattr: 0 };
         let refused = Mali::new(Tables::new(&[]), registers).map(|_| ());
         assert_eq!(refused, Err(ConfigError::NoTable { mode }));
     }

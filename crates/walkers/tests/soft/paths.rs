@@ -35,9 +35,8 @@ impl Path {
         (attributes, kind): (u64, [u64; 4]),
     ) -> Self {
         let lowest = lowest_index_bits(tg0);
-        let levels: Vec<usize> = (start..=3)
-            .filter(|&level| level >= 2 || level == 1 && tg0 == 0b00)
-            .collect();
+        let levels: Vec<usize> =
+            (start..=3).filter(|&level| level >= 2 || level == 1 && tg0 == 0b00).collect();
         let leaf_level = *pick.get(&levels);
 
         // A mebibyte apart: as much as the largest concatenated root.
@@ -46,10 +45,7 @@ impl Path {
         // Address bits that the levels before have left to resolve.
         let mut below = va & ((1 << input_bits) - 1);
         for (level, lowest) in lowest.iter().enumerate().take(leaf_level).skip(start) {
-            entries.push((
-                table(level) + (below >> lowest) * 8,
-                table(level + 1) | 0b11,
-            ));
+            entries.push((table(level) + (below >> lowest) * 8, table(level + 1) | 0b11));
             below &= (1 << lowest) - 1;
         }
         let size = 1 << lowest[leaf_level];
@@ -58,11 +54,7 @@ impl Path {
         entries.push((table(leaf_level) + below / size * 8, leaf));
 
         let expected = (base + va % size, size, leaf_level as u8);
-        Self {
-            root: table(start),
-            entries,
-            expected,
-        }
+        Self { root: table(start), entries, expected }
     }
 }
 

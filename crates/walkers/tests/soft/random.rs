@@ -49,21 +49,12 @@ fn access() -> impl Strategy<Value = Access> {
 /// access flag and the permissions, and addresses that fit any output size.
 fn forced() -> impl Strategy<Value = (u64, u64)> {
     const LOW: u64 = 0xffff_ffff_0000_f000;
-    prop::sample::select(vec![
-        (0, 0),
-        (0x4c1, 0),
-        (0x4c1, LOW),
-        (0xc1, LOW),
-        (0x401, LOW),
-    ])
+    prop::sample::select(vec![(0, 0), (0x4c1, 0), (0x4c1, LOW), (0xc1, LOW), (0x401, LOW)])
 }
 
 /// Anything, or the base of a table below 4 GiB with Mali's mode set.
 fn base() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        address(),
-        any::<u32>().prop_map(|base| u64::from(base) | 0b11)
-    ]
+    prop_oneof![address(), any::<u32>().prop_map(|base| u64::from(base) | 0b11)]
 }
 
 /// Asks `walker` and checks what any answer must satisfy.
@@ -72,16 +63,8 @@ fn check(walker: &impl Walker, va: u64, access: Access, output_bits: u32) {
         Ok(found) => {
             assert!(found.leaf_size.is_power_of_two());
             let offset = found.leaf_size - 1;
-            assert_eq!(
-                found.address & offset,
-                va & offset,
-                "the offset in the leaf is kept"
-            );
-            assert_eq!(
-                found.address >> output_bits,
-                0,
-                "the address fits the output size"
-            );
+            assert_eq!(found.address & offset, va & offset, "the offset in the leaf is kept");
+            assert_eq!(found.address >> output_bits, 0, "the address fits the output size");
             assert!(found.permissions.allow(access));
             assert!(found.level <= 3);
         }

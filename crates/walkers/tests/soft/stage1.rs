@@ -40,24 +40,14 @@ fn a_2m_block_ends_a_4k_walk_at_level_2() {
         ],
     );
     let va = 511 << 21 | 0x1f_fff8;
-    assert_eq!(
-        place(mmu.translate(va, READ)),
-        Ok((0x403f_fff8, 2 << 20, 2))
-    );
+    assert_eq!(place(mmu.translate(va, READ)), Ok((0x403f_fff8, 2 << 20, 2)));
 }
 
 #[test]
 fn a_1g_block_ends_a_4k_walk_at_level_1() {
-    let mmu = lower(
-        TCR_4K,
-        0x1000,
-        &[(0x1000, 0x2003), (0x2008, 0xffff_c000_0701)],
-    );
+    let mmu = lower(TCR_4K, 0x1000, &[(0x1000, 0x2003), (0x2008, 0xffff_c000_0701)]);
     let va = 1 << 30 | 0x3fff_ffff;
-    assert_eq!(
-        place(mmu.translate(va, READ)),
-        Ok((0xffff_ffff_ffff, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(va, READ)), Ok((0xffff_ffff_ffff, 1 << 30, 1)));
 }
 
 #[test]
@@ -84,16 +74,9 @@ fn a_16k_page_is_found_through_four_levels() {
 
 #[test]
 fn a_32m_block_ends_a_16k_walk_at_level_2() {
-    let mmu = lower(
-        TCR_16K,
-        0x4000,
-        &[(0x4000, 0x8003), (0x8000, 0xc003), (0xc008, 0x0400_0701)],
-    );
+    let mmu = lower(TCR_16K, 0x4000, &[(0x4000, 0x8003), (0x8000, 0xc003), (0xc008, 0x0400_0701)]);
     let va = 1 << 25 | 0x1ff_ffff;
-    assert_eq!(
-        place(mmu.translate(va, READ)),
-        Ok((0x05ff_ffff, 32 << 20, 2))
-    );
+    assert_eq!(place(mmu.translate(va, READ)), Ok((0x05ff_ffff, 32 << 20, 2)));
 }
 
 #[test]
@@ -116,24 +99,14 @@ fn a_64k_page_is_found_through_three_levels() {
         ],
     );
     let va = 63 << 42 | 8191 << 29 | 7 << 16 | 0xabcd;
-    assert_eq!(
-        place(mmu.translate(va, READ)),
-        Ok((0xabcd_abcd, 0x1_0000, 3))
-    );
+    assert_eq!(place(mmu.translate(va, READ)), Ok((0xabcd_abcd, 0x1_0000, 3)));
 }
 
 #[test]
 fn a_512m_block_ends_a_64k_walk_at_level_2() {
-    let mmu = lower(
-        TCR_64K,
-        0x1_0000,
-        &[(0x1_0000, 0x2_0003), (0x2_0008, 0x4000_0701)],
-    );
+    let mmu = lower(TCR_64K, 0x1_0000, &[(0x1_0000, 0x2_0003), (0x2_0008, 0x4000_0701)]);
     let va = 1 << 29 | 0x1234_5678;
-    assert_eq!(
-        place(mmu.translate(va, READ)),
-        Ok((0x5234_5678, 512 << 20, 2))
-    );
+    assert_eq!(place(mmu.translate(va, READ)), Ok((0x5234_5678, 512 << 20, 2)));
 }
 
 #[test]
@@ -161,11 +134,7 @@ fn the_input_size_decides_where_a_walk_starts() {
             };
             let mmu = Stage1::new(FnMemory(|_| Some(0)), registers).unwrap();
             let found = mmu.translate(0, READ).map(|_| ());
-            assert_eq!(
-                found,
-                translation_fault(expected(tg0, t0sz)),
-                "TG0 {tg0}, T0SZ {t0sz}"
-            );
+            assert_eq!(found, translation_fault(expected(tg0, t0sz)), "TG0 {tg0}, T0SZ {t0sz}");
         }
     }
 }
@@ -174,20 +143,14 @@ fn the_input_size_decides_where_a_walk_starts() {
 fn a_reduced_root_is_aligned_to_its_own_size() {
     // T0SZ 33: 31 bits, of which level 1 resolves one. Two entries are 16 bytes.
     let mmu = lower(IPS_48 | 33, 0x1010, &[(0x1018, 0x8000_0701)]);
-    assert_eq!(
-        place(mmu.translate(0x4000_0000, READ)),
-        Ok((0x8000_0000, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x4000_0000, READ)), Ok((0x8000_0000, 1 << 30, 1)));
 }
 
 #[test]
 fn base_bits_below_the_alignment_are_read_as_zero() {
     // T0SZ 25: 39 bits, a full root of 4 KiB at level 1.
     let mmu = lower(IPS_48 | 25, 0x1ff0, &[(0x1008, 0x8000_0701)]);
-    assert_eq!(
-        place(mmu.translate(0x4000_0000, READ)),
-        Ok((0x8000_0000, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x4000_0000, READ)), Ok((0x8000_0000, 1 << 30, 1)));
 }
 
 #[test]
@@ -200,10 +163,7 @@ fn the_asid_and_cnp_are_not_part_of_the_base() {
 fn low_address_bits_of_a_block_are_ignored() {
     // Bits 29:12 of a 1 GiB block are RES0.
     let mmu = lower(IPS_48 | 25, 0x1000, &[(0x1000, 0xbfff_f701)]);
-    assert_eq!(
-        place(mmu.translate(0x1234, READ)),
-        Ok((0x8000_1234, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x1234, READ)), Ok((0x8000_1234, 1 << 30, 1)));
 }
 
 #[test]
@@ -211,30 +171,20 @@ fn bits_51_48_are_no_address_bits() {
     // DBM, GP and two RES0 bits in the leaf, four ignored or RES0 bits in the table.
     let entries = [(0x1000, 0xf_0000_0000_2003), (0x2000, 0xf_0000_8000_0701)];
     let mmu = lower(TCR_4K, 0x1000, &entries);
-    assert_eq!(
-        place(mmu.translate(0x1234, READ)),
-        Ok((0x8000_1234, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x1234, READ)), Ok((0x8000_1234, 1 << 30, 1)));
 }
 
 #[test]
 fn software_bits_and_not_global_change_no_address() {
     // Bits 63:55 and nG, bit 11.
     let mmu = lower(IPS_48 | 25, 0x1000, &[(0x1000, 0xff80_0000_8000_0f01)]);
-    assert_eq!(
-        place(mmu.translate(0x1234, READ)),
-        Ok((0x8000_1234, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x1234, READ)), Ok((0x8000_1234, 1 << 30, 1)));
 }
 
 #[test]
 fn attribute_bits_of_tables_change_no_address() {
     // Bits 58:51 and 11:2 of a table descriptor are ignored.
-    let mmu = lower(
-        TCR_4K,
-        0x1000,
-        &[(0x1000, 0x07f8_0000_0000_2fff), (0x2000, 0x8000_0701)],
-    );
+    let mmu = lower(TCR_4K, 0x1000, &[(0x1000, 0x07f8_0000_0000_2fff), (0x2000, 0x8000_0701)]);
     assert_eq!(place(mmu.translate(0, READ)), Ok((0x8000_0000, 1 << 30, 1)));
 }
 
@@ -250,23 +200,13 @@ fn the_attribute_index_selects_a_byte_of_mair() {
         (0x0c, MemoryType::Device(DeviceType::GRE)),
         (0xbb, MemoryType::Other(0xbb)), // write-through
     ];
-    let mair = types
-        .iter()
-        .rev()
-        .fold(0, |mair, (byte, _)| mair << 8 | byte);
+    let mair = types.iter().rev().fold(0, |mair, (byte, _)| mair << 8 | byte);
     for (index, (_, expected)) in (0u64..).zip(types) {
-        let registers = Stage1Registers {
-            ttbr0: Some(0x1000),
-            ttbr1: None,
-            tcr: IPS_48 | 25,
-            mair,
-        };
+        let registers =
+            Stage1Registers { ttbr0: Some(0x1000), ttbr1: None, tcr: IPS_48 | 25, mair };
         // A 1 GiB block with AF and AttrIndx.
         let memory = FnMemory(|_| Some(0x401 | index << 2));
-        let found = Stage1::new(memory, registers)
-            .unwrap()
-            .translate(0, READ)
-            .unwrap();
+        let found = Stage1::new(memory, registers).unwrap().translate(0, READ).unwrap();
         assert_eq!(found.memory, expected, "attribute {index}");
     }
 }

@@ -16,12 +16,8 @@ const TG1_RESERVED: u64 = 0;
 const TCR_4K: u64 = IPS_48 | 16;
 
 /// The four entries on the way to the page at virtual address 0, with 4 KiB and 48 bits.
-const PATH: [(u64, u64); 4] = [
-    (0x1000, 0x2003),
-    (0x2000, 0x3003),
-    (0x3000, 0x4003),
-    (0x4000, 0x8703),
-];
+const PATH: [(u64, u64); 4] =
+    [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x8703)];
 
 fn path_with(level: usize, descriptor: u64) -> [(u64, u64); 4] {
     let mut path = PATH;
@@ -34,10 +30,7 @@ fn an_invalid_descriptor_is_a_translation_fault_at_its_level() {
     for level in 0..4 {
         // All bits but bit 0: nothing else counts.
         let mmu = lower(TCR_4K, 0x1000, &path_with(level, !1));
-        assert_eq!(
-            place(mmu.translate(0, READ)),
-            translation_fault(level as u8)
-        );
+        assert_eq!(place(mmu.translate(0, READ)), translation_fault(level as u8));
     }
 }
 
@@ -61,10 +54,7 @@ fn an_address_beyond_the_output_size_is_an_address_size_fault_at_its_level() {
     let tcr = 0b001 << 32 | 16;
     for (level, &(_, good)) in PATH.iter().enumerate() {
         let mmu = lower(tcr, 0x1000, &path_with(level, good | 1 << 36));
-        assert_eq!(
-            place(mmu.translate(0, READ)),
-            address_size_fault(level as u8)
-        );
+        assert_eq!(place(mmu.translate(0, READ)), address_size_fault(level as u8));
     }
     assert!(lower(tcr, 0x1000, &PATH).translate(0, READ).is_ok());
 }
@@ -78,23 +68,11 @@ fn a_base_beyond_the_output_size_is_an_address_size_fault_at_level_0() {
 
 #[test]
 fn each_output_size_admits_its_last_page_and_no_more() {
-    for (ips, bits) in [
-        (0, 32),
-        (1, 36),
-        (2, 40),
-        (3, 42),
-        (4, 44),
-        (5, 48),
-        (6, 48),
-        (7, 48),
-    ] {
+    for (ips, bits) in [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 48), (7, 48)] {
         let tcr = ips << 32 | 16;
         let last = (1 << bits) - 0x1000;
         let mmu = lower(tcr, 0x1000, &path_with(3, last | 0x703));
-        assert_eq!(
-            place(mmu.translate(0xfff, READ)),
-            Ok(((1 << bits) - 1, 0x1000, 3))
-        );
+        assert_eq!(place(mmu.translate(0xfff, READ)), Ok(((1 << bits) - 1, 0x1000, 3)));
         if bits < 48 {
             let mmu = lower(tcr, 0x1000, &path_with(3, 1 << bits | 0x703));
             assert_eq!(place(mmu.translate(0, READ)), address_size_fault(3));
@@ -112,10 +90,7 @@ fn address_bits_51_48_of_a_64k_descriptor_are_an_address_size_fault() {
         let block = lower(tcr, 0x1_0000, &[(0x1_0000, 0x701 | 1 << bit)]);
         assert_eq!(place(block.translate(0, READ)), address_size_fault(2));
         let page = [(0x1_0000, 0x2_0003), (0x2_0000, 0x703 | 1 << bit)];
-        assert_eq!(
-            place(lower(tcr, 0x1_0000, &page).translate(0, READ)),
-            address_size_fault(3)
-        );
+        assert_eq!(place(lower(tcr, 0x1_0000, &page).translate(0, READ)), address_size_fault(3));
     }
 }
 
@@ -159,11 +134,7 @@ fn an_address_above_the_input_size_is_a_translation_fault_at_level_0() {
     let mmu = lower(IPS_48 | 25, 0x1000, &[(0x1000, 0x701)]);
     assert!(mmu.translate(0, READ).is_ok());
     for bit in (39..55).chain(56..64) {
-        assert_eq!(
-            place(mmu.translate(1 << bit, READ)),
-            translation_fault(0),
-            "bit {bit}"
-        );
+        assert_eq!(place(mmu.translate(1 << bit, READ)), translation_fault(0), "bit {bit}");
     }
 }
 
@@ -171,11 +142,7 @@ fn an_address_above_the_input_size_is_a_translation_fault_at_level_0() {
 fn an_input_size_out_of_range_faults_for_every_address() {
     for t0sz in (0..16).chain(40..64) {
         let mmu = lower(IPS_48 | t0sz, 0x1000, &PATH);
-        assert_eq!(
-            place(mmu.translate(0, READ)),
-            translation_fault(0),
-            "T0SZ {t0sz}"
-        );
+        assert_eq!(place(mmu.translate(0, READ)), translation_fault(0), "T0SZ {t0sz}");
     }
 }
 
@@ -193,10 +160,9 @@ fn disabled_walks_fault_at_level_0_without_a_lookup() {
 
 #[test]
 fn a_reserved_granule_is_refused() {
-    for (tcr, field) in [
-        (IPS_48 | 0b11 << 14 | 25, "TG0"),
-        (IPS_48 | TG1_RESERVED | 25 << 16, "TG1"),
-    ] {
+    for (tcr, field) in
+        [(IPS_48 | 0b11 << 14 | 25, "TG0"), (IPS_48 | TG1_RESERVED | 25 << 16, "TG1")]
+    {
         let registers = Stage1Registers {
             ttbr0: Some(0x1000).filter(|_| field == "TG0"),
             ttbr1: Some(0x1000).filter(|_| field == "TG1"),

@@ -18,32 +18,18 @@ const ROOTS: [(u64, u64); 3] = [
 ];
 
 fn mmu(tcr: u64) -> Stage1<Tables> {
-    let registers = Stage1Registers {
-        ttbr0: Some(0x1000),
-        ttbr1: Some(0x2000),
-        tcr,
-        mair: 0xff,
-    };
+    let registers = Stage1Registers { ttbr0: Some(0x1000), ttbr1: Some(0x2000), tcr, mair: 0xff };
     Stage1::new(Tables::new(&ROOTS), registers).expect("no granule is reserved")
 }
 
 #[test]
 fn bit_55_selects_the_half() {
     let mmu = mmu(TCR);
-    assert_eq!(
-        place(mmu.translate(0x12, READ)),
-        Ok((0x4000_0012, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x12, READ)), Ok((0x4000_0012, 1 << 30, 1)));
     let first = 0xffff_ff80_0000_0012;
-    assert_eq!(
-        place(mmu.translate(first, READ)),
-        Ok((0x8000_0012, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(first, READ)), Ok((0x8000_0012, 1 << 30, 1)));
     let last = 0xffff_ffff_ffff_ffff;
-    assert_eq!(
-        place(mmu.translate(last, READ)),
-        Ok((0xffff_ffff, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(last, READ)), Ok((0xffff_ffff, 1 << 30, 1)));
 }
 
 #[test]
@@ -51,11 +37,7 @@ fn the_upper_half_faults_unless_all_bits_above_its_size_are_ones() {
     let mmu = mmu(TCR);
     for bit in (39..55).chain(56..64) {
         let va = !(1 << bit);
-        assert_eq!(
-            place(mmu.translate(va, READ)),
-            translation_fault(0),
-            "bit {bit}"
-        );
+        assert_eq!(place(mmu.translate(va, READ)), translation_fault(0), "bit {bit}");
     }
 }
 
@@ -63,31 +45,17 @@ fn the_upper_half_faults_unless_all_bits_above_its_size_are_ones() {
 fn the_upper_half_has_its_own_size_and_granule() {
     // T1SZ 28 with TG1 0b01, 16 KiB: 36 bits, level 2 with 2048 entries.
     let tcr = IPS_48 | 0b01 << 30 | 28 << 16 | 25;
-    let registers = Stage1Registers {
-        ttbr1: Some(0x4000),
-        tcr,
-        ..Default::default()
-    };
+    let registers = Stage1Registers { ttbr1: Some(0x4000), tcr, ..Default::default() };
     let entries = [(0x4000 + 2047 * 8, 0x0400_0701)];
     let mmu = Stage1::new(Tables::new(&entries), registers).unwrap();
-    assert_eq!(
-        place(mmu.translate(!0, READ)),
-        Ok((0x05ff_ffff, 32 << 20, 2))
-    );
+    assert_eq!(place(mmu.translate(!0, READ)), Ok((0x05ff_ffff, 32 << 20, 2)));
 
     // T1SZ 22 with TG1 0b11, 64 KiB: 42 bits, level 2 with 8192 entries.
     let tcr = IPS_48 | 0b11 << 30 | 22 << 16 | 25;
-    let registers = Stage1Registers {
-        ttbr1: Some(0x1_0000),
-        tcr,
-        ..Default::default()
-    };
+    let registers = Stage1Registers { ttbr1: Some(0x1_0000), tcr, ..Default::default() };
     let entries = [(0x1_0000 + 8191 * 8, 0x4000_0701)];
     let mmu = Stage1::new(Tables::new(&entries), registers).unwrap();
-    assert_eq!(
-        place(mmu.translate(!0, READ)),
-        Ok((0x5fff_ffff, 512 << 20, 2))
-    );
+    assert_eq!(place(mmu.translate(!0, READ)), Ok((0x5fff_ffff, 512 << 20, 2)));
 }
 
 #[test]
@@ -102,10 +70,7 @@ fn each_half_can_be_disabled_alone() {
 
 #[test]
 fn a_half_without_a_base_faults_at_level_0() {
-    let registers = Stage1Registers {
-        tcr: TCR,
-        ..Default::default()
-    };
+    let registers = Stage1Registers { tcr: TCR, ..Default::default() };
     let mmu = Stage1::new(Tables::new(&ROOTS), registers).unwrap();
     assert_eq!(place(mmu.translate(0, READ)), translation_fault(0));
     assert_eq!(place(mmu.translate(!0, READ)), translation_fault(0));
@@ -114,11 +79,7 @@ fn a_half_without_a_base_faults_at_level_0() {
 #[test]
 fn an_upper_base_beyond_the_output_size_is_an_address_size_fault_at_level_0() {
     let tcr = TCR & !(0b111 << 32);
-    let registers = Stage1Registers {
-        ttbr1: Some(1 << 32),
-        tcr,
-        ..Default::default()
-    };
+    let registers = Stage1Registers { ttbr1: Some(1 << 32), tcr, ..Default::default() };
     let mmu = Stage1::new(Tables::new(&[]), registers).unwrap();
     assert_eq!(place(mmu.translate(!0, READ)), address_size_fault(0));
 }
@@ -127,28 +88,16 @@ fn an_upper_base_beyond_the_output_size_is_an_address_size_fault_at_level_0() {
 fn a_tag_is_ignored_where_tbi_says_so() {
     // TBI0 is bit 37, TBI1 is bit 38.
     let tagged = 0xab << 56 | 0x12;
-    assert_eq!(
-        place(mmu(TCR).translate(tagged, READ)),
-        translation_fault(0)
-    );
-    assert_eq!(
-        place(mmu(TCR | 1 << 38).translate(tagged, READ)),
-        translation_fault(0)
-    );
+    assert_eq!(place(mmu(TCR).translate(tagged, READ)), translation_fault(0));
+    assert_eq!(place(mmu(TCR | 1 << 38).translate(tagged, READ)), translation_fault(0));
     let found = mmu(TCR | 1 << 37).translate(tagged, READ);
     assert_eq!(place(found), Ok((0x4000_0012, 1 << 30, 1)));
 
     let tagged = 0xab << 56 | 0x00ff_ff80_0000_0012;
-    assert_eq!(
-        place(mmu(TCR | 1 << 37).translate(tagged, READ)),
-        translation_fault(0)
-    );
+    assert_eq!(place(mmu(TCR | 1 << 37).translate(tagged, READ)), translation_fault(0));
     let found = mmu(TCR | 1 << 38).translate(tagged, READ);
     assert_eq!(place(found), Ok((0x8000_0012, 1 << 30, 1)));
     // Bits 54:39 are no tag.
     let bad = tagged & !(1 << 54);
-    assert_eq!(
-        place(mmu(TCR | 1 << 38).translate(bad, READ)),
-        translation_fault(0)
-    );
+    assert_eq!(place(mmu(TCR | 1 << 38).translate(bad, READ)), translation_fault(0));
 }

@@ -16,9 +16,7 @@ fn permissions(tcr: u64, leaf: u64, tables: [u64; 3]) -> Permissions {
             (0x4000, 0x8703 | leaf),
         ],
     );
-    let found = mmu
-        .translate(0, Access::PRIVILEGED_READ)
-        .expect("EL1 reads whatever is mapped");
+    let found = mmu.translate(0, Access::PRIVILEGED_READ).expect("EL1 reads whatever is mapped");
     // What is refused is just what the answer says.
     for access in Access::ALL {
         let tried = mmu.translate(0, access);
@@ -39,10 +37,7 @@ fn parse(text: &str) -> Permissions {
         execute: text.contains('x'),
     };
     let (privileged, unprivileged) = text.split_once(' ').expect("two words");
-    Permissions {
-        privileged: rights(privileged),
-        unprivileged: rights(unprivileged),
-    }
+    Permissions { privileged: rights(privileged), unprivileged: rights(unprivileged) }
 }
 
 const PXN: u64 = 1 << 53;
@@ -78,11 +73,7 @@ fn ap_and_the_execute_never_bits_decide_at_a_leaf() {
         (ap(0b11) | PXN, "r-- r-x"),
         (ap(0b11) | PXN | UXN, "r-- r--"),
     ] {
-        assert_eq!(
-            permissions(0, leaf, [0; 3]),
-            parse(expected),
-            "leaf {leaf:#x}"
-        );
+        assert_eq!(permissions(0, leaf, [0; 3]), parse(expected), "leaf {leaf:#x}");
     }
 }
 
@@ -101,11 +92,7 @@ fn ap_table_limits_what_is_below_it() {
             let mut tables = [0; 3];
             tables[level] = ap_table(table);
             let found = permissions(0, leaf, tables);
-            assert_eq!(
-                found,
-                parse(expected),
-                "APTable {table:#b} at level {level}"
-            );
+            assert_eq!(found, parse(expected), "APTable {table:#b} at level {level}");
         }
     }
 }

@@ -26,34 +26,17 @@ fn pages_and_blocks_are_found_at_their_levels() {
         (0x3000, 0x5000_07ff), // 4 KiB
     ];
     let mmu = stage2(VTCR_4K, 0x1000, &entries);
-    assert_eq!(
-        place(mmu.translate(0x123, READ)),
-        Ok((0x5000_0123, 4 << 10, 3))
-    );
-    assert_eq!(
-        place(mmu.translate(0x20_0123, READ)),
-        Ok((0x4020_0123, 2 << 20, 2))
-    );
-    assert_eq!(
-        place(mmu.translate(0x4000_0123, READ)),
-        Ok((0x8000_0123, 1 << 30, 1))
-    );
+    assert_eq!(place(mmu.translate(0x123, READ)), Ok((0x5000_0123, 4 << 10, 3)));
+    assert_eq!(place(mmu.translate(0x20_0123, READ)), Ok((0x4020_0123, 2 << 20, 2)));
+    assert_eq!(place(mmu.translate(0x4000_0123, READ)), Ok((0x8000_0123, 1 << 30, 1)));
 }
 
 #[test]
 fn four_levels_are_walked_where_sl0_says_so() {
     // SL0 0b10: level 0, 48 bits.
-    let entries = [
-        (0x1ff8, 0x2003),
-        (0x2000, 0x3003),
-        (0x3000, 0x4003),
-        (0x4000, 0x5000_07ff),
-    ];
+    let entries = [(0x1ff8, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x5000_07ff)];
     let mmu = stage2(PS_48 | 0b10 << 6 | 16, 0x1000, &entries);
-    assert_eq!(
-        place(mmu.translate(511 << 39, READ)),
-        Ok((0x5000_0000, 4 << 10, 3))
-    );
+    assert_eq!(place(mmu.translate(511 << 39, READ)), Ok((0x5000_0000, 4 << 10, 3)));
 }
 
 #[test]
@@ -62,19 +45,13 @@ fn pages_of_16k_and_64k_are_found() {
     let entries = [(0x4008, 0x8003), (0x8010, 0x5000_47ff)];
     let mmu = stage2(PS_48 | 0b10 << 14 | 0b01 << 6 | 28, 0x4000, &entries);
     let ipa = 1 << 25 | 2 << 14 | 0x3abc;
-    assert_eq!(
-        place(mmu.translate(ipa, READ)),
-        Ok((0x5000_7abc, 16 << 10, 3))
-    );
+    assert_eq!(place(mmu.translate(ipa, READ)), Ok((0x5000_7abc, 16 << 10, 3)));
 
     // TG0 0b01, SL0 0b01: level 2, 42 bits.
     let entries = [(0x1_0008, 0x2_0003), (0x2_0010, 0x5001_07ff)];
     let mmu = stage2(PS_48 | 0b01 << 14 | 0b01 << 6 | 22, 0x1_0000, &entries);
     let ipa = 1 << 29 | 2 << 16 | 0xfabc;
-    assert_eq!(
-        place(mmu.translate(ipa, READ)),
-        Ok((0x5001_fabc, 64 << 10, 3))
-    );
+    assert_eq!(place(mmu.translate(ipa, READ)), Ok((0x5001_fabc, 64 << 10, 3)));
 }
 
 /// For every granule: blocks right under a concatenated root, one in the last entry of each
@@ -101,16 +78,8 @@ fn concatenated_roots_are_one_table() {
             let mmu = stage2(vtcr, root + tables * entries * 8 - 2, &written);
             for index in last_entries {
                 let ipa = index << block_bits | 0x123;
-                let expected = (
-                    ipa,
-                    1 << block_bits,
-                    if tg0 == 0 && sl0 == 1 { 1 } else { 2 },
-                );
-                assert_eq!(
-                    place(mmu.translate(ipa, READ)),
-                    Ok(expected),
-                    "{tables} tables"
-                );
+                let expected = (ipa, 1 << block_bits, if tg0 == 0 && sl0 == 1 { 1 } else { 2 });
+                assert_eq!(place(mmu.translate(ipa, READ)), Ok(expected), "{tables} tables");
             }
             let above = (tables * entries) << block_bits;
             assert_eq!(place(mmu.translate(above, READ)), translation_fault(0));
@@ -122,26 +91,12 @@ fn concatenated_roots_are_one_table() {
 fn concatenated_last_level_roots_hold_pages() {
     // 16 KiB, level 3, 16 tables of 2048 pages: 29 bits.
     let index = 16 * 2048 - 1;
-    let mmu = stage2(
-        PS_48 | 0b10 << 14 | 35,
-        0x40_0000,
-        &[(0x40_0000 + index * 8, 0x47ff)],
-    );
-    assert_eq!(
-        place(mmu.translate(index << 14, READ)),
-        Ok((0x4000, 16 << 10, 3))
-    );
+    let mmu = stage2(PS_48 | 0b10 << 14 | 35, 0x40_0000, &[(0x40_0000 + index * 8, 0x47ff)]);
+    assert_eq!(place(mmu.translate(index << 14, READ)), Ok((0x4000, 16 << 10, 3)));
     // 64 KiB, level 3, 2 tables of 8192 pages: 30 bits.
     let index = 2 * 8192 - 1;
-    let mmu = stage2(
-        PS_48 | 0b01 << 14 | 34,
-        0x2_0000,
-        &[(0x2_0000 + index * 8, 0x1_07ff)],
-    );
-    assert_eq!(
-        place(mmu.translate(index << 16, READ)),
-        Ok((0x1_0000, 64 << 10, 3))
-    );
+    let mmu = stage2(PS_48 | 0b01 << 14 | 34, 0x2_0000, &[(0x2_0000 + index * 8, 0x1_07ff)]);
+    assert_eq!(place(mmu.translate(index << 16, READ)), Ok((0x1_0000, 64 << 10, 3)));
 }
 
 /// Rule `RDXBSH`: 48 bits with 16 KiB start at level 1 with two tables.
@@ -150,10 +105,7 @@ fn a_16k_space_of_48_bits_has_two_root_tables() {
     let vtcr = PS_48 | 0b10 << 14 | 0b10 << 6 | 16;
     let entries = [(0x8000 + 4095 * 8, 0x1_0003), (0x1_0000, 0x0400_07fd)];
     let mmu = stage2(vtcr, 0x8000, &entries);
-    assert_eq!(
-        place(mmu.translate(4095 << 36, READ)),
-        Ok((0x0400_0000, 32 << 20, 2))
-    );
+    assert_eq!(place(mmu.translate(4095 << 36, READ)), Ok((0x0400_0000, 32 << 20, 2)));
 }
 
 #[test]
@@ -173,22 +125,14 @@ fn s2ap_and_xn_decide_independently() {
         (0b11, true, false, false),
     ] {
         for s2ap in 0..4 {
-            let rights = |execute| Rights {
-                read: s2ap & 1 != 0,
-                write: s2ap & 2 != 0,
-                execute,
-            };
+            let rights = |execute| Rights { read: s2ap & 1 != 0, write: s2ap & 2 != 0, execute };
             let mmu = || stage2(VTCR_4K, 0x1000, &[(0x1000, xn << 53 | 0x73d | s2ap << 6)]);
 
-            let expected = Permissions {
-                privileged: rights(privileged),
-                unprivileged: rights(unprivileged),
-            };
+            let expected =
+                Permissions { privileged: rights(privileged), unprivileged: rights(unprivileged) };
             check_permissions(&mmu(), expected);
-            let expected = Permissions {
-                privileged: rights(without),
-                unprivileged: rights(without),
-            };
+            let expected =
+                Permissions { privileged: rights(without), unprivileged: rights(without) };
             check_permissions(&mmu().without_xnx(), expected);
         }
     }
@@ -198,11 +142,7 @@ fn s2ap_and_xn_decide_independently() {
 fn check_permissions(mmu: &Stage2<Tables>, expected: Permissions) {
     for access in Access::ALL {
         let found = mmu.translate(0, access).map(|found| found.permissions);
-        let expected = if expected.allow(access) {
-            Ok(expected)
-        } else {
-            permission_fault(1)
-        };
+        let expected = if expected.allow(access) { Ok(expected) } else { permission_fault(1) };
         assert_eq!(found, expected, "{access:?}");
     }
 }
@@ -213,10 +153,7 @@ fn bits_of_a_table_limit_nothing() {
     let entries = [(0x1000, 0x2003 | 0xf << 59), (0x2000, 0x4020_07fd)];
     let mmu = stage2(VTCR_4K, 0x1000, &entries);
     for access in Access::ALL {
-        assert_eq!(
-            place(mmu.translate(0, access)),
-            Ok((0x4020_0000, 2 << 20, 2))
-        );
+        assert_eq!(place(mmu.translate(0, access)), Ok((0x4020_0000, 2 << 20, 2)));
     }
 }
 
@@ -247,21 +184,14 @@ fn faults_carry_the_level_of_the_lookup() {
             stage2(vtcr, 0x1000, &path).translate(0, READ)
         };
         assert_eq!(place(with(!1)), translation_fault(level));
-        assert_eq!(
-            place(with(path[index].1 | 1 << 36)),
-            address_size_fault(level)
-        );
+        assert_eq!(place(with(path[index].1 | 1 << 36)), address_size_fault(level));
         let leaf_type = if level == 3 { 0b11 } else { 0b01 };
         assert_eq!(place(with(0x3fc | leaf_type)), access_flag_fault(level)); // no AF
         assert_eq!(place(with(0x73c | leaf_type)), permission_fault(level)); // no S2AP
         let cut = stage2(vtcr, 0x1000, &path[..index]);
         assert_eq!(place(cut.translate(0, READ)), external_abort(level));
     }
-    let reserved = stage2(
-        vtcr,
-        0x1000,
-        &[(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x7fd)],
-    );
+    let reserved = stage2(vtcr, 0x1000, &[(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x7fd)]);
     assert_eq!(place(reserved.translate(0, READ)), translation_fault(3));
 }
 
@@ -281,20 +211,14 @@ fn an_ipa_above_the_input_size_is_a_translation_fault_at_level_0() {
 
 #[test]
 fn a_reserved_granule_is_refused() {
-    let registers = Stage2Registers {
-        vttbr: 0,
-        vtcr: VTCR_4K | 0b11 << 14,
-    };
+    let registers = Stage2Registers { vttbr: 0, vtcr: VTCR_4K | 0b11 << 14 };
     let refused = Stage2::new(Tables::new(&[]), registers).map(|_| ());
     assert_eq!(refused, Err(ConfigError::ReservedGranule { field: "TG0" }));
 }
 
 #[test]
 fn contiguous_is_reported_and_not_acted_on() {
-    let registers = Stage2Registers {
-        vttbr: 0x1000,
-        vtcr: VTCR_4K,
-    };
+    let registers = Stage2Registers { vttbr: 0x1000, vtcr: VTCR_4K };
     let mmu = Stage2::new(FnMemory(|_| Some(1 << 52 | 0x7fd)), registers).unwrap();
     let found = mmu.translate(0, READ).unwrap();
     assert!(found.contiguous);

@@ -27,16 +27,9 @@ pub(crate) const PERMITTED: [(u64, u64, u8, RangeInclusive<u64>, u64); 9] = [
 /// start level, any other faults at level 0 without a lookup.
 #[test]
 fn a_walk_starts_exactly_where_the_manual_permits_it() {
-    for (ps, output_bits) in [
-        (0, 32),
-        (1, 36),
-        (2, 40),
-        (3, 42),
-        (4, 44),
-        (5, 48),
-        (6, 48),
-        (7, 48),
-    ] {
+    for (ps, output_bits) in
+        [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 48), (7, 48)]
+    {
         for tg0 in 0..3 {
             for sl0 in 0..4 {
                 for t0sz in 0..64 {

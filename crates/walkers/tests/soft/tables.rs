@@ -28,12 +28,7 @@ pub(crate) const MAIR: u64 = 0x44_04_ff;
 
 /// A stage 1 MMU with tables for the lower half only.
 pub(crate) fn lower(tcr: u64, ttbr0: u64, entries: &[(u64, u64)]) -> Stage1<Tables> {
-    let registers = Stage1Registers {
-        ttbr0: Some(ttbr0),
-        ttbr1: None,
-        tcr,
-        mair: MAIR,
-    };
+    let registers = Stage1Registers { ttbr0: Some(ttbr0), ttbr1: None, tcr, mair: MAIR };
     Stage1::new(Tables::new(entries), registers).expect("the granule is not reserved")
 }
 
