@@ -103,7 +103,7 @@ fn runs_sum_to_their_mapping() {
     let sums = "expected runs that sum to the mapping's 0x3000 bytes, found";
     assert_eq!(fault(start), format!(r#"x.trace:3: {sums} "0x1000""#));
     assert_eq!(fault(&format!("{start}\n\nexit 0\n")), format!(r#"x.trace:3: {sums} "0x1000""#));
-    assert_eq!(fault(&format!("{start}run 0x0 0x3000")), format!(r#"x.trace:4: {sums} "0x4000""#),);
+    assert_eq!(fault(&format!("{start}run 0x0 0x3000")), format!(r#"x.trace:4: {sums} "0x4000""#));
     let trace = Trace::parse("x", &format!("{start}run 0x1000 0x2000")).unwrap();
     let [Op::Map { runs, .. }] = &*trace.ops else { panic!("{:?}", trace.ops) };
     assert_eq!(runs[..], [Run { addr: 0x8000, len: 0x1000 }, Run { addr: 0x1000, len: 0x2000 }]);
