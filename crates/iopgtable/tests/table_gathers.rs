@@ -198,7 +198,8 @@ fn outstanding<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
         let loose: usize = open.iter().map(|(_, loose)| loose).sum();
         let tables = usize::try_from(model.count_tables().total()).expect("not so many");
         assert_eq!(memory.live(), 1 + tables + loose, "what is loose is not free");
-        if *finish_last && let Some((gather, loose)) = open.pop() {
+        let last = if *finish_last { open.pop() } else { None };
+        if let Some((gather, loose)) = last {
             assert_eq!(finish(&table, gather), loose);
         } else if open.len() > 3 {
             let (gather, loose) = open.remove(0);

@@ -95,9 +95,7 @@ fn exact<F: Walked>(
     let (done, left) = run(table, operation, change.made.total());
     let gather = done.expect("the reservation is exact");
     assert_eq!(left, 0);
-    if operation.kind != Kind::Map
-        && let Some(gone) = change.leaves
-    {
+    if let Some(gone) = change.leaves.filter(|_| operation.kind != Kind::Map) {
         let told = gather.stale().leaves.expect("leaves are gone");
         assert!(told.covers(gone), "{told} does not cover {gone}");
     }

@@ -1,0 +1,331 @@
+//! Tables: create, map, unmap, look, destroy.
+
+use core::ffi::c_void;
+
+use iopgtable::memory::Heap;
+use iopgtable::{Gather, Iova, IovaRange, TableError, Visit};
+
+use crate::allocator::Source;
+use crate::arguments::{
+    c_range, prot, prot_bits, range, range_of, read, segments, write, write_optional,
+};
+use crate::face::{self, Face};
+use crate::gather::GatherHandle;
+use crate::guard::{guard, guard_table};
+use crate::status::{Status, detail};
+use crate::types::{
+    Allocator, Config, Detail, Range, Registers, Segment, Shape, TableCount, Translation, Visited,
+    Visitor,
+};
+
+/// A page table.
+pub struct Table {
+    pub(crate) face: Box<dyn Face>,
+    /// Which table this is, for gathers; never used again.
+    pub(crate) number: u64,
+    /// Whether a panic has left the table in an unknown state.
+    pub(crate) interrupted: bool,
+}
+
+impl Table {
+    /// Runs `operation` and adds what it returns to `gather`.
+    pub(crate) fn run(
+        &mut self,
+        gather: &mut GatherHandle,
+        error: Option<&mut Detail>,
+        operation: impl FnOnce(&mut dyn Face) -> Result<Gather, TableError>,
+    ) -> Result<(), Status> {
+        gather.prepare(self)?;
+        let face = &mut *self.face;
+        match guard_table(&mut self.interrupted, || Ok(operation(face)))? {
+            Ok(added) => {
+                gather.add(added);
+                Ok(())
+            }
+            Err(refused) => {
+                if let Some(error) = error {
+                    *error = detail(&refused);
+                }
+                Err(Status::from(&refused))
+            }
+        }
+    }
+}
+
+/// Makes an empty table and stores it in `*table`. Without an `allocator` (null) its tables come
+/// from the C library's heap, physical addresses being pointers: for walkers in the same process.
+///
+/// Fails with `NULL_ARGUMENT` (also for an allocator that lacks `alloc` or `free`, or has only one
+/// of `virt_to_phys` and `phys_to_virt`), `UNALIGNED_ARGUMENT`, `FORMAT`, `ADDRESS_SIZE` or
+/// `NO_MEMORY`; `*table` is then unchanged.
+///
+/// # Safety
+///
+/// The pointers are null or valid. The allocator's callbacks keep what is written about them, for
+/// as long as the table or a reservation for it exists, from any thread that uses one of these,
+/// and do not unwind.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_create(
+    config: *const Config,
+    allocator: *const Allocator,
+    table: *mut *mut Table,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (config, out) = unsafe { (read(config)?, write(table)?) };
+        let source = if allocator.is_null() {
+            Source::Heap(Heap::new())
+        } else {
+            // SAFETY: null or valid, and the callbacks keep their word.
+            unsafe { Source::new(read(allocator)?)? }
+        };
+        let face = face::create(config, source)?;
+        let number = crate::gather::next_number();
+        *out = Box::into_raw(Box::new(Table { face, number, interrupted: false }));
+        Ok(())
+    })
+}
+
+/// Destroys a table and frees everything that it holds, tables that were abandoned included. Null
+/// is `NULL_ARGUMENT`. Tables in a gather that was not finished are lost.
+///
+/// A table that a fault has interrupted is left in memory as it is (`INTERNAL`).
+///
+/// # Safety
+///
+/// `table` is null or came from `iopgtable_create`, is not used any more, and no device walks it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_destroy(table: *mut Table) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        if unsafe { write(table)? }.interrupted {
+            return Err(Status::Internal);
+        }
+        // SAFETY: `iopgtable_create` made it of a box; nobody uses it any more.
+        drop(unsafe { Box::from_raw(table) });
+        Ok(())
+    })
+}
+
+/// Stores the shape of a table. Fails with `NULL_ARGUMENT` or `UNALIGNED_ARGUMENT`.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_shape(table: *const Table, shape: *mut Shape) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, shape) = unsafe { (read(table)?, write(shape)?) };
+        let geometry = table.face.geometry();
+        *shape = Shape {
+            granule: geometry.granule(),
+            root_bytes: geometry.root_bytes(),
+            leaf_sizes: geometry.leaf_sizes().sum(),
+            last_iova: geometry.last_iova().0,
+            last_phys: geometry.last_phys().0,
+            first_level: geometry.first_level().into(),
+            levels: geometry.levels().into(),
+        };
+        Ok(())
+    })
+}
+
+/// Stores what to program so that a device walks the table. Fails with `NULL_ARGUMENT` or
+/// `UNALIGNED_ARGUMENT`.
+///
+/// # Safety
+///
+/// The pointers are null or valid. From the moment that a device is given these values, until it
+/// has been made to forget them: it may do with the mapped memory what the mappings allow, the
+/// table must not be destroyed, and a gather may be finished only after this device, too, has
+/// forgotten what the gather names.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_registers(
+    table: *const Table,
+    registers: *mut Registers,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, registers) = unsafe { (read(table)?, write(registers)?) };
+        // SAFETY: the caller takes this function's contract on, which is the same.
+        *registers = unsafe { table.face.registers() };
+        Ok(())
+    })
+}
+
+/// Maps a scatter list: `count` segments, one after the other, from `iova` on, with permissions
+/// `prot` (`IOPGTABLE_READ` and so on). Leaves are as large as alignment in both address spaces
+/// and the segments' lengths allow. What the device must forget, which for a map is almost always
+/// nothing, is added to `gather`.
+///
+/// All or nothing: after a failure everything is mapped as before. Fails with `NULL_ARGUMENT`,
+/// `UNALIGNED_ARGUMENT`, `RANGE` (no segments, or a length beyond 2^64), `UNALIGNED`,
+/// `INPUT_RANGE`, `UNALIGNED_SEGMENT`, `OUTPUT_RANGE`, `PROT`, `OVERLAP`, `NO_MEMORY`,
+/// `WRONG_TABLE` or `INTERNAL`, with values in `*error` unless that is null.
+///
+/// # Safety
+///
+/// The pointers are null or valid; `segments` points to `count` segments.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_map(
+    table: *mut Table,
+    iova: u64,
+    segments: *const Segment,
+    count: usize,
+    prot: u32,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, gather, error) =
+            unsafe { (write(table)?, write(gather)?, write_optional(error)?) };
+        // SAFETY: null or valid, and as many as `count` says.
+        let segments = unsafe { self::segments(segments, count)? };
+        let (range, prot) = (range_of(iova, segments)?, self::prot(prot)?);
+        table.run(gather, error, |face| face.map(range, segments, prot))
+    })
+}
+
+/// Unmaps `bytes` bytes from `iova` on, and adds what the device must forget, and the tables that
+/// came loose, to `gather`. Parts that map nothing are no failure. A leaf that sticks out of the
+/// range is cut into smaller ones, which takes tables.
+///
+/// `hole` says where nothing is mapped around the range, as far as the caller knows; null where
+/// nothing is known. Tables whose whole span lies in the hole come loose. What is mapped in the
+/// hole but not in the range is lost with them, without being named in the gather.
+///
+/// All or nothing. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE`, `UNALIGNED`,
+/// `INPUT_RANGE`, `HOLE`, `NO_MEMORY`, `WRONG_TABLE` or `INTERNAL`, with values in `*error` unless
+/// that is null.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_unmap(
+    table: *mut Table,
+    iova: u64,
+    bytes: u64,
+    hole: *const Range,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, gather, error) =
+            unsafe { (write(table)?, write(gather)?, write_optional(error)?) };
+        let range = self::range(iova, bytes)?;
+        // SAFETY: null or valid.
+        let hole = unsafe { hole_or(hole, range)? };
+        table.run(gather, error, |face| face.unmap(range, hole))
+    })
+}
+
+/// What `hole` says, or `range`.
+///
+/// # Safety
+///
+/// `hole` is null or valid.
+pub(crate) unsafe fn hole_or(hole: *const Range, range: IovaRange) -> Result<IovaRange, Status> {
+    if hole.is_null() {
+        return Ok(range);
+    }
+    // SAFETY: valid.
+    let hole = unsafe { read(hole)? };
+    self::range(hole.iova, hole.bytes)
+}
+
+/// Stores where `iova` leads. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `INTERNAL`, or
+/// `NOT_MAPPED`, also for addresses that the table does not translate.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_translate(
+    table: *const Table,
+    iova: u64,
+    translation: *mut Translation,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, out) = unsafe { (read(table)?, write(translation)?) };
+        if table.interrupted {
+            return Err(Status::Internal);
+        }
+        let found = table.face.translate(Iova(iova)).ok_or(Status::NotMapped)?;
+        *out = Translation {
+            phys: found.phys.0,
+            leaf_bytes: found.leaf_bytes,
+            prot: prot_bits(found.prot),
+        };
+        Ok(())
+    })
+}
+
+/// Shows `visitor` every table (but the root) and every leaf that translates a part of the `bytes`
+/// bytes from `iova` on; what lies beyond the last device address holds none. Fails with
+/// `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE` or `INTERNAL`; the visitor is then not called.
+///
+/// # Safety
+///
+/// `table` is null or valid; `visitor` may be called with `context` and does not unwind.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_visit(
+    table: *const Table,
+    iova: u64,
+    bytes: u64,
+    visitor: Visitor,
+    context: *mut c_void,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let table = unsafe { read(table)? };
+        let visitor = visitor.ok_or(Status::NullArgument)?;
+        let range = self::range(iova, bytes)?;
+        if table.interrupted {
+            return Err(Status::Internal);
+        }
+        table.face.visit(range, &mut |seen| {
+            let (span, phys, level, prot) = match seen {
+                Visit::Table { span, level, phys } => (span, phys, level, 0),
+                Visit::Leaf { span, level, phys, prot } => (span, phys, level, prot_bits(prot)),
+                _ => return,
+            };
+            let visited =
+                Visited { span: c_range(Some(span)), phys: phys.0, level: level.into(), prot };
+            // SAFETY: the caller allows the call.
+            unsafe { visitor(context, &raw const visited) };
+        });
+        Ok(())
+    })
+}
+
+/// Stores how many tables mapping the `bytes` bytes from `iova` on can take in an empty table, at
+/// worst. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE` or `INPUT_RANGE`.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_worst_case_tables(
+    table: *const Table,
+    iova: u64,
+    bytes: u64,
+    count: *mut TableCount,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, out) = unsafe { (read(table)?, write(count)?) };
+        let range = self::range(iova, bytes)?;
+        let geometry = table.face.geometry();
+        if range.last() > geometry.last_iova() {
+            return Err(Status::InputRange);
+        }
+        let worst = geometry.worst_case_tables(range);
+        out.at_level = [worst.at(0), worst.at(1), worst.at(2), worst.at(3)];
+        Ok(())
+    })
+}

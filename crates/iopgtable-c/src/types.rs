@@ -1,0 +1,195 @@
+//! The structures and numbers that C passes and gets.
+
+use core::ffi::c_void;
+
+/// Format: Arm's 64-bit stage 1.
+pub const IOPGTABLE_ARM64_S1: u32 = 1;
+/// Format: Arm's 64-bit stage 2.
+pub const IOPGTABLE_ARM64_S2: u32 = 2;
+/// Format: Mali Midgard and Bifrost. 4 KiB granule only.
+pub const IOPGTABLE_ARM_MALI: u32 = 3;
+
+/// The device may read. (Stage 1 requires it.)
+pub const IOPGTABLE_READ: u32 = 1;
+/// The device may write.
+pub const IOPGTABLE_WRITE: u32 = 2;
+/// The device may fetch instructions.
+pub const IOPGTABLE_EXECUTE: u32 = 4;
+/// Only privileged transactions may use it. (Stage 1 only.)
+pub const IOPGTABLE_PRIVILEGED: u32 = 8;
+/// Normal memory that takes part in cache coherency.
+pub const IOPGTABLE_CACHED: u32 = 16;
+/// Device registers. Not together with `IOPGTABLE_CACHED`.
+pub const IOPGTABLE_DEVICE: u32 = 32;
+
+/// What a table is to be.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// One of the formats above.
+    pub format: u32,
+    /// The size of the smallest page and of tables in bytes: 4096, 16384 or 65536.
+    pub granule: u32,
+    /// How many bits a device address has: 32 to 48, for stage 2 at most `output_bits`.
+    pub input_bits: u32,
+    /// How many bits a physical address has: 32, 36, 40, 42, 44 or 48; for Mali 32 to 40.
+    pub output_bits: u32,
+}
+
+/// Where tables come from. All callbacks get `cookie` first, may be called from the thread that
+/// calls into a table that uses them, and must not call back into it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Allocator {
+    /// The caller's.
+    pub cookie: *mut c_void,
+    /// Returns `bytes` bytes of memory, aligned to `bytes` in both address spaces, or null. The
+    /// rest says what for: the level of the table (0 is the root's side, 3 holds pages), whether
+    /// it is a root, the first device address of the operation that wants it, and whether the
+    /// allocator may block.
+    pub alloc: Option<
+        unsafe extern "C" fn(
+            cookie: *mut c_void,
+            bytes: usize,
+            level: u8,
+            root: bool,
+            iova: u64,
+            may_block: bool,
+        ) -> *mut u8,
+    >,
+    /// Takes back what `alloc` returned for the same number of bytes. Must not block.
+    pub free: Option<unsafe extern "C" fn(cookie: *mut c_void, page: *mut u8, bytes: usize)>,
+    /// Where a walker finds a page. Null, together with `phys_to_virt`, where that is the
+    /// pointer itself.
+    pub virt_to_phys: Option<unsafe extern "C" fn(cookie: *mut c_void, page: *const u8) -> u64>,
+    /// The pointer of the page at a physical address.
+    pub phys_to_virt: Option<unsafe extern "C" fn(cookie: *mut c_void, phys: u64) -> *mut u8>,
+    /// Makes `bytes` bytes that the CPU wrote at `cpu` visible to walkers, which find them at
+    /// `phys`; they lie within one table. Publications take effect in the order of the calls.
+    /// Null where walkers snoop the CPU's caches.
+    pub publish:
+        Option<unsafe extern "C" fn(cookie: *mut c_void, cpu: *const u8, phys: u64, bytes: usize)>,
+    /// Ends an operation: all that was published must now reach the walkers in bounded time.
+    /// May be null.
+    pub commit: Option<unsafe extern "C" fn(cookie: *mut c_void)>,
+    /// The highest physical address of any byte of any table.
+    pub last_phys: u64,
+    /// Whether `alloc` returns memory that is zero, also for walkers.
+    pub zeroed: bool,
+    /// Whether walkers snoop the CPU's caches; the registers say the same to the hardware.
+    pub coherent: bool,
+}
+
+/// Physically contiguous memory, both numbers in bytes and multiples of the granule.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Its first byte.
+    pub phys: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Device addresses.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// The first one.
+    pub iova: u64,
+    /// How many bytes there are; 0 where the range is empty.
+    pub bytes: u64,
+}
+
+/// The values that go with a failure; see the status.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// `OVERLAP`: the first address that is mapped. `EXHAUSTED`: where a table was wanted; what
+    /// lies below is done. `UNALIGNED`, `INPUT_RANGE`: the range's first address. `HOLE`: the
+    /// hole's.
+    pub iova: u64,
+    /// `OVERLAP`: the bytes of the leaf that maps it. `UNALIGNED`: the granule. `INPUT_RANGE`:
+    /// the last device address. `HOLE`: the hole's bytes. `UNALIGNED_SEGMENT`, `OUTPUT_RANGE`:
+    /// the segment's physical address.
+    pub value: u64,
+}
+
+/// The shape of a table.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The size of the smallest leaf and of tables in bytes.
+    pub granule: u64,
+    /// The bytes of the root.
+    pub root_bytes: u64,
+    /// The sum of the sizes that a leaf can have, each a power of two.
+    pub leaf_sizes: u64,
+    /// The last device address.
+    pub last_iova: u64,
+    /// The last physical address.
+    pub last_phys: u64,
+    /// The root's level; pages stand at level 3.
+    pub first_level: u32,
+    /// How many tables there are on the way to a page, the root included.
+    pub levels: u32,
+}
+
+/// What to program so that a device walks a table. What a format does not have is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registers {
+    /// Stage 1: `TTBR0`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
+    pub root: u64,
+    /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`.
+    pub control: u64,
+    /// Stage 1: `MAIR`. Mali: `AS_MEMATTR`.
+    pub attributes: u64,
+}
+
+/// Where an address leads.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Translation {
+    /// The physical address of the very byte.
+    pub phys: u64,
+    /// The bytes that the leaf maps.
+    pub leaf_bytes: u64,
+    /// What is allowed.
+    pub prot: u32,
+}
+
+/// What a visit comes across: a table or a leaf.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Visited {
+    /// The device addresses that it translates.
+    pub span: Range,
+    /// A table's own address, or where the leaf leads.
+    pub phys: u64,
+    /// Its level.
+    pub level: u32,
+    /// A leaf's permissions; 0 for a table, as no leaf allows nothing.
+    pub prot: u32,
+}
+
+/// Called for each table and leaf, in ascending order, a table before what it holds. `visited` is
+/// the visitor's during the call. Must not call into the table.
+pub type Visitor = Option<unsafe extern "C" fn(context: *mut c_void, visited: *const Visited)>;
+
+/// A number of tables by level. The root's level is not counted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableCount {
+    /// The tables of each level.
+    pub at_level: [u64; 4],
+}
+
+/// What a device must forget. A range of 0 bytes is none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stale {
+    /// Where cached translations are out of date.
+    pub leaves: Range,
+    /// Where cached walks are out of date.
+    pub walks: Range,
+}
