@@ -2,13 +2,13 @@
 
 use core::ffi::c_int;
 
-use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
+use iopgtable::format::{Attributes, MaliRegisters, Stage1Registers, Stage2Registers};
 use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
 
 use super::abi::{Cfg, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk};
 
 /// How many values the bits of `prot` that mean something take.
-const PROTS: usize = 64;
+pub(super) const PROTS: usize = 64;
 
 /// A format that Linux has, too.
 pub(super) trait LinuxFormat: Format {
@@ -27,6 +27,11 @@ pub(super) trait LinuxFormat: Format {
         let known = prot as usize & (PROTS - 1);
         (prot & (prot::READ | prot::WRITE) != 0).then(|| Self::PROTS[known])
     }
+}
+
+/// What leaves look like, for each value of `prot` that the format can express.
+pub(super) fn attributes<F: LinuxFormat>() -> [Option<Attributes>; PROTS] {
+    F::PROTS.map(|prot| F::attributes(prot).ok())
 }
 
 /// Rights as a format sees them: stage 1 reads whatever else it may, and only stage 1 tells

@@ -47,6 +47,7 @@ use core::ffi::{c_uint, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
+use iopgtable::format::Attributes;
 use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, PageTable};
 
 pub mod abi;
@@ -70,6 +71,8 @@ use sync::Sync;
 struct Object<F: LinuxFormat> {
     head: Head,
     table: PageTable<F, Pages>,
+    /// What leaves look like, for each value of `prot` that the format can express.
+    attributes: [Option<Attributes>; format::PROTS],
 }
 
 /// The part of an [`Object`] that does not depend on its format.
@@ -149,7 +152,9 @@ unsafe fn create<F: LinuxFormat>(
     // over, and each gather here is invalidated through the driver's callbacks.
     F::store(unsafe { table.registers() }, cfg);
     let public = IoPgtable { fmt, cookie, cfg: *cfg, ops: ops::table::<F>() };
-    let object = Box::new(Object { head: Head { public, destroy: destroy::<F> }, table });
+    let attributes = format::attributes::<F>();
+    let object =
+        Box::new(Object { head: Head { public, destroy: destroy::<F> }, table, attributes });
     // SAFETY: the object lives until `destroy`; the pointer may reach all of it.
     Some(unsafe { &raw mut (*Box::into_raw(object)).head.public.ops })
 }

@@ -8,9 +8,9 @@ use core::ffi::{c_int, c_ulong};
 use iopgtable::{Gather, Iova, IovaRange, PhysAddr, Segment, TableError, Visit};
 
 use super::abi::{
-    Cfg, DirtyBitmap, GFP_ATOMIC, Gfp, IotlbGather, Ops, Phys, ReadAndClearDirty, fmt,
+    self, Cfg, DirtyBitmap, GFP_ATOMIC, Gfp, IotlbGather, Ops, Phys, ReadAndClearDirty, fmt,
 };
-use super::format::LinuxFormat;
+use super::format::{LinuxFormat, PROTS};
 use super::{Object, head_of};
 
 const ENOMEM: c_int = 12;
@@ -78,15 +78,48 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
     if !is_page_size(&object.head.public.cfg, pgsize) || (iova | paddr) & (pgsize as u64 - 1) != 0 {
         return -EINVAL;
     }
-    let Some(prot) = F::prot(prot) else {
+    if prot & (abi::prot::READ | abi::prot::WRITE) == 0 {
         return -EINVAL;
+    }
+    let level = level_of::<F>(pgsize as u64);
+    let attributes = usize::try_from(prot).ok().and_then(|prot| object.attributes[prot % PROTS]);
+    let (at, phys) = (Iova(iova), PhysAddr(paddr));
+    let outcome = match attributes {
+        Some(attributes) if object.table.map_leaves(at, phys, level, pgcount, attributes) => {
+            Ok(pgsize * pgcount)
+        }
+        _ => map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp)),
     };
-    let Some(range) = pages_at(iova, pgsize, pgcount) else {
-        return if pgcount == 0 { 0 } else { -ERANGE };
-    };
+    match outcome {
+        Ok(bytes) => {
+            // SAFETY: null or the caller's counter.
+            if let Some(mapped) = unsafe { mapped.as_mut() } {
+                *mapped = mapped.wrapping_add(bytes);
+            }
+            0
+        }
+        Err(errno) => -errno,
+    }
+}
+
+/// Maps what is not in one table that is there and empty; returns the bytes, or the error number.
+#[inline(never)]
+fn map_slowly<F: LinuxFormat>(
+    object: &mut Object<F>,
+    iova: c_ulong,
+    paddr: Phys,
+    pgsize: usize,
+    pgcount: usize,
+    (prot, gfp): (c_int, Gfp),
+) -> Result<usize, c_int> {
+    let prot = F::prot(prot).ok_or(EINVAL)?;
+    if pgcount == 0 {
+        return Ok(0);
+    }
+    let range = pages_at(iova, pgsize, pgcount).ok_or(ERANGE)?;
     object.table.allocator().set_gfp(gfp);
     let run = Run { phys: paddr, bytes: range.bytes(), pgsize: pgsize as u64 };
-    let result = loop {
+    loop {
         // The engine's leaves are as large as alignment allows, but a driver that asks for pages
         // of one size may not have larger ones, nor the memory to split them when it unmaps.
         let outcome = if run.may_merge::<F>(range) {
@@ -99,25 +132,24 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
                 if !gather.is_empty() {
                     settle(object, gather);
                 }
-                break Ok(());
-            }
-            Err(error) => {
-                if let Err(errno) = make_room(object, &error, pgsize) {
-                    break Err(errno);
-                }
-            }
-        }
-    };
-    match result {
-        Ok(()) => {
-            // SAFETY: null or the caller's counter.
-            if let Some(mapped) = unsafe { mapped.as_mut() } {
                 // CAST: a `usize` was multiplied to get it, without an overflow.
-                *mapped = mapped.wrapping_add(range.bytes() as usize);
+                return Ok(range.bytes() as usize);
             }
-            0
+            Err(error) => make_room(object, &error, pgsize)?,
         }
-        Err(errno) => -errno,
+    }
+}
+
+/// The level of leaves of `bytes` bytes.
+#[inline]
+const fn level_of<F: LinuxFormat>(bytes: u64) -> u8 {
+    let shift = F::PAGE_SHIFT as u32;
+    if bytes == 1 << shift {
+        3
+    } else if bytes == 1 << (shift + table_bits::<F>()) {
+        2
+    } else {
+        1
     }
 }
 
@@ -228,10 +260,31 @@ unsafe extern "C" fn unmap_pages<F: LinuxFormat>(
     if !is_page_size(&object.head.public.cfg, pgsize) || iova & (pgsize as u64 - 1) != 0 {
         return 0;
     }
+    let level = level_of::<F>(pgsize as u64);
+    if let Some((pages, _)) = object.table.unmap_leaves(Iova(iova), level, pgcount) {
+        let unmapped = (pages * pgsize) as u64;
+        // SAFETY: null or the caller's gather.
+        if unsafe { gather.as_ref() }.is_some_and(|gather| !gather.queued) {
+            // SAFETY: it is the caller's gather.
+            unsafe { add_pages(object, gather, iova, unmapped, pgsize) };
+        }
+        return pages * pgsize;
+    }
+    unmap_slowly(object, iova, pgsize, pgcount, gather)
+}
+
+#[inline(never)]
+fn unmap_slowly<F: LinuxFormat>(
+    object: &mut Object<F>,
+    iova: c_ulong,
+    pgsize: usize,
+    pgcount: usize,
+    gather: *mut IotlbGather,
+) -> usize {
     let Some(range) = pages_at(iova, pgsize, pgcount) else {
         return 0;
     };
-    let present = occupied(object, range, pgsize as u64);
+    let present = object.table.occupied(range, level_of::<F>(pgsize as u64));
     object.table.allocator().set_gfp(GFP_ATOMIC);
     let unmapped = if pgsize == 1 << F::PAGE_SHIFT {
         clear(object, range.first(), present)

@@ -11,6 +11,8 @@
 //! | `fill` | the hot loops: pages from segments into entries |
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
+//! | `leaves` | the shortest way, for callers that name the leaves |
+//! | `occupied` | looks how far a range is taken |
 //! | `visit` | looks at what is mapped |
 //! | `reserved` | the face that cannot allocate |
 //!
@@ -31,8 +33,10 @@ use crate::prot::Prot;
 mod chunks;
 mod edit;
 mod fill;
+mod leaves;
 mod loose;
 mod node;
+mod occupied;
 mod reserved;
 mod short;
 mod survey;
@@ -81,6 +85,8 @@ pub struct PageTable<F: Format, A: TableAllocator> {
     root_layout: TableLayout,
     /// Loose tables that the device could not be made to forget.
     quarantine: Loose,
+    /// The table that the last call of the shortest way used.
+    cursor: leaves::Cursor,
 }
 
 // SAFETY: the table owns its tables alone, as a `Box` owns what it points to; the pointer to the
@@ -111,7 +117,13 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         allocator.commit();
         // SAFETY: the page is zeroed, so the root is empty; the table keeps it until it is dropped.
         let tree = unsafe { Tree::new(geometry, root.cpu(), root.phys()) };
-        Ok(Self { tree, allocator, root_layout, quarantine: Loose::new() })
+        Ok(Self {
+            tree,
+            allocator,
+            root_layout,
+            quarantine: Loose::new(),
+            cursor: leaves::Cursor::NONE,
+        })
     }
 
     /// Levels, leaf sizes, address sizes.
@@ -177,6 +189,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         attributes: Attributes,
     ) -> Result<Gather, TableError> {
         let (tree, memory) = (&self.tree, &self.allocator);
+        self.cursor = leaves::Cursor::NONE;
         let missing = survey::missing_for_map(tree, memory, range, segments.clone(), shape)?;
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
@@ -266,6 +279,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Edits what is not to be done the short way.
     #[inline(never)]
     fn edit_surveyed(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
+        self.cursor = leaves::Cursor::NONE;
         let missing = survey::missing_for_edit(&self.tree, &self.allocator, range, edit);
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
@@ -280,6 +294,19 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     #[inline]
     pub fn translate(&self, iova: Iova) -> Option<Translation> {
         visit::translate(&self.tree, &self.allocator, iova)
+    }
+
+    /// How many bytes of `range` lie before its first hole, in pages as large as leaves at
+    /// `level`: for callers that name the pages that they unmap, and must hear of those that are
+    /// not there. A page is no hole where a leaf translates it, or where a table does, whatever
+    /// that table holds. What lies beyond the last input address counts as no part of the range.
+    ///
+    /// The range starts on a multiple of such a page; a level that has no table counts as the
+    /// last one.
+    #[inline]
+    pub fn occupied(&self, range: IovaRange, level: u8) -> u64 {
+        let level = level.clamp(self.tree.geometry.first_level(), crate::geometry::LAST_LEVEL);
+        occupied::occupied(&self.tree, &self.allocator, range, level)
     }
 
     /// Shows `visitor` every table and every leaf that translates a part of `range`, in ascending

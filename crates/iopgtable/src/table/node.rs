@@ -83,6 +83,22 @@ impl Node {
         any == 0
     }
 
+    /// How many of `count` entries from `index` on are used before the first that is zero.
+    #[inline]
+    pub(crate) fn count_used(self, index: usize, count: usize) -> usize {
+        let (first, count) = self.run(index, count);
+        let end = first + count;
+        let mut index = first;
+        // By eights, so that there is one branch for each of these.
+        while index + 8 <= end && (index..index + 8).all(|index| self.load(index) != 0) {
+            index += 8;
+        }
+        while index < end && self.load(index) != 0 {
+            index += 1;
+        }
+        index - first
+    }
+
     /// Writes `count` leaves from `index` on, each `step` above the one before, into a linked
     /// table.
     #[inline]

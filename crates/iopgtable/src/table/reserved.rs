@@ -60,6 +60,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         &'t mut self,
         reservation: &'t mut Reservation<A>,
     ) -> Option<Reserved<'t, F, A>> {
+        self.cursor = super::leaves::Cursor::NONE;
         (reservation.table() == self.tree.id).then_some(Reserved { table: self, reservation })
     }
 }

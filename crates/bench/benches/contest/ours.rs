@@ -1,0 +1,108 @@
+//! `iopgtable`, over a pool that is full enough.
+
+use std::sync::Arc;
+
+use iopgtable::memory::{Pool, Region, TableLayout, Watermarks};
+use iopgtable::{
+    Config, Format, Gather, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, Unwalked,
+};
+use iopgtable_bench::Role;
+
+use super::tables::{Leaf, Tables};
+
+pub(crate) const CONFIG: Config = Config::new(48, 48);
+/// Where tables lie: above everything that is mapped.
+const TABLES: PhysAddr = PhysAddr(1 << 46);
+
+pub(crate) type Memory = Arc<Pool<Region>>;
+
+/// A pool of `tables` zeroed tables of `1 << shift` bytes, which keeps what comes back.
+pub(crate) fn pool(shift: u8, tables: usize) -> Memory {
+    let layout = TableLayout::new(1 << shift).expect("a granule");
+    // The root may be larger than the other tables, and then comes from the region itself.
+    let bytes = (tables + 33) << shift;
+    let region = Region::with_capacity(TABLES, bytes).expect("the memory is there");
+    let pool = Pool::new(region, layout, Watermarks { low: 0, batch: 1, high: usize::MAX });
+    pool.fill(tables + 1).expect("the region is as large");
+    Arc::new(pool)
+}
+
+pub(crate) fn range(iova: u64, bytes: u64) -> IovaRange {
+    IovaRange::new(Iova(iova), bytes).expect("rows stay within the address space")
+}
+
+pub(crate) struct Ours<F: Format> {
+    table: PageTable<F, Memory>,
+    pending: Option<Gather>,
+}
+
+impl<F: Format> Ours<F> {
+    pub(crate) const fn table(&mut self) -> &mut PageTable<F, Memory> {
+        &mut self.table
+    }
+
+    /// Has nobody forget, and frees: what a row that makes many calls does after each.
+    fn finish(&self, gather: Gather) {
+        let Ok(_freed) = self.table.finish(gather, &mut Unwalked);
+    }
+
+    fn map_segments<S>(&mut self, iova: u64, bytes: u64, segments: S)
+    where
+        S: IntoIterator<Item = Segment, IntoIter: Clone>,
+    {
+        let gather =
+            self.table.map(range(iova, bytes), segments, Prot::RW).expect("room and pages");
+        self.finish(gather);
+    }
+}
+
+impl<F: Format> Tables for Ours<F> {
+    const NAME: &'static str = "ours";
+    const ROLE: Role = Role::Ours;
+    type Memory = Memory;
+
+    fn memory(tables: usize) -> Memory {
+        pool(F::PAGE_SHIFT, tables)
+    }
+
+    fn new(memory: &Memory) -> Self {
+        let table = PageTable::new(CONFIG, Arc::clone(memory)).expect("a root");
+        Self { table, pending: None }
+    }
+
+    fn map(&mut self, iova: u64, phys: u64, bytes: u64, _: Leaf) {
+        self.map_segments(iova, bytes, Some(Segment::new(PhysAddr(phys), bytes)));
+    }
+
+    fn map_list(&mut self, iova: u64, segments: &[Segment]) {
+        // Scatter lists come with their length.
+        let bytes = segments.first().map_or(0, |first| first.bytes) * segments.len() as u64;
+        self.map_segments(iova, bytes, segments.iter().copied());
+    }
+
+    fn unmap_all(&mut self, iova: u64, bytes: u64) {
+        let hole = IovaRange::inclusive(Iova(0), self.table.geometry().last_iova());
+        let hole = hole.expect("the whole space");
+        self.pending = Some(self.table.unmap(range(iova, bytes), hole).expect("no leaf is cut"));
+    }
+
+    fn unmap_part(&mut self, iova: u64, bytes: u64) {
+        let range = range(iova, bytes);
+        let gather = self.table.unmap(range, range).expect("no leaf is cut");
+        self.finish(gather);
+    }
+
+    fn translate(&self, iova: u64) -> Option<u64> {
+        self.table.translate(Iova(iova)).map(|to| to.phys.0)
+    }
+
+    fn leaf(&self, iova: u64) -> Option<(u64, u64)> {
+        self.table.translate(Iova(iova)).map(|to| (to.phys.0, to.leaf_bytes))
+    }
+
+    fn settle(&mut self) {
+        if let Some(gather) = self.pending.take() {
+            self.finish(gather);
+        }
+    }
+}

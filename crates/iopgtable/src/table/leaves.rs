@@ -1,0 +1,226 @@
+//! The shortest way, for callers that name the leaves themselves: some of one size, side by side in
+//! one table that is there already.
+
+#![expect(clippy::inline_always, reason = "each is a part of the two hot calls, which the caller inlines whole")]
+
+use super::PageTable;
+use super::node::Node;
+use super::tree::Tree;
+use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::format::{Attributes, Entry, Format};
+use crate::gather::Gather;
+use crate::geometry::LAST_LEVEL;
+use crate::memory::TableAllocator;
+
+/// A table that was found, and is still linked.
+///
+/// # Invariants
+///
+/// `node` and `table` are those of the table at the level and for the addresses that `key` says,
+/// linked into the tree that holds the cursor. Whatever may unlink a table takes the cursor away.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor {
+    key: u64,
+    node: core::ptr::NonNull<u64>,
+    table: PhysAddr,
+}
+
+impl Cursor {
+    /// The cursor of no table: no level has this number.
+    pub(super) const NONE: Self =
+        Self { key: u64::MAX, node: core::ptr::NonNull::dangling(), table: PhysAddr(0) };
+
+    /// Names the table at `level` for `iova`: the address without what the table translates, and
+    /// the level in bits that are then free.
+    #[inline]
+    const fn key<F: Format>(level: u8, iova: Iova) -> u64 {
+        iova.0 >> Tree::<F>::table_shift(level) << 2 | level as u64
+    }
+}
+
+impl<F: Format, A: TableAllocator> PageTable<F, A> {
+    /// Maps `count` leaves at `level` from `phys` on at `iova`, where one table holds them all, is
+    /// there already, and is empty in their place. Otherwise, also for arguments that
+    /// [`map`](Self::map) refuses, does nothing and says so: [`map`](Self::map) then has the answer.
+    #[inline]
+    pub fn map_leaves(
+        &mut self,
+        iova: Iova,
+        phys: PhysAddr,
+        level: u8,
+        count: usize,
+        attributes: Attributes,
+    ) -> bool {
+        match level {
+            3 => self.map_at::<3>(iova, phys, count, attributes),
+            2 => self.map_at::<2>(iova, phys, count, attributes),
+            1 => self.map_at::<1>(iova, phys, count, attributes),
+            _ => false,
+        }
+    }
+
+    /// Removes leaves at `level` from `iova` on, `count` of them or those before the first hole,
+    /// where one table holds them all and no table stands among them; says how many. Otherwise
+    /// does nothing and says that.
+    #[inline]
+    pub fn unmap_leaves(&mut self, iova: Iova, level: u8, count: usize) -> Option<(usize, Gather)> {
+        match level {
+            3 => self.unmap_at::<3>(iova, count),
+            2 => self.unmap_at::<2>(iova, count),
+            1 => self.unmap_at::<1>(iova, count),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn map_at<const LEVEL: u8>(
+        &mut self,
+        iova: Iova,
+        phys: PhysAddr,
+        count: usize,
+        attributes: Attributes,
+    ) -> bool {
+        let cursor = self.cursor;
+        if cursor.key == Cursor::key::<F>(LEVEL, iova) {
+            return self.map_in::<LEVEL>(cursor, iova, phys, count, attributes);
+        }
+        self.map_elsewhere::<LEVEL>(iova, phys, count, attributes)
+    }
+
+    /// Apart, so that the cursor is used as it was found: loads of what was just stored would wait.
+    #[inline(never)]
+    fn map_elsewhere<const LEVEL: u8>(
+        &mut self,
+        iova: Iova,
+        phys: PhysAddr,
+        count: usize,
+        attributes: Attributes,
+    ) -> bool {
+        let Some(cursor) = self.find::<LEVEL>(iova) else { return false };
+        self.cursor = cursor;
+        self.map_in::<LEVEL>(cursor, iova, phys, count, attributes)
+    }
+
+    #[inline(always)]
+    fn map_in<const LEVEL: u8>(
+        &self,
+        cursor: Cursor,
+        iova: Iova,
+        phys: PhysAddr,
+        count: usize,
+        attributes: Attributes,
+    ) -> bool {
+        let shift = Tree::<F>::entry_shift(LEVEL);
+        let Some((node, index, range)) = self.place::<LEVEL>(cursor, iova, count) else {
+            return false;
+        };
+        let reach = self.tree.geometry.last_phys().0;
+        let fits = phys.0 <= reach && range.bytes() - 1 <= reach - phys.0;
+        if phys.0 & ((1 << shift) - 1) != 0 || !fits || !node.is_zero(index, count) {
+            return false;
+        }
+        node.fill_live(index, count, attributes.leaf(LEVEL, phys), 1 << shift);
+        Tree::<F>::publish(&self.allocator, node, cursor.table, index, count);
+        self.allocator.commit();
+        true
+    }
+
+    #[inline]
+    fn unmap_at<const LEVEL: u8>(&mut self, iova: Iova, count: usize) -> Option<(usize, Gather)> {
+        let cursor = self.cursor;
+        if cursor.key == Cursor::key::<F>(LEVEL, iova) {
+            return self.unmap_in::<LEVEL>(cursor, iova, count);
+        }
+        self.unmap_elsewhere::<LEVEL>(iova, count)
+    }
+
+    /// Apart for the same reason.
+    #[inline(never)]
+    fn unmap_elsewhere<const LEVEL: u8>(
+        &mut self,
+        iova: Iova,
+        count: usize,
+    ) -> Option<(usize, Gather)> {
+        let cursor = self.find::<LEVEL>(iova)?;
+        self.cursor = cursor;
+        self.unmap_in::<LEVEL>(cursor, iova, count)
+    }
+
+    #[inline(always)]
+    fn unmap_in<const LEVEL: u8>(
+        &self,
+        cursor: Cursor,
+        iova: Iova,
+        count: usize,
+    ) -> Option<(usize, Gather)> {
+        let (node, index, range) = self.place::<LEVEL>(cursor, iova, count)?;
+        let mut used = 0;
+        while used < count {
+            match F::decode(node.load(index + used), LEVEL) {
+                Entry::Leaf(_) => used += 1,
+                Entry::Empty => break,
+                Entry::Table(_) => return None,
+            }
+        }
+        let mut gather = Gather::new(self.tree.id);
+        if used > 0 {
+            node.fill_live(index, used, 0, 0);
+            Tree::<F>::publish(&self.allocator, node, cursor.table, index, used);
+            self.allocator.commit();
+            gather.stale.leaves = Some(range);
+        }
+        Some((used, gather))
+    }
+
+    /// Where `count` leaves at `LEVEL` from `iova` on stand in the cursor's table, if they may.
+    #[inline(always)]
+    fn place<const LEVEL: u8>(
+        &self,
+        cursor: Cursor,
+        iova: Iova,
+        count: usize,
+    ) -> Option<(Node, usize, IovaRange)> {
+        let shift = Tree::<F>::entry_shift(LEVEL);
+        if iova.0 & ((1 << shift) - 1) != 0 {
+            return None;
+        }
+        let geometry = &self.tree.geometry;
+        let entries = if LEVEL < LAST_LEVEL && LEVEL == geometry.first_level() {
+            geometry.entries(LEVEL)
+        } else {
+            1 << (F::PAGE_SHIFT - 3)
+        };
+        // SAFETY: the cursor's invariant.
+        let node = unsafe { Node::new(cursor.node, entries) };
+        let index = node.index(iova.0, shift);
+        if count == 0 || count > entries - index {
+            return None;
+        }
+        let range = IovaRange::new(iova, (count as u64) << shift).ok()?;
+        (range.last() <= geometry.last_iova()).then_some((node, index, range))
+    }
+
+    /// Walks to the table at `LEVEL` for `iova`.
+    #[inline(always)]
+    fn find<const LEVEL: u8>(&self, iova: Iova) -> Option<Cursor> {
+        let tree = &self.tree;
+        let first_level = tree.geometry.first_level();
+        if !tree.geometry.is_leaf_level(LEVEL)
+            || LEVEL < first_level
+            || iova > tree.geometry.last_iova()
+        {
+            return None;
+        }
+        let (mut node, mut table) = (tree.root(), tree.root_phys());
+        // Written out, so that each level's shift is a constant.
+        for level in 0..LAST_LEVEL {
+            if level >= first_level && level < LEVEL {
+                let entry = node.load(node.index(iova.0, Tree::<F>::entry_shift(level)));
+                let Entry::Table(phys) = F::decode(entry, level) else { return None };
+                (node, table) = (Tree::<F>::child(&self.allocator, phys), phys);
+            }
+        }
+        // INVARIANT: the walk has just led there.
+        Some(Cursor { key: Cursor::key::<F>(LEVEL, iova), node: node.slot(0), table })
+    }
+}
