@@ -83,14 +83,17 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
     }
     let level = level_of::<F>(pgsize as u64);
     let attributes = usize::try_from(prot).ok().and_then(|prot| object.attributes[prot % PROTS]);
-    let (at, phys) = (Iova(iova), PhysAddr(paddr));
-    let outcome = match attributes {
-        Some(attributes) if object.table.map_leaves(at, phys, level, pgcount, attributes) => {
-            Ok(pgsize * pgcount)
+    if let Some(attributes) = attributes {
+        let (at, phys) = (Iova(iova), PhysAddr(paddr));
+        if object.table.map_leaves(at, phys, level, pgcount, attributes) {
+            // SAFETY: null or the caller's counter.
+            if let Some(mapped) = unsafe { mapped.as_mut() } {
+                *mapped = mapped.wrapping_add(pgsize * pgcount);
+            }
+            return 0;
         }
-        _ => map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp)),
-    };
-    match outcome {
+    }
+    match map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp)) {
         Ok(bytes) => {
             // SAFETY: null or the caller's counter.
             if let Some(mapped) = unsafe { mapped.as_mut() } {

@@ -200,20 +200,23 @@ impl<A: TableAllocator> Pool<A> {
         zeroed
     }
 
-    /// `count` pages from the stash, or as many as there are; counted as hits.
-    fn take(&self, count: usize) -> PageList {
+    /// `count` pages from the stash, or as many as there are, counted as hits; and how many are
+    /// free after that.
+    fn take(&self, count: usize) -> (PageList, usize) {
         let mut taken = PageList::new();
+        let mut free = usize::MAX;
         while taken.len() < count {
             let mut state = self.state.lock();
             let bite = state.stash.take_first((count - taken.len()).min(BITE));
             state.figures.hits += bite.len() as u64;
+            free = state.stash.len();
             drop(state);
             if bite.is_empty() {
                 break;
             }
             taken.append(bite);
         }
-        taken
+        (taken, free)
     }
 
     /// `count` pages from upstream, to which they count as pages' tables: which level they will be
@@ -247,7 +250,7 @@ impl<A: TableAllocator> Pool<A> {
             }
             Err(error) => {
                 // Some may have come back in the meantime.
-                let late = self.take(missing);
+                let (late, _) = self.take(missing);
                 if late.len() == missing {
                     return Ok(late);
                 }
@@ -350,7 +353,7 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
             return self.upstream.alloc_bulk(layout, tables, context);
         }
         let count = tables.pages()?;
-        let mut pages = self.take(count);
+        let (mut pages, free) = self.take(count);
         let missing = count - pages.len();
         if missing > 0 {
             match self.refill(missing, context) {
@@ -361,7 +364,7 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
                 }
             }
         }
-        if count > 0 && context.may_block {
+        if free < self.watermarks.low && context.may_block {
             self.refill_ahead(context);
         }
         Ok(pages)

@@ -1,7 +1,10 @@
 //! The shortest way, for callers that name the leaves themselves: some of one size, side by side in
 //! one table that is there already.
 
-#![expect(clippy::inline_always, reason = "each is a part of the two hot calls, which the caller inlines whole")]
+#![expect(
+    clippy::inline_always,
+    reason = "each is a part of the two hot calls, which the caller inlines whole"
+)]
 
 use super::PageTable;
 use super::node::Node;

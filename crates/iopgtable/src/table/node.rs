@@ -103,10 +103,9 @@ impl Node {
     /// table.
     #[inline]
     pub(crate) fn fill_live(self, index: usize, count: usize, leaf: u64, step: u64) {
-        let (first, count) = self.run(index, count);
         let mut leaf = leaf;
-        for index in first..first + count {
-            self.store(index, leaf);
+        for slot in self.live(index, count) {
+            slot.store(leaf, Ordering::Relaxed);
             leaf = leaf.wrapping_add(step);
         }
     }

@@ -1,6 +1,7 @@
 //! The tree that all operations work on: a root, a shape, and the memory behind them.
 
 use core::marker::PhantomData;
+use core::ops::ControlFlow;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -107,20 +108,33 @@ impl<F: Format> Tree<F> {
         if iova > self.geometry.last_iova() {
             return None;
         }
-        let mut node = self.root();
-        // Written out, so that each level's shift is a constant.
-        for level in [0, 1, 2, LAST_LEVEL] {
-            if level < self.geometry.first_level() {
-                continue;
-            }
+        let look = |node: Node, level| {
             let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
             match F::decode(entry, level) {
-                Entry::Empty => return None,
-                Entry::Leaf(phys) => return Some((entry, level, phys)),
-                Entry::Table(phys) => node = Self::child(memory, phys),
+                Entry::Table(phys) => ControlFlow::Continue(Self::child(memory, phys)),
+                Entry::Leaf(phys) => ControlFlow::Break(Some((entry, level, phys))),
+                Entry::Empty => ControlFlow::Break(None),
             }
+        };
+        let first_level = self.geometry.first_level();
+        // Written out, so that each level's shift is a constant.
+        let walk = || {
+            let mut node = self.root();
+            if first_level == 0 {
+                node = look(node, 0)?;
+            }
+            if first_level <= 1 {
+                node = look(node, 1)?;
+            }
+            if first_level <= 2 {
+                node = look(node, 2)?;
+            }
+            look(node, LAST_LEVEL)
+        };
+        match walk() {
+            ControlFlow::Break(leaf) => leaf,
+            ControlFlow::Continue(_) => None,
         }
-        None
     }
 
     /// The table of pages that translates `iova`, if there is one.
