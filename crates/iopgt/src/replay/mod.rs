@@ -15,8 +15,8 @@ use crate::cli::{Format, Granule, ReplayArgs};
 use crate::trace::Trace;
 
 mod machine;
+mod replayer;
 mod report;
-mod session;
 mod shadow;
 mod verify;
 mod walk;
@@ -25,7 +25,7 @@ mod worst_case;
 pub use report::{Latency, PoolReport, Report, TableReport};
 pub use verify::Checks;
 
-use session::Session;
+use replayer::Replayer;
 use walk::Walked;
 
 /// The trace that is replayed when none is named.
@@ -119,7 +119,7 @@ fn through<F: Walked>(
     args: &ReplayArgs,
     config: Config,
 ) -> anyhow::Result<Report> {
-    let mut session = Session::<F>::new(config, trace, args.limit, args.verify())?;
+    let mut replayer = Replayer::<F>::new(config, trace, args.limit, args.verify())?;
     // On a terminal only: elsewhere the bar is hidden.
     let bar = ProgressBar::new(trace.ops.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}") {
@@ -127,8 +127,8 @@ fn through<F: Walked>(
     }
     bar.set_message(name.to_owned());
     for op in bar.wrap_iter(trace.ops.iter()) {
-        session.step(op)?;
+        replayer.step(op)?;
     }
     bar.finish_and_clear();
-    session.finish(name)
+    replayer.finish(name)
 }

@@ -95,7 +95,7 @@ impl<G: Granule> Format for Arm64S1<G> {
         } else {
             vmsa::ATTR_NON_CACHED << vmsa::ATTR_INDEX_SHIFT | vmsa::SH_OUTER
         };
-        Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
+        Ok(vmsa::attributes(bits))
     }
 
     #[inline]
@@ -110,8 +110,7 @@ impl<G: Granule> Format for Arm64S1<G> {
 
     #[inline]
     fn attributes_of(leaf: u64) -> Attributes {
-        let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
-        Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
+        vmsa::attributes_of(leaf)
     }
 
     #[inline]

@@ -113,7 +113,7 @@ impl<G: Granule> Format for Arm64S2<G> {
         } else {
             MEMATTR_NON_CACHED | vmsa::SH_OUTER
         };
-        Ok(Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK })
+        Ok(vmsa::attributes(bits))
     }
 
     #[inline]
@@ -128,8 +128,7 @@ impl<G: Granule> Format for Arm64S2<G> {
 
     #[inline]
     fn attributes_of(leaf: u64) -> Attributes {
-        let bits = leaf & !vmsa::ADDRESS & !vmsa::TYPE;
-        Attributes { page: bits | vmsa::TABLE_OR_PAGE, block: bits | vmsa::BLOCK }
+        vmsa::attributes_of(leaf)
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //!
 //! Arm DDI 0487, D8.3 (translation table descriptor formats) and D8.2 (the translation process).
 
-use super::{Config, ConfigError, Entry};
+use super::{Attributes, Config, ConfigError, Entry};
 use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL};
 use crate::prot::{Prot, ProtError};
@@ -118,4 +118,16 @@ pub(super) fn check_prot(prot: Prot) -> Result<(), ProtError> {
         return Err(ProtError::CachedDevice);
     }
     Ok(())
+}
+
+/// Leaves with `bits`, in the encoding of stage 1 and stage 2: pages have another type than blocks.
+#[inline]
+pub(super) const fn attributes(bits: u64) -> Attributes {
+    Attributes { page: bits | TABLE_OR_PAGE, block: bits | BLOCK }
+}
+
+/// What `leaf` looks like besides its address, for leaves of any size.
+#[inline]
+pub(super) const fn attributes_of(leaf: u64) -> Attributes {
+    attributes(leaf & !ADDRESS & !TYPE)
 }

@@ -24,7 +24,7 @@ const MOST_QUEUED: u64 = 256;
 const FIRST_FRAME: u64 = 1 << 30;
 
 /// A replay under way.
-pub(super) struct Session<F: Walked> {
+pub(super) struct Replayer<F: Walked> {
     machine: Machine,
     memory: Memory,
     processes: BTreeMap<Space, Process<F>>,
@@ -54,7 +54,7 @@ struct Counts {
     figures: Figures,
 }
 
-impl<F: Walked> Session<F> {
+impl<F: Walked> Replayer<F> {
     /// A machine without any process yet.
     ///
     /// # Errors
