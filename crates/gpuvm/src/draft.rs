@@ -53,7 +53,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
                 (range, space.map(new))
             }
             Op::Unmap { range } => {
-                check_range(&self.inner.geometry, range)?;
+                self.inner.geometry.check_range(range)?;
                 (range, space.unmap(range))
             }
             Op::SyncOnly => {
@@ -96,20 +96,9 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     }
 }
 
-fn check_range(geometry: &Geometry, range: IovaRange) -> Result<(), SubmitReason> {
-    let (granule, last) = (geometry.granule(), geometry.last_iova());
-    if !range.is_aligned(granule) {
-        return Err(TableError::UnalignedRange { range, granule }.into());
-    }
-    if range.last() > last {
-        return Err(TableError::InputRange { range, last }.into());
-    }
-    Ok(())
-}
-
 fn check_map<F: Format>(geometry: &Geometry, new: &Mapping) -> Result<(), SubmitReason> {
     let Mapping { range, backing, offset, prot } = new;
-    check_range(geometry, *range)?;
+    geometry.check_range(*range)?;
     F::attributes(*prot).map_err(|reason| TableError::Prot { prot: *prot, reason })?;
     let granule = geometry.granule();
     if offset & (granule - 1) != 0 || !backing.is_aligned(granule) {

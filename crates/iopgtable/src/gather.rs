@@ -48,6 +48,11 @@ fn merge(one: Option<IovaRange>, other: Option<IovaRange>) -> Option<IovaRange> 
     }
 }
 
+/// Adds `range` to what the device must forget.
+pub(crate) fn stale(what: &mut Option<IovaRange>, range: IovaRange) {
+    *what = merge(*what, Some(range));
+}
+
 /// The driver's side: makes the device forget.
 ///
 /// # Safety

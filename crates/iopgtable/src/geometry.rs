@@ -7,6 +7,7 @@ use core::fmt;
 use core::ops::{Add, AddAssign};
 
 use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::error::TableError;
 
 /// The last level of a walk: its leaves are pages.
 pub const LAST_LEVEL: u8 = 3;
@@ -79,6 +80,23 @@ impl Geometry {
     /// The last physical address that can be mapped.
     pub const fn last_phys(&self) -> PhysAddr {
         PhysAddr(u64::MAX >> (64 - self.output_bits))
+    }
+
+    /// Checks that `range` is one that can be mapped.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::UnalignedRange`] and [`TableError::InputRange`].
+    #[inline]
+    pub fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
+        let (granule, last) = (self.granule(), self.last_iova());
+        if !range.is_aligned(granule) {
+            return Err(TableError::UnalignedRange { range, granule });
+        }
+        if range.last() > last {
+            return Err(TableError::InputRange { range, last });
+        }
+        Ok(())
     }
 
     /// The root's level.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use gpuvm::{Device, Point, Vm, Worker};
+use gpuvm::{Device, Vm, Worker};
 use hdrhistogram::Histogram;
 use iopgtable::memory::{Account, Accounted, Pool, PoolFigures, Region, Watermarks};
 use iopgtable::{Config, Format, Invalidate, Invalidation, IovaRange, PhysAddr, TableLayout};
@@ -25,8 +25,6 @@ pub(super) struct Machine {
     account: Arc<Account>,
     worker: Worker,
     run_times: Arc<Mutex<Times>>,
-    /// The last job of each VM that may still be running.
-    unsettled: Vec<Point>,
 }
 
 impl Machine {
@@ -52,7 +50,6 @@ impl Machine {
             account: Arc::new(Account::new("replay", limit.unwrap_or(Account::UNLIMITED))),
             worker: Worker::new(1).context("cannot start the thread that runs jobs")?,
             run_times: Arc::default(),
-            unsettled: Vec::new(),
         })
     }
 
@@ -67,21 +64,6 @@ impl Machine {
         let vm = Vm::new(self.config, tables, probe)?;
         self.worker.attach(&vm);
         Ok(vm)
-    }
-
-    /// Notes that `job` has been submitted.
-    pub(super) fn submitted(&mut self, job: Point) {
-        let line = job.timeline().clone();
-        self.unsettled.retain(|other| !other.timeline().is_same(&line));
-        self.unsettled.push(job);
-    }
-
-    /// Waits until all jobs have run. Whoever locks a VM's table after this finds its worker gone.
-    pub(super) fn settle(&mut self) {
-        for job in self.unsettled.drain(..) {
-            // A job that failed is one that is over; the VM's ban says why.
-            let _ = job.wait();
-        }
     }
 
     /// The account that tables are charged to.

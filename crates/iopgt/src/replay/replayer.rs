@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use gpuvm::space::Transition;
-use gpuvm::{Figures, Op, Point, SubmitError, SubmitReason, Vm};
+use gpuvm::{FenceError, Figures, Op, Point, SubmitError, SubmitReason, Vm};
 use iopgtable::{AllocError, Config, CreateError};
 
 use super::machine::{Machine, Probe, Tables, Times};
@@ -38,6 +38,16 @@ struct Process<F: Walked> {
     vm: Vm<F, Tables, Probe>,
     shadow: Shadow,
     last_job: Option<Point>,
+}
+
+impl<F: Walked> Process<F> {
+    /// Waits until its jobs have run and cleaned up.
+    fn settle(&self) -> Result<(), FenceError> {
+        let outcome = self.last_job.as_ref().map_or(Ok(()), Point::wait);
+        // A job signals before it cleans up; it holds the table until it has done both.
+        self.vm.with_table(|_| ());
+        outcome
+    }
 }
 
 #[derive(Default)]
@@ -129,7 +139,7 @@ impl<F: Walked> Replayer<F> {
                     entry.insert(Process { vm, shadow: Shadow::new()?, last_job: None });
                 }
                 Err(CreateError::Alloc(error)) => {
-                    counts.refuse(&format!("space {}: {error}", space.0));
+                    counts.refuse(&describe(space, &error));
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),
@@ -158,11 +168,11 @@ impl<F: Walked> Replayer<F> {
             .sum();
         let count = ops.len() as u64;
 
-        let job = match self.submit(&vm, ops.clone()) {
+        let job = match self.submit(&vm, ops) {
             Err(SubmitError { reason: SubmitReason::Memory(_), .. }) => {
                 // Jobs in flight may be about to free tables.
                 self.settle();
-                self.submit(&vm, ops)
+                self.submit(&vm, changes.iter().map(Change::to_op).collect())
             }
             outcome => outcome,
         };
@@ -179,7 +189,6 @@ impl<F: Walked> Replayer<F> {
         self.counts.pages += pages;
         self.counts.worst_case += worst_case;
         self.counts.queued += 1;
-        self.machine.submitted(job.clone());
 
         let Some(process) = self.processes.get_mut(&space) else {
             return Ok(());
@@ -212,11 +221,10 @@ impl<F: Walked> Replayer<F> {
 
     /// Waits until no job is queued or running.
     fn settle(&mut self) {
-        self.machine.settle();
         self.counts.queued = 0;
         for process in self.processes.values() {
-            // A job signals before it cleans up; it holds the table until it has done both.
-            process.vm.with_table(|_| ());
+            // A job that failed is one that is over; `exit` says why.
+            let _ = process.settle();
         }
     }
 
@@ -225,13 +233,10 @@ impl<F: Walked> Replayer<F> {
         let Some(process) = self.processes.remove(&space) else {
             return Ok(());
         };
-        if let Some(job) = &process.last_job {
-            job.wait().with_context(|| match process.vm.ban() {
-                Some(ban) => format!("space {}: {ban}", space.0),
-                None => format!("space {}", space.0),
-            })?;
-        }
-        process.vm.with_table(|_| ());
+        process.settle().with_context(|| match process.vm.ban() {
+            Some(ban) => format!("space {}: {ban}", space.0),
+            None => format!("space {}", space.0),
+        })?;
         self.counts.add(&process.vm.figures());
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Walked for ArmMali {
 }
 
 /// Lends an MMU that walks the tables of `vm` as they are now. No job of any VM of this machine
-/// is queued or running: see `Machine::settle`.
+/// is queued or running: see `Replayer::settle`.
 ///
 /// # Errors
 ///

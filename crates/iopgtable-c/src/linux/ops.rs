@@ -5,7 +5,7 @@
 
 use core::ffi::{c_int, c_ulong};
 
-use iopgtable::{Gather, Iova, IovaRange, PhysAddr, Segment, TableError, Visit};
+use iopgtable::{Gather, Iova, IovaRange, LAST_LEVEL, PhysAddr, Segment, TableError};
 
 use super::abi::{
     self, Cfg, DirtyBitmap, GFP_ATOMIC, Gfp, IotlbGather, Ops, Phys, ReadAndClearDirty, fmt,
@@ -303,26 +303,6 @@ fn unmap_slowly<F: LinuxFormat>(
     unmapped as usize
 }
 
-/// How many bytes of `range` lie before its first page, of `pgsize` bytes, that has no entry: a
-/// page has one where a leaf translates its first address, or a table of its size stands for it.
-fn occupied<F: LinuxFormat>(object: &Object<F>, range: IovaRange, pgsize: u64) -> u64 {
-    if range.bytes() == pgsize && object.table.translate(range.first()).is_some() {
-        return pgsize;
-    }
-    let mut end = range.first().0;
-    object.table.visit(range, |seen| {
-        let span = match seen {
-            Visit::Leaf { span, .. } => span,
-            Visit::Table { span, .. } if span.bytes() <= pgsize => span,
-            _ => return,
-        };
-        if span.first().0 <= end {
-            end = end.max(span.last().0.saturating_add(1));
-        }
-    });
-    end.min(range.last().0.saturating_add(1)) - range.first().0
-}
-
 /// Unmaps `bytes` bytes of pages of the smallest size from `iova` on; returns the bytes.
 #[inline]
 fn clear<F: LinuxFormat>(object: &mut Object<F>, iova: Iova, bytes: u64) -> u64 {
@@ -420,13 +400,14 @@ unsafe extern "C" fn read_and_clear_dirty<F: LinuxFormat>(
         return -EINVAL;
     }
     let last = object.table.geometry().last_iova();
-    match IovaRange::new(Iova(iova), size as u64) {
-        Ok(range)
-            if range.last() <= last
-                && occupied(object, range, 1 << F::PAGE_SHIFT) == range.bytes() =>
-        {
-            0
-        }
-        _ => -EINVAL,
+    let Ok(range) = IovaRange::new(Iova(iova), size as u64) else { return -EINVAL };
+    // All pages that the range has a part of.
+    let low = (1u64 << F::PAGE_SHIFT) - 1;
+    let pages = IovaRange::inclusive(Iova(range.first().0 & !low), Iova(range.last().0 | low))
+        .unwrap_or(range);
+    if range.last() <= last && object.table.occupied(pages, LAST_LEVEL) == pages.bytes() {
+        0
+    } else {
+        -EINVAL
     }
 }

@@ -2,13 +2,15 @@
 //! and lets tables go whose span lies in the hole.
 
 use super::node::Node;
-use super::tree::Tree;
-use super::write::{Exhausted, span_of, stale};
+use super::tree::{Tree, span_of};
+use super::write::Exhausted;
 use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::error::TableError;
 use crate::format::{Attributes, Entry, Format};
-use crate::gather::Gather;
+use crate::gather::{Gather, stale};
 use crate::geometry::LAST_LEVEL;
 use crate::memory::{PageList, TableMemory};
+use crate::prot::Prot;
 
 /// What becomes of the leaves in a range.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,37 @@ pub(super) enum Edit {
 }
 
 impl Edit {
+    /// Checks the arguments of an unmap.
+    #[inline]
+    pub(super) fn unmap<F: Format>(
+        tree: &Tree<F>,
+        range: IovaRange,
+        hole: IovaRange,
+    ) -> Result<Self, TableError> {
+        tree.geometry.check_range(range)?;
+        if !hole.covers(range) {
+            return Err(TableError::Hole { range, hole });
+        }
+        Ok(Self::Unmap { hole })
+    }
+
+    /// Checks the argument of a clear.
+    pub(super) fn clear<F: Format>(tree: &Tree<F>, range: IovaRange) -> Result<Self, TableError> {
+        tree.geometry.check_range(range)?;
+        Ok(Self::Clear)
+    }
+
+    /// Checks the arguments of a protect.
+    pub(super) fn protect<F: Format>(
+        tree: &Tree<F>,
+        range: IovaRange,
+        prot: Prot,
+    ) -> Result<Self, TableError> {
+        tree.geometry.check_range(range)?;
+        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
+        Ok(Self::Protect(attributes))
+    }
+
     /// What takes the place of a leaf at `level` for `phys`.
     const fn leaf(self, level: u8, phys: PhysAddr) -> u64 {
         match self {
@@ -169,12 +202,9 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         range: IovaRange,
     ) -> Result<(PhysAddr, Result<(), Exhausted>), Exhausted> {
         let page = self.pages.pop().ok_or(Exhausted { at: range.first() })?;
-        // SAFETY: the page is ours, of the layout that tables have (`PageList`s passed to the
-        // engine hold nothing else), and becomes a table of this tree.
-        let node = unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) };
+        let node = Tree::<F>::node_of(&page);
         let at = Place { node, phys: page.phys(), linked: false };
-        let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
-        node.fill_fresh(0, node.entries(), leaf, 1 << Tree::<F>::entry_shift(level + 1));
+        Tree::<F>::fill_in_place_of(node, leaf, level, phys);
         let outcome = self.edit_table(at, level + 1, range);
         Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
         Ok((at.phys, outcome))

@@ -214,11 +214,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
     #[inline]
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
-        self.tree.check_range(range)?;
-        if !hole.covers(range) {
-            return Err(TableError::Hole { range, hole });
-        }
-        self.edit(range, Edit::Unmap { hole })
+        self.edit(range, Edit::unmap(&self.tree, range, hole)?)
     }
 
     /// Removes what `range` maps, but keeps all tables (zap): whoever maps the range again soon,
@@ -228,8 +224,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     ///
     /// As for [`unmap`](Self::unmap), without the hole.
     pub fn clear(&mut self, range: IovaRange) -> Result<Gather, TableError> {
-        self.tree.check_range(range)?;
-        self.edit(range, Edit::Clear)
+        self.edit(range, Edit::clear(&self.tree, range)?)
     }
 
     /// Changes what `range` allows, and its memory type, where it maps anything. A leaf that
@@ -240,9 +235,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::Prot`], and
     /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
     pub fn protect(&mut self, range: IovaRange, prot: Prot) -> Result<Gather, TableError> {
-        self.tree.check_range(range)?;
-        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
-        self.edit(range, Edit::Protect(attributes))
+        self.edit(range, Edit::protect(&self.tree, range, prot)?)
     }
 
     /// The tables that [`map`](Self::map) would allocate: for drivers that keep no planned map,
@@ -379,7 +372,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         segments: impl Iterator<Item = Segment> + Clone,
         prot: Prot,
     ) -> Result<(Attributes, Segments), TableError> {
-        self.tree.check_range(range)?;
+        self.tree.geometry.check_range(range)?;
         let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
         Ok((attributes, survey::check_segments(&self.tree, range, segments)?))
     }

@@ -6,7 +6,7 @@ use super::edit::{Edit, Editor};
 use super::write::{Exhausted, Over, Writer};
 use super::{PageTable, short};
 use crate::addr::{IovaRange, Segment};
-use crate::error::{ReservedError, TableError};
+use crate::error::ReservedError;
 use crate::format::Format;
 use crate::gather::Gather;
 use crate::memory::{Reservation, TableAllocator};
@@ -120,11 +120,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
     /// [`ReservedError::Exhausted`] where the reservation is too small: what lies below the
     /// address in the error is unmapped.
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, ReservedError> {
-        self.table.tree.check_range(range)?;
-        if !hole.covers(range) {
-            return Err(TableError::Hole { range, hole }.into());
-        }
-        self.edit(range, Edit::Unmap { hole })
+        self.edit(range, Edit::unmap(&self.table.tree, range, hole)?)
     }
 
     /// Removes what `range` maps but keeps all tables, as [`PageTable::clear`] does.
@@ -133,19 +129,16 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
     ///
     /// As for [`unmap`](Self::unmap).
     pub fn clear(&mut self, range: IovaRange) -> Result<Gather, ReservedError> {
-        self.table.tree.check_range(range)?;
-        self.edit(range, Edit::Clear)
+        self.edit(range, Edit::clear(&self.table.tree, range)?)
     }
 
     /// Changes what `range` allows, as [`PageTable::protect`] does.
     ///
     /// # Errors
     ///
-    /// As for [`unmap`](Self::unmap), and [`TableError::Prot`].
+    /// As for [`unmap`](Self::unmap), and [`TableError::Prot`](crate::TableError::Prot).
     pub fn protect(&mut self, range: IovaRange, prot: Prot) -> Result<Gather, ReservedError> {
-        self.table.tree.check_range(range)?;
-        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
-        self.edit(range, Edit::Protect(attributes))
+        self.edit(range, Edit::protect(&self.table.tree, range, prot)?)
     }
 
     fn edit(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, ReservedError> {

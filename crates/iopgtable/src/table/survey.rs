@@ -3,8 +3,7 @@
 use super::chunks::Chunks;
 use super::edit::Edit;
 use super::node::Node;
-use super::tree::Tree;
-use super::write::span_of;
+use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::TableError;
 use crate::format::{Entry, Format};

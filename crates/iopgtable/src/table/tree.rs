@@ -7,10 +7,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::node::Node;
 use crate::addr::{Iova, IovaRange, PhysAddr};
-use crate::error::TableError;
 use crate::format::{Entry, Format};
 use crate::geometry::{Geometry, LAST_LEVEL};
-use crate::memory::{TableLayout, TableMemory};
+use crate::memory::{TableLayout, TableMemory, TablePage};
 
 /// Which page table a reservation or a gather belongs to: unique in the process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,15 +172,23 @@ impl<F: Format> Tree<F> {
         }
     }
 
-    /// Checks a range that an operation was asked for.
-    #[inline]
-    pub(crate) fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
-        if !range.is_aligned(Self::granule()) {
-            return Err(TableError::UnalignedRange { range, granule: Self::granule() });
-        }
-        if range.last() > self.geometry.last_iova() {
-            return Err(TableError::InputRange { range, last: self.geometry.last_iova() });
-        }
-        Ok(())
+    /// The entries of `page`, which an operation is about to make a table of.
+    pub(crate) fn node_of(page: &TablePage) -> Node {
+        debug_assert_eq!(page.layout(), Self::layout());
+        // SAFETY: whoever holds the page has it alone, and `PageList`s that are passed to the
+        // engine hold pages of this layout only.
+        unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) }
     }
+
+    /// Fills a table that is not linked with what `leaf` at `level`, which leads to `phys`, maps.
+    pub(crate) fn fill_in_place_of(node: Node, leaf: u64, level: u8, phys: PhysAddr) {
+        let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
+        node.fill_fresh(0, node.entries(), leaf, 1 << Self::entry_shift(level + 1));
+    }
+}
+
+/// The span of the entry at `level` that translates `iova`.
+pub(super) fn span_of<F: Format>(iova: Iova, level: u8) -> Option<IovaRange> {
+    let low = (1u64 << Tree::<F>::entry_shift(level)) - 1;
+    IovaRange::inclusive(Iova(iova.0 & !low), Iova(iova.0 | low))
 }

@@ -1,7 +1,7 @@
 //! Looks at what a table maps.
 
 use super::node::Node;
-use super::tree::Tree;
+use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Entry, Format};
 use crate::memory::TableMemory;
@@ -81,7 +81,7 @@ fn visit_table<F: Format, M: TableMemory + ?Sized>(
     let first = node.index(range.first().0, shift);
     for index in first..=node.index(range.last().0, shift) {
         let offset = ((index - first) as u64) << shift;
-        let Some(span) = super::write::span_of::<F>(Iova(range.first().0 + offset), level) else {
+        let Some(span) = span_of::<F>(Iova(range.first().0 + offset), level) else {
             continue;
         };
         let entry = node.load(index);

@@ -6,10 +6,10 @@ use super::chunks::Chunks;
 use super::fill::Pages;
 use super::node::Node;
 use super::survey::Segments;
-use super::tree::Tree;
+use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::format::{Attributes, Entry, Format};
-use crate::gather::Gather;
+use crate::gather::{Gather, stale};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS};
 use crate::memory::{PageList, TableMemory};
 
@@ -201,10 +201,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     fn fresh_table(&mut self, at: Iova) -> Result<Step, Exhausted> {
         let page = self.pages.pop().ok_or(Exhausted { at })?;
         let fresh = Some(Fresh { written: (0, 0), zeroed: page.is_zeroed() });
-        // SAFETY: the page is ours, of the layout that tables have (`PageList`s passed to the
-        // engine hold nothing else), and becomes a table of this tree.
-        let node = unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) };
-        Ok(Step { node, phys: page.phys(), fresh })
+        Ok(Step { node: Tree::<F>::node_of(&page), phys: page.phys(), fresh })
     }
 
     /// A table in place of a leaf at `level`, which maps what the leaf mapped.
@@ -216,10 +213,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         phys: PhysAddr,
     ) -> Result<Step, Exhausted> {
         let mut step = self.fresh_table(iova)?;
-        let count = step.node.entries();
-        let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
-        step.node.fill_fresh(0, count, leaf, 1 << Tree::<F>::entry_shift(level + 1));
-        step.fresh = Some(Fresh { written: (0, count), zeroed: true });
+        Tree::<F>::fill_in_place_of(step.node, leaf, level, phys);
+        step.fresh = Some(Fresh { written: (0, step.node.entries()), zeroed: true });
         if let Some(span) = span_of::<F>(iova, level) {
             self.stale_leaves(span);
         }
@@ -322,15 +317,4 @@ fn extend(written: (usize, usize), index: usize, count: usize) -> (usize, usize)
     } else {
         (written.0.min(index), written.1.max(index + count))
     }
-}
-
-/// Adds `range` to what the device must forget.
-pub(super) fn stale(what: &mut Option<IovaRange>, range: IovaRange) {
-    *what = Some(what.map_or(range, |before| before.hull(range)));
-}
-
-/// The span of the entry at `level` that translates `iova`.
-pub(super) fn span_of<F: Format>(iova: Iova, level: u8) -> Option<IovaRange> {
-    let low = (1u64 << Tree::<F>::entry_shift(level)) - 1;
-    IovaRange::inclusive(Iova(iova.0 & !low), Iova(iova.0 | low))
 }
