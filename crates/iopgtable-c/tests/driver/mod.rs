@@ -28,6 +28,7 @@ pub(crate) struct Driver {
 }
 
 fn driver<'a>(cookie: *mut c_void) -> &'a Driver {
+    // SAFETY: the cookie is the driver that the test made, which outlives its table.
     unsafe { &*cookie.cast::<Driver>() }
 }
 
@@ -41,6 +42,7 @@ unsafe extern "C" fn alloc(cookie: *mut c_void, size: usize, gfp: c_uint) -> *mu
     driver.sizes.borrow_mut().push(size);
     driver.gfps.borrow_mut().push(gfp);
     let layout = Layout::from_size_align(size, size).expect("a power of two");
+    // SAFETY: the size is not zero.
     unsafe { alloc_zeroed(layout).cast() }
 }
 
@@ -48,6 +50,7 @@ unsafe extern "C" fn free(cookie: *mut c_void, page: *mut c_void, size: usize) {
     let driver = driver(cookie);
     driver.out.set(driver.out.get() - 1);
     let layout = Layout::from_size_align(size, size).expect("a power of two");
+    // SAFETY: `alloc` made it with the same layout.
     unsafe { dealloc(page.cast(), layout) };
 }
 
@@ -103,6 +106,7 @@ impl Table {
     pub(crate) fn new(format: c_uint, cfg: Cfg) -> Option<Self> {
         let (mut cfg, driver) = (cfg, Box::<Driver>::default());
         let cookie = (&raw const *driver).cast_mut().cast();
+        // SAFETY: the configuration and the cookie outlive the call, and the cookie the table.
         let ops = unsafe { alloc_io_pgtable_ops(format, &mut cfg, cookie) };
         (!ops.is_null()).then(|| Self { ops, cfg, driver })
     }
@@ -136,6 +140,7 @@ impl Table {
         prot: c_int,
     ) -> (c_int, usize) {
         let mut mapped = 7;
+        // SAFETY: the operations are those of a live table, which this thread alone uses.
         let result = unsafe {
             ((*self.ops).map_pages)(self.ops, iova, phys, size, count, prot, 0xcc0, &mut mapped)
         };
@@ -143,10 +148,12 @@ impl Table {
     }
 
     pub(crate) fn unmap(&self, iova: c_ulong, size: usize, count: usize) -> usize {
+        // SAFETY: as for `map`.
         unsafe { ((*self.ops).unmap_pages)(self.ops, iova, size, count, null_mut()) }
     }
 
     pub(crate) fn phys(&self, iova: c_ulong) -> u64 {
+        // SAFETY: as for `map`.
         unsafe { ((*self.ops).iova_to_phys)(self.ops, iova) }
     }
 
