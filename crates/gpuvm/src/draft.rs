@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use iopgtable::{
-    Format, Geometry, Iova, IovaRange, Reservation, TableAllocator, TableCount, TableError,
+    Format, Geometry, Iova, IovaRange, Reservation, Splits, TableAllocator, TableCount, TableError,
 };
 
 use crate::device::Device;
@@ -49,7 +49,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         let (range, transition) = match op {
             Op::Map { range, backing, offset, prot } => {
                 let new = Mapping { range, backing, offset, prot };
-                check_map::<F>(&self.inner.geometry, &new)?;
+                check_map(self.inner, &new)?;
                 (range, space.map(new))
             }
             Op::Unmap { range } => {
@@ -71,6 +71,9 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
             _ => Step::Unmap { range, hole: hole(&self.inner.geometry, space, range) },
         };
         self.done.push(transition);
+        if let (Some(block), Splits::Forbidden) = (delta.cut, self.inner.config.splits) {
+            return Err(TableError::Split { block }.into());
+        }
         let pages = self
             .inner
             .reserver
@@ -96,10 +99,15 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     }
 }
 
-fn check_map<F: Format>(geometry: &Geometry, new: &Mapping) -> Result<(), SubmitReason> {
+fn check_map<F: Format, A: TableAllocator, D: Device>(
+    inner: &Inner<F, A, D>,
+    new: &Mapping,
+) -> Result<(), SubmitReason> {
     let Mapping { range, backing, offset, prot } = new;
+    let Inner { geometry, config, .. } = inner;
     geometry.check_range(*range)?;
-    F::attributes(*prot).map_err(|reason| TableError::Prot { prot: *prot, reason })?;
+    F::attributes(config.options, *prot)
+        .map_err(|reason| TableError::Prot { prot: *prot, reason })?;
     let granule = geometry.granule();
     if offset & (granule - 1) != 0 || !backing.is_aligned(granule) {
         return Err(SubmitReason::BackingAlignment { offset: *offset, granule });
@@ -122,7 +130,8 @@ fn check_map<F: Format>(geometry: &Geometry, new: &Mapping) -> Result<(), Submit
 
 /// The addresses around `range` that `space`, which maps nothing in it, does not map either.
 fn hole(geometry: &Geometry, space: &Space, range: IovaRange) -> IovaRange {
-    let first = space.last_below(range.first()).map_or(0, |last| last.0 + 1);
-    let last = space.first_above(range.last()).map_or(geometry.last_iova().0, |first| first.0 - 1);
-    IovaRange::inclusive(Iova(first), Iova(last)).unwrap_or(range)
+    let (below, above) = (space.last_below(range.first()), space.first_above(range.last()));
+    let first = below.map_or(geometry.first_iova(), |last| Iova(last.0 + 1));
+    let last = above.map_or(geometry.last_iova(), |first| Iova(first.0 - 1));
+    IovaRange::between(first, last)
 }

@@ -26,6 +26,8 @@ pub struct Delta {
     /// The addresses whose entries or tables change: the range, the leaves that are cut at its
     /// ends, and the spans of the tables that come loose. Nothing where nothing changes.
     pub footprint: Option<IovaRange>,
+    /// A leaf that is cut at an end of the range, or a group of leaves with the contiguous hint.
+    pub cut: Option<IovaRange>,
 }
 
 /// Computes what a transition does to the tables.
@@ -51,11 +53,14 @@ impl Planner {
             return delta;
         }
         let mut footprint = *range;
-        if let (Some(old), true) = (removed.first(), left.is_some()) {
-            footprint = footprint.hull(old.leaf_span(geometry, range.first()));
-        }
-        if let (Some(old), true) = (removed.last(), right.is_some()) {
-            footprint = footprint.hull(old.leaf_span(geometry, range.last()));
+        let left = removed.first().filter(|_| left.is_some());
+        let right = removed.last().filter(|_| right.is_some());
+        for (old, end) in [(left, range.first()), (right, range.last())] {
+            let Some(leaf) = old.map(|old| old.leaf_span(geometry, end)) else { continue };
+            footprint = footprint.hull(leaf);
+            if !range.covers(leaf) {
+                delta.cut = delta.cut.or(Some(leaf));
+            }
         }
         let below = space.last_below(range.first());
         let above = space.first_above(range.last());
@@ -127,7 +132,7 @@ impl Spans {
     fn add_needed(
         &mut self,
         geometry: &Geometry,
-        level: u8,
+        level: i8,
         mapping: &Mapping,
         window: (u64, u64),
     ) {

@@ -69,18 +69,23 @@ impl Mapping {
             .take_while(move |&(at, _)| at <= window.last().0)
     }
 
-    /// What the canonical leaf at `address`, which must be mapped, translates.
+    /// What the canonical leaf at `address`, which must be mapped, translates, together with
+    /// those that carry the contiguous hint with it.
     pub(crate) fn leaf_span(&self, geometry: &Geometry, address: Iova) -> IovaRange {
-        let here = IovaRange::inclusive(address, address).unwrap_or(self.range);
+        let here = IovaRange::between(address, address);
         let Some((first, run)) = self.runs_in(here).next() else { return here };
         let last = first + (run.bytes - 1);
-        geometry
-            .leaf_sizes()
-            .find_map(|size| {
-                let low = address.0 & !(size - 1);
-                let fits = first <= low && low + (size - 1) <= last;
-                let aligned = (first ^ run.phys.0) & (size - 1) == 0;
-                IovaRange::inclusive(Iova(low), Iova(low + (size - 1))).filter(|_| fits && aligned)
+        let fitting = |shift: u32| {
+            let rest = (1u64 << shift) - 1;
+            let span = IovaRange::between(Iova(address.0 & !rest), Iova(address.0 | rest));
+            let fits = first <= span.first().0 && span.last().0 <= last;
+            (fits && (first ^ run.phys.0) & rest == 0).then_some(span)
+        };
+        let mut levels = geometry.leaf_levels();
+        levels
+            .find_map(|level| {
+                let leaf = fitting(geometry.entry_shift(level))?;
+                Some(fitting(geometry.group_shift(level)).unwrap_or(leaf))
             })
             .unwrap_or(here)
     }

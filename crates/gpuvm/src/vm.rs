@@ -80,6 +80,7 @@ impl<F: Format, A: TableAllocator, D: Device> Clone for Vm<F, A, D> {
 
 /// Lock order: `planned`, then `queue`; `live`, then `queue`. No two others are held at once.
 pub(crate) struct Inner<F: Format, A: TableAllocator, D: Device> {
+    pub(crate) config: Config,
     pub(crate) geometry: Geometry,
     pub(crate) reserver: Reserver<A>,
     pub(crate) planned: Mutex<Planned>,
@@ -118,6 +119,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     pub fn new(config: Config, allocator: A, device: D) -> Result<Self, CreateError> {
         let table = PageTable::new(config, allocator)?;
         Ok(Self(Arc::new(Inner {
+            config,
             geometry: *table.geometry(),
             reserver: table.reserver(),
             planned: Mutex::new(Planned { space: Space::new(), planner: Planner::new(), jobs: 0 }),

@@ -22,7 +22,7 @@ type RecordingVm = Vm<S1, Memory, Faulty>;
 #[derive(Debug, Default)]
 struct Cached {
     leaves: Vec<(IovaRange, PhysAddr, Prot)>,
-    tables: Vec<(IovaRange, u8, PhysAddr)>,
+    tables: Vec<(IovaRange, i8, PhysAddr)>,
 }
 
 fn cached(vm: &RecordingVm) -> Cached {
@@ -79,7 +79,7 @@ fn gone(before: &Cached, after: &Cached) -> (Vec<IovaRange>, Vec<IovaRange>) {
     };
     let now: BTreeSet<_> = after.leaves.iter().map(key).collect();
     let leaves = before.leaves.iter().filter(|leaf| !now.contains(&key(leaf)));
-    let key = |&(span, level, phys): &(IovaRange, u8, PhysAddr)| (span.first(), level, phys);
+    let key = |&(span, level, phys): &(IovaRange, i8, PhysAddr)| (span.first(), level, phys);
     let now: BTreeSet<_> = after.tables.iter().map(key).collect();
     let tables = before.tables.iter().filter(|table| !now.contains(&key(table)));
     (leaves.map(|leaf| leaf.0).collect(), tables.map(|table| table.0).collect())

@@ -22,7 +22,7 @@ struct pool {
     size_t published;
 };
 
-static uint8_t *pool_alloc(void *cookie, size_t bytes, uint8_t level, bool root, uint64_t iova,
+static uint8_t *pool_alloc(void *cookie, size_t bytes, int8_t level, bool root, uint64_t iova,
                            bool may_block)
 {
     struct pool *pool = cookie;
@@ -35,7 +35,7 @@ static uint8_t *pool_alloc(void *cookie, size_t bytes, uint8_t level, bool root,
         pool->used[i] = true;
         if (++pool->out > pool->peak)
             pool->peak = pool->out;
-        printf("  table %2u: level %u%s, for %#" PRIx64 "\n", i, level, root ? " (root)" : "", iova);
+        printf("  table %2u: level %d%s, for %#" PRIx64 "\n", i, level, root ? " (root)" : "", iova);
         return carveout + i * PAGE;
     }
     return NULL;
@@ -81,7 +81,7 @@ static void check(iopgtable_status status, const char *what)
 static void show(void *context, const iopgtable_visited *seen)
 {
     (void)context;
-    printf("  %-5s level %u  %#" PRIx64 " + %#" PRIx64 " -> %#" PRIx64 "\n",
+    printf("  %-5s level %d  %#" PRIx64 " + %#" PRIx64 " -> %#" PRIx64 "\n",
            seen->prot ? "leaf" : "table", seen->level, seen->span.iova, seen->span.bytes,
            seen->phys);
 }

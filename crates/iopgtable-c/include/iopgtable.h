@@ -199,7 +199,7 @@ typedef struct {
      */
     uint8_t *(*alloc)(void *cookie,
                       size_t bytes,
-                      uint8_t level,
+                      int8_t level,
                       bool root,
                       uint64_t iova,
                       bool may_block);
@@ -266,9 +266,9 @@ typedef struct {
      */
     uint64_t last_phys;
     /**
-     * The root's level; pages stand at level 3.
+     * The root's level, -1 to 2; pages stand at level 3.
      */
-    uint32_t first_level;
+    int32_t first_level;
     /**
      * How many tables there are on the way to a page, the root included.
      */
@@ -372,7 +372,7 @@ typedef struct {
     /**
      * Its level.
      */
-    uint32_t level;
+    int32_t level;
     /**
      * A leaf's permissions; 0 for a table, as no leaf allows nothing.
      */
@@ -390,9 +390,9 @@ typedef void (*iopgtable_visitor)(void *context, const iopgtable_visited *visite
  */
 typedef struct {
     /**
-     * The tables of each level.
+     * The tables of each level, from level -1 on.
      */
-    uint64_t at_level[4];
+    uint64_t at_level[5];
 } iopgtable_table_count;
 
 /**

@@ -1,6 +1,6 @@
 //! Reservations: tables taken in advance, for operations that must not allocate.
 
-use iopgtable::{Iova, Reservation, ReservedError};
+use iopgtable::{FIRST_LEVEL, Iova, Reservation, ReservedError};
 
 use crate::allocator::Source;
 use crate::arguments::{prot, range, range_of, read, segments, write, write_optional};
@@ -33,9 +33,9 @@ pub unsafe extern "C" fn iopgtable_reserve(
         // SAFETY: null or valid.
         let (table, count, out) = unsafe { (read(table)?, read(count)?, write(reservation)?) };
         let mut wanted = iopgtable::TableCount::ZERO;
-        for (level, tables) in (0..).zip(count.at_level) {
-            // No 48-bit space has more tables at any level.
-            if tables > 1 << 36 {
+        for (level, tables) in (FIRST_LEVEL..).zip(count.at_level) {
+            // No 52-bit space has more tables at any level.
+            if tables > 1 << 40 {
                 return Err(Status::NoMemory);
             }
             wanted.increase(level, tables);

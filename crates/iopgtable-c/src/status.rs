@@ -150,7 +150,9 @@ pub(crate) fn detail(error: &TableError) -> Detail {
         TableError::UnalignedRange { range, granule } => {
             Detail { iova: range.first().0, value: granule }
         }
-        TableError::InputRange { range, last } => Detail { iova: range.first().0, value: last.0 },
+        TableError::InputRange { range, whole } => {
+            Detail { iova: range.first().0, value: whole.last().0 }
+        }
         TableError::Hole { hole, .. } => Detail { iova: hole.first().0, value: hole.bytes() },
         TableError::UnalignedSegment { segment, .. } | TableError::OutputRange { segment, .. } => {
             Detail { iova: 0, value: segment.phys.0 }

@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use iopgtable::memory::Heap;
-use iopgtable::{Gather, Iova, IovaRange, TableError, Visit};
+use iopgtable::{FIRST_LEVEL, Gather, Iova, IovaRange, TableError, Visit};
 
 use crate::allocator::Source;
 use crate::arguments::{
@@ -321,11 +321,13 @@ pub unsafe extern "C" fn iopgtable_worst_case_tables(
         let (table, out) = unsafe { (read(table)?, write(count)?) };
         let range = self::range(iova, bytes)?;
         let geometry = table.face.geometry();
-        if range.last() > geometry.last_iova() {
+        if !geometry.whole().covers(range) {
             return Err(Status::InputRange);
         }
         let worst = geometry.worst_case_tables(range);
-        out.at_level = [worst.at(0), worst.at(1), worst.at(2), worst.at(3)];
+        for (level, tables) in (FIRST_LEVEL..).zip(&mut out.at_level) {
+            *tables = worst.at(level);
+        }
         Ok(())
     })
 }

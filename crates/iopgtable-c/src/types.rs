@@ -51,7 +51,7 @@ pub struct Allocator {
         unsafe extern "C" fn(
             cookie: *mut c_void,
             bytes: usize,
-            level: u8,
+            level: i8,
             root: bool,
             iova: u64,
             may_block: bool,
@@ -128,8 +128,8 @@ pub struct Shape {
     pub last_iova: u64,
     /// The last physical address.
     pub last_phys: u64,
-    /// The root's level; pages stand at level 3.
-    pub first_level: u32,
+    /// The root's level, -1 to 2; pages stand at level 3.
+    pub first_level: i32,
     /// How many tables there are on the way to a page, the root included.
     pub levels: u32,
 }
@@ -167,7 +167,7 @@ pub struct Visited {
     /// A table's own address, or where the leaf leads.
     pub phys: u64,
     /// Its level.
-    pub level: u32,
+    pub level: i32,
     /// A leaf's permissions; 0 for a table, as no leaf allows nothing.
     pub prot: u32,
 }
@@ -180,8 +180,8 @@ pub type Visitor = Option<unsafe extern "C" fn(context: *mut c_void, visited: *c
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableCount {
-    /// The tables of each level.
-    pub at_level: [u64; 4],
+    /// The tables of each level, from level -1 on.
+    pub at_level: [u64; 5],
 }
 
 /// What a device must forget. A range of 0 bytes is none.

@@ -74,6 +74,16 @@ impl IovaRange {
         if first.0 <= last.0 { Some(Self { first: first.0, last: last.0 }) } else { None }
     }
 
+    /// From the lower of two bytes to the higher one, both included.
+    pub const fn between(one: Iova, other: Iova) -> Self {
+        // INVARIANT: they are put in order.
+        if one.0 <= other.0 {
+            Self { first: one.0, last: other.0 }
+        } else {
+            Self { first: other.0, last: one.0 }
+        }
+    }
+
     /// The first byte's address.
     pub const fn first(self) -> Iova {
         Iova(self.first)

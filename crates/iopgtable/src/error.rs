@@ -33,8 +33,8 @@ pub enum TableError {
     InputRange {
         /// The range.
         range: IovaRange,
-        /// The last address that the table translates.
-        last: Iova,
+        /// What the table translates.
+        whole: IovaRange,
     },
     /// The hole does not cover the range.
     Hole {
@@ -78,6 +78,12 @@ pub enum TableError {
         /// The bytes of the leaf that maps it.
         leaf: u64,
     },
+    /// The operation would cut a leaf, or a group of leaves with the contiguous hint, and
+    /// [`Splits::Forbidden`](crate::Splits::Forbidden) stands against it.
+    Split {
+        /// What the leaf, or the group, translates.
+        block: IovaRange,
+    },
     /// There is no memory for a table.
     Alloc(AllocError),
 }
@@ -113,8 +119,8 @@ impl fmt::Display for TableError {
             Self::UnalignedRange { range, granule } => {
                 write!(f, "range {range} is not aligned to the granule of {granule:#x} bytes")
             }
-            Self::InputRange { range, last } => {
-                write!(f, "range {range} ends beyond {last}, the last address translated")
+            Self::InputRange { range, whole } => {
+                write!(f, "range {range} does not lie in {whole}, which is translated")
             }
             Self::Hole { range, hole } => write!(f, "hole {hole} does not cover range {range}"),
             Self::UnalignedSegment { segment, granule } => write!(
@@ -134,6 +140,9 @@ impl fmt::Display for TableError {
             Self::Prot { prot, reason } => write!(f, "protection {prot:?}: {reason}"),
             Self::Overlap { iova, leaf } => {
                 write!(f, "{iova} is mapped already, by a leaf of {leaf:#x} bytes")
+            }
+            Self::Split { block } => {
+                write!(f, "{block} is one block, and splitting live blocks is forbidden")
             }
             Self::Alloc(error) => error.fmt(f),
         }

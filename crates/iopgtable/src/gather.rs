@@ -53,6 +53,26 @@ pub(crate) fn stale(what: &mut Option<IovaRange>, range: IovaRange) {
     *what = merge(*what, Some(range));
 }
 
+/// Where an operation changed translations that walkers may see without their having been invalid
+/// in between (Arm DDI 0487, D8.17.1): hardware that wants break-before-make may have raised a
+/// conflict, or used either translation, there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakBeforeMake {
+    /// Where leaves changed their size, or lost the contiguous hint. No concern of hardware with
+    /// `FEAT_BBM` level 2.
+    pub resized: Option<IovaRange>,
+    /// Where leaves may have changed their output address or their memory type.
+    pub rewritten: Option<IovaRange>,
+}
+
+impl BreakBeforeMake {
+    /// Whether nothing of the kind happened.
+    pub const fn is_empty(&self) -> bool {
+        self.resized.is_none() && self.rewritten.is_none()
+    }
+}
+
 /// The driver's side: makes the device forget.
 ///
 /// # Safety
@@ -93,18 +113,29 @@ unsafe impl Invalidate for Unwalked {
 #[must_use = "the device still uses what this names: invalidate it, then free the tables"]
 pub struct Gather {
     pub(crate) stale: Invalidation,
+    pub(crate) live: BreakBeforeMake,
     pub(crate) loose: Loose,
     pub(crate) table: TableId,
 }
 
 impl Gather {
     pub(crate) const fn new(table: TableId) -> Self {
-        Self { stale: Invalidation { leaves: None, walks: None }, loose: Loose::new(), table }
+        Self {
+            stale: Invalidation { leaves: None, walks: None },
+            live: BreakBeforeMake { resized: None, rewritten: None },
+            loose: Loose::new(),
+            table,
+        }
     }
 
     /// What the device must forget.
     pub const fn stale(&self) -> &Invalidation {
         &self.stale
+    }
+
+    /// Where break-before-make was needed, and was not done.
+    pub const fn break_before_make(&self) -> &BreakBeforeMake {
+        &self.live
     }
 
     /// Whether there is nothing to forget and no table came loose.
@@ -146,6 +177,7 @@ impl fmt::Debug for Gather {
         f.debug_struct("Gather")
             .field("leaves", &self.stale.leaves)
             .field("walks", &self.stale.walks)
+            .field("break_before_make", &self.live)
             .field("loose_subtrees", &self.loose.subtrees())
             .finish_non_exhaustive()
     }

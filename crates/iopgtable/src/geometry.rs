@@ -1,19 +1,31 @@
 //! Levels, spans, leaf sizes, and how many tables a range can take.
 //!
-//! Levels count as Arm counts them: the walk starts at a format's first level, near 0, and ends
-//! at level 3, whose leaves are pages of one granule.
+//! Levels count as Arm counts them: the walk starts at a format's first level, near 0 (five levels
+//! start at -1), and ends at level 3, whose leaves are pages of one granule.
 
 use core::fmt;
 use core::ops::{Add, AddAssign};
 
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::error::TableError;
+use crate::format::Config;
 
 /// The last level of a walk: its leaves are pages.
-pub const LAST_LEVEL: u8 = 3;
+pub const LAST_LEVEL: i8 = 3;
+
+/// The first level of the longest walk.
+pub const FIRST_LEVEL: i8 = -1;
 
 /// How many levels a walk has at most.
-pub const MAX_LEVELS: usize = LAST_LEVEL as usize + 1;
+pub const MAX_LEVELS: usize = 5;
+
+/// Where what belongs to `level` stands in an array of [`MAX_LEVELS`].
+pub(crate) const fn level_index(level: i8) -> usize {
+    // CAST: a level is at least the first one; any other number is found out by the array.
+    #[expect(clippy::cast_sign_loss, reason = "any other number is found out by the array")]
+    let index = level.wrapping_sub(FIRST_LEVEL) as usize;
+    index
+}
 
 /// The shape of a configured table.
 ///
@@ -26,35 +38,54 @@ pub const MAX_LEVELS: usize = LAST_LEVEL as usize + 1;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
+    /// The first address that is translated.
+    first_iova: u64,
     page_shift: u8,
-    level_bits: u8,
-    first_level: u8,
+    first_level: i8,
     root_bits: u8,
     input_bits: u8,
     output_bits: u8,
-    /// Bit `l` is set where a leaf may stand at level `l`.
+    /// Bit `level_index(l)` is set where a leaf may stand at level `l`.
     leaf_levels: u8,
+    /// log2 of the leaves that carry the contiguous hint together, by level.
+    groups: [u8; MAX_LEVELS],
+}
+
+/// The sizes that a format chooses.
+pub(crate) struct Sizes {
+    pub(crate) page_shift: u8,
+    pub(crate) first_level: i8,
+    /// log2 of the root's entries; all other tables are one page large.
+    pub(crate) root_bits: u8,
 }
 
 impl Geometry {
-    /// `root_bits` index the root at `first_level`; all other tables are one page large.
-    pub(crate) const fn new(
-        page_shift: u8,
-        first_level: u8,
-        root_bits: u8,
-        input_bits: u8,
-        output_bits: u8,
-        leaf_levels: u8,
-    ) -> Self {
+    pub(crate) fn new(sizes: Sizes, config: Config, leaf_levels: &[i8]) -> Self {
+        let Sizes { page_shift, first_level, root_bits } = sizes;
         Self {
+            first_iova: 0,
             page_shift,
-            level_bits: page_shift - 3,
             first_level,
             root_bits,
-            input_bits,
-            output_bits,
-            leaf_levels,
+            input_bits: config.input_bits,
+            output_bits: config.output_bits,
+            leaf_levels: leaf_levels.iter().fold(0, |levels, &level| levels | bit(level)),
+            groups: [0; MAX_LEVELS],
         }
+    }
+
+    /// The same with the contiguous hint: `log2` of the leaves in a group at each level.
+    pub(crate) fn with_groups(mut self, log2: impl Fn(i8) -> u32) -> Self {
+        for level in self.leaf_levels() {
+            // CAST: a logarithm.
+            self.groups[level_index(level)] = log2(level) as u8;
+        }
+        self
+    }
+
+    /// The same for addresses from `first` on, a multiple of the input size.
+    pub(crate) const fn starting_at(self, first: u64) -> Self {
+        Self { first_iova: first, ..self }
     }
 
     /// The granule in bytes: the smallest leaf, and the size of every table but the root.
@@ -72,9 +103,25 @@ impl Geometry {
         self.output_bits
     }
 
+    /// The first device address that can be mapped.
+    pub const fn first_iova(&self) -> Iova {
+        Iova(self.first_iova)
+    }
+
     /// The last device address that can be mapped.
     pub const fn last_iova(&self) -> Iova {
-        Iova(u64::MAX >> (64 - self.input_bits))
+        Iova(self.first_iova | (u64::MAX >> (64 - self.input_bits)))
+    }
+
+    /// All device addresses that can be mapped.
+    pub const fn whole(&self) -> IovaRange {
+        IovaRange::between(self.first_iova(), self.last_iova())
+    }
+
+    /// Whether `iova` can be mapped.
+    #[inline]
+    pub const fn translates(&self, iova: Iova) -> bool {
+        (iova.0 ^ self.first_iova) >> self.input_bits == 0
     }
 
     /// The last physical address that can be mapped.
@@ -89,39 +136,42 @@ impl Geometry {
     /// [`TableError::UnalignedRange`] and [`TableError::InputRange`].
     #[inline]
     pub fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
-        let (granule, last) = (self.granule(), self.last_iova());
+        let granule = self.granule();
         if !range.is_aligned(granule) {
             return Err(TableError::UnalignedRange { range, granule });
         }
-        if range.last() > last {
-            return Err(TableError::InputRange { range, last });
+        if !self.translates(range.first()) || !self.translates(range.last()) {
+            return Err(TableError::InputRange { range, whole: self.whole() });
         }
         Ok(())
     }
 
     /// The root's level.
-    pub const fn first_level(&self) -> u8 {
+    pub const fn first_level(&self) -> i8 {
         self.first_level
     }
 
     /// How many tables lie on the way to a page, the root included.
     pub const fn levels(&self) -> u8 {
-        LAST_LEVEL + 1 - self.first_level
+        // CAST: one to five.
+        #[expect(clippy::cast_sign_loss, reason = "one to five")]
+        let levels = (LAST_LEVEL + 1 - self.first_level) as u8;
+        levels
     }
 
     /// How many entries a table at `level` has.
-    pub const fn entries(&self, level: u8) -> usize {
-        if level == self.first_level { 1 << self.root_bits } else { 1 << self.level_bits }
+    pub const fn entries(&self, level: i8) -> usize {
+        if level == self.first_level { 1 << self.root_bits } else { 1 << (self.page_shift - 3) }
     }
 
     /// log2 of the bytes that one entry at `level` translates.
-    pub const fn entry_shift(&self, level: u8) -> u32 {
-        self.page_shift as u32 + (LAST_LEVEL - level) as u32 * self.level_bits as u32
+    pub const fn entry_shift(&self, level: i8) -> u32 {
+        entry_shift(self.page_shift, level)
     }
 
     /// log2 of the bytes that one table at `level`, other than the root, translates.
-    pub const fn table_shift(&self, level: u8) -> u32 {
-        self.entry_shift(level) + self.level_bits as u32
+    pub const fn table_shift(&self, level: i8) -> u32 {
+        self.entry_shift(level) + self.page_shift as u32 - 3
     }
 
     /// The bytes of the root's memory, which is also its alignment: a whole number of granules,
@@ -132,22 +182,33 @@ impl Geometry {
     }
 
     /// Whether a leaf may stand at `level`.
-    pub const fn is_leaf_level(&self, level: u8) -> bool {
-        self.leaf_levels & (1 << level) != 0
+    pub const fn is_leaf_level(&self, level: i8) -> bool {
+        self.leaf_levels & bit(level) != 0
+    }
+
+    /// The levels where leaves may stand, root side first.
+    pub fn leaf_levels(&self) -> impl Iterator<Item = i8> + use<> {
+        let geometry = *self;
+        (geometry.first_level..=LAST_LEVEL).filter(move |&level| geometry.is_leaf_level(level))
     }
 
     /// The leaf sizes in bytes, largest first.
     pub fn leaf_sizes(&self) -> impl Iterator<Item = u64> + use<> {
         let geometry = *self;
-        (geometry.first_level..=LAST_LEVEL)
-            .filter(move |&level| geometry.is_leaf_level(level))
-            .map(move |level| 1 << geometry.entry_shift(level))
+        self.leaf_levels().map(move |level| 1 << geometry.entry_shift(level))
+    }
+
+    /// log2 of the bytes that leaves at `level` translate which carry the contiguous hint
+    /// together; of one leaf where the table is not configured for that
+    /// ([`Options::CONTIGUOUS`](crate::Options::CONTIGUOUS)).
+    pub const fn group_shift(&self, level: i8) -> u32 {
+        self.entry_shift(level) + self.groups[level_index(level)] as u32
     }
 
     /// The level of the canonical leaf at `iova`: the largest that is aligned in both address
     /// spaces and no longer than `bytes`, of which there must be at least a granule (`CANON` in
     /// `ARCHITECTURE.md`).
-    pub fn leaf_level(&self, iova: Iova, phys: PhysAddr, bytes: u64) -> u8 {
+    pub fn leaf_level(&self, iova: Iova, phys: PhysAddr, bytes: u64) -> i8 {
         let mut level = self.first_level;
         while level < LAST_LEVEL {
             let size = 1u64 << self.entry_shift(level);
@@ -172,6 +233,19 @@ impl Geometry {
     }
 }
 
+/// log2 of the bytes that an entry at `level` translates.
+#[inline]
+pub(crate) const fn entry_shift(page_shift: u8, level: i8) -> u32 {
+    // CAST: no level lies below the last one.
+    #[expect(clippy::cast_sign_loss, reason = "no level lies below the last one")]
+    let below = (LAST_LEVEL - level) as u32;
+    page_shift as u32 + below * (page_shift as u32 - 3)
+}
+
+const fn bit(level: i8) -> u8 {
+    1 << level_index(level)
+}
+
 /// A number of tables, by level. The root is never counted: it lives as long as its page table.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct TableCount([u64; MAX_LEVELS]);
@@ -181,20 +255,20 @@ impl TableCount {
     pub const ZERO: Self = Self([0; MAX_LEVELS]);
 
     /// `tables` tables, all of one level.
-    pub fn of(level: u8, tables: u64) -> Self {
+    pub fn of(level: i8, tables: u64) -> Self {
         let mut count = Self::ZERO;
         count.increase(level, tables);
         count
     }
 
     /// The tables of one level.
-    pub fn at(&self, level: u8) -> u64 {
-        self.0.get(usize::from(level)).copied().unwrap_or(0)
+    pub fn at(&self, level: i8) -> u64 {
+        self.0.get(level_index(level)).copied().unwrap_or(0)
     }
 
     /// Counts `tables` more at `level`; a level that no format has is ignored.
-    pub fn increase(&mut self, level: u8, tables: u64) {
-        if let Some(count) = self.0.get_mut(usize::from(level)) {
+    pub fn increase(&mut self, level: i8, tables: u64) {
+        if let Some(count) = self.0.get_mut(level_index(level)) {
             *count += tables;
         }
     }
@@ -205,8 +279,10 @@ impl TableCount {
     }
 
     /// The levels that have any, with their tables, root side first.
-    pub fn levels(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
-        (0..=LAST_LEVEL).map(|level| (level, self.at(level))).filter(|&(_, tables)| tables > 0)
+    pub fn levels(&self) -> impl Iterator<Item = (i8, u64)> + '_ {
+        (FIRST_LEVEL..=LAST_LEVEL)
+            .map(|level| (level, self.at(level)))
+            .filter(|&(_, tables)| tables > 0)
     }
 }
 
@@ -228,6 +304,6 @@ impl AddAssign for TableCount {
 
 impl fmt::Debug for TableCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (by level {:?})", self.total(), self.0)
+        write!(f, "{} (by level, from {FIRST_LEVEL}: {:?})", self.total(), self.0)
     }
 }

@@ -54,11 +54,13 @@ mod table;
 pub use addr::{Iova, IovaRange, PhysAddr, RangeError, Segment};
 pub use error::{CreateError, ReservedError, TableError};
 pub use format::{
-    Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule, Granule4K, Granule16K,
-    Granule64K,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule, Granule4K,
+    Granule16K, Granule64K, Lpa2, Options, Splits,
 };
-pub use gather::{Gather, Invalidate, InvalidateError, Invalidated, Invalidation, Unwalked};
-pub use geometry::{Geometry, LAST_LEVEL, MAX_LEVELS, TableCount};
+pub use gather::{
+    BreakBeforeMake, Gather, Invalidate, InvalidateError, Invalidated, Invalidation, Unwalked,
+};
+pub use geometry::{FIRST_LEVEL, Geometry, LAST_LEVEL, MAX_LEVELS, TableCount};
 pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };

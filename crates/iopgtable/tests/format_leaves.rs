@@ -6,7 +6,7 @@
 mod machine;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Granule4K, Granule16K, Granule64K,
+    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Granule4K, Granule16K, Granule64K, Options,
     PhysAddr, Prot, ProtError, Segment,
 };
 use machine::{Walked, finish, range, walk};
@@ -124,7 +124,7 @@ impl Meaning for ArmMali {
 fn leaves_mean<F: Meaning>() {
     let memory = machine::memory();
     for prot in all() {
-        assert_eq!(F::attributes(prot).err(), F::refusal(prot), "{prot:?}");
+        assert_eq!(F::attributes(Options::NONE, prot).err(), F::refusal(prot), "{prot:?}");
         if F::refusal(prot).is_some() {
             continue;
         }
@@ -156,7 +156,7 @@ fn leaves_mean<F: Meaning>() {
                             PhysAddr(leads),
                             size,
                         );
-                        assert_eq!(fault, Fault::new(FaultKind::Permission, level));
+                        assert_eq!(fault, Fault::new(FaultKind::Permission, level as u8));
                         assert!(!F::permissions(prot).allow(access), "{prot:?} forbids {access:?}");
                     }
                 }

@@ -2,14 +2,14 @@
 
 use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K, PhysAddr,
+    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K, Options, PhysAddr,
 };
 
 const ROOT: PhysAddr = PhysAddr(0x8_8000_0000);
 
 fn registers<F: Format>(input: u8, output: u8, coherent: bool) -> F::Registers {
     let geometry = F::geometry(Config::new(input, output)).expect("good sizes");
-    F::registers(&geometry, ROOT, coherent)
+    F::registers(&geometry, Options::NONE, ROOT, coherent)
 }
 
 /// `TCR_EL1` (Arm DDI 0487, D24.2): T0SZ 5:0 is 64 less the input bits; IRGN0 9:8, ORGN0 11:10 are

@@ -197,7 +197,7 @@ fn region() -> Region {
 unsafe extern "C" fn heap_alloc(
     _: *mut c_void,
     bytes: usize,
-    _: u8,
+    _: i8,
     _: bool,
     _: u64,
     _: bool,

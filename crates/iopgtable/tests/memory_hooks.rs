@@ -13,7 +13,7 @@ use iopgtable::{Iova, PhysAddr, TableCount};
 /// What a callback was called with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Call {
-    Alloc { bytes: usize, level: u8, root: bool, iova: u64, may_block: bool },
+    Alloc { bytes: usize, level: i8, root: bool, iova: u64, may_block: bool },
     Free { bytes: usize },
     Publish { phys: u64, bytes: usize },
     Commit,
@@ -56,7 +56,7 @@ fn block(bytes: usize) -> Layout {
 unsafe extern "C" fn alloc(
     state: *mut c_void,
     bytes: usize,
-    level: u8,
+    level: i8,
     root: bool,
     iova: u64,
     may_block: bool,

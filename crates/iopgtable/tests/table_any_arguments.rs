@@ -52,8 +52,8 @@ fn is_true(
         TableError::UnalignedRange { range: named, .. } => {
             named == range && !range.is_aligned(geometry.granule())
         }
-        TableError::InputRange { range: named, last } => {
-            named == range && last == geometry.last_iova() && last < range.last()
+        TableError::InputRange { range: named, whole } => {
+            named == range && whole == geometry.whole() && !whole.covers(range)
         }
         TableError::UnalignedSegment { segment, .. } => {
             segments.contains(&segment)
@@ -102,7 +102,7 @@ fn survives<F: Walked>(
         }
         match table.map(range, segments.to_vec(), prot) {
             Ok(gather) => {
-                assert_eq!(F::attributes(prot).map(|_| ()), Ok(()));
+                assert_eq!(F::attributes(iopgtable::Options::NONE, prot).map(|_| ()), Ok(()));
                 machine::finish(&table, gather);
                 let gather = table.unmap(range, range).expect("it was mapped just now");
                 machine::finish(&table, gather);

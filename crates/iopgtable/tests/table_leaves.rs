@@ -6,7 +6,7 @@ mod machine;
 use std::collections::BTreeMap;
 
 use iopgtable::{
-    Arm64S1, Config, Format, Granule4K, Iova, IovaRange, PhysAddr, Prot, Segment, Unwalked,
+    Arm64S1, Config, Format, Granule4K, Iova, IovaRange, Options, PhysAddr, Prot, Segment, Unwalked,
 };
 use machine::{Memory, Table, memory, table};
 use proptest::prelude::*;
@@ -24,8 +24,8 @@ const WINDOW: IovaRange = match IovaRange::new(Iova((1 << 30) - 4 * BLOCK), 8 * 
 
 #[derive(Clone, Debug)]
 enum Act {
-    MapLeaves { level: u8, at: u64, count: usize, phys: u64 },
-    UnmapLeaves { level: u8, at: u64, count: usize },
+    MapLeaves { level: i8, at: u64, count: usize, phys: u64 },
+    UnmapLeaves { level: i8, at: u64, count: usize },
     Map { at: u64, pages: u64, phys: u64 },
     Unmap { at: u64, pages: u64, exact: bool },
     Clear { at: u64, pages: u64 },
@@ -36,7 +36,7 @@ fn act() -> impl Strategy<Value = Act> {
     let block = || select(vec![3u64, 3, 3, 4, 4, 0, 7]);
     let at = || (block(), select(vec![0u64, 0, 1, 2, 511])).prop_map(|(b, p)| b * 512 + p);
     let pages = || select(vec![1u64, 1, 2, 3, 511, 512, 513, 1024]);
-    let level = || select(vec![3u8, 3, 3, 2, 1, 0]);
+    let level = || select(vec![3i8, 3, 3, 2, 1, 0]);
     let count = || select(vec![1usize, 1, 2, 3, 512, 0]);
     prop_oneof![
         3 => (level(), at(), count(), 0u64..1 << 20)
@@ -70,10 +70,10 @@ fn hole(model: &Model, range: IovaRange) -> IovaRange {
 }
 
 fn step(table: &mut Table<'_, F>, model: &mut Model, act: &Act) {
-    let attributes = F::attributes(Prot::RW).expect("stage 1 has it");
+    let attributes = F::attributes(Options::NONE, Prot::RW).expect("stage 1 has it");
     let gather = match *act {
         Act::MapLeaves { level, at, count, phys } => {
-            let bytes = PAGE << (9 * u32::from(3 - level));
+            let bytes = PAGE << (9 * (3 - level));
             let phys = (phys * PAGE) & !(bytes - 1);
             let done =
                 table.map_leaves(Iova(address(at)), PhysAddr(phys), level, count, attributes);
@@ -89,7 +89,7 @@ fn step(table: &mut Table<'_, F>, model: &mut Model, act: &Act) {
             let Some((used, gather)) = table.unmap_leaves(Iova(address(at)), level, count) else {
                 return;
             };
-            let bytes = (PAGE << (9 * u32::from(3 - level))) * used as u64;
+            let bytes = (PAGE << (9 * (3 - level))) * used as u64;
             for into in (0..bytes).step_by(PAGE as usize) {
                 assert!(model.remove(&(address(at) + into)).is_some(), "it was mapped");
                 let stale = gather.stale().leaves.expect("leaves are gone");
@@ -134,7 +134,7 @@ fn check(table: &Table<'_, F>, model: &Model) {
         assert_eq!(found, model.get(&address(page)).copied(), "page {page}");
     }
     for level in [2, 3] {
-        let unit = PAGE << (9 * u32::from(3 - level));
+        let unit = PAGE << (9 * (3 - level));
         for first in (WINDOW.first().0..=WINDOW.last().0).step_by(37 * unit as usize) {
             let range = IovaRange::inclusive(Iova(first), WINDOW.last()).expect("not empty");
             let taken = table.occupied(range, level);
@@ -168,7 +168,7 @@ proptest! {
 fn a_cursor_is_forgotten_when_its_table_comes_loose() {
     let memory = memory();
     let mut table = table::<F>(Config::new(48, 48), &memory);
-    let attributes = F::attributes(Prot::RW).expect("stage 1 has it");
+    let attributes = F::attributes(Options::NONE, Prot::RW).expect("stage 1 has it");
     let page = IovaRange::new(Iova(1 << 30), PAGE).expect("a page");
     let map = |table: &mut Table<'_, F>| {
         let gather = table.map(page, Some(Segment::new(PhysAddr(0), PAGE)), Prot::RW);
@@ -190,7 +190,7 @@ fn a_cursor_is_forgotten_when_its_table_comes_loose() {
 fn a_cursor_is_forgotten_when_a_block_takes_the_place_of_its_table() {
     let memory = memory();
     let mut table = table::<F>(Config::new(48, 48), &memory);
-    let attributes = F::attributes(Prot::RW).expect("stage 1 has it");
+    let attributes = F::attributes(Options::NONE, Prot::RW).expect("stage 1 has it");
     let page = IovaRange::new(Iova(1 << 30), PAGE).expect("a page");
     let block = IovaRange::new(Iova(1 << 30), BLOCK).expect("a block");
     let gather = table.map(page, Some(Segment::new(PhysAddr(0), PAGE)), Prot::RW);

@@ -46,11 +46,11 @@ fn an_unaligned_range_is_refused() {
 
 #[test]
 fn a_range_beyond_the_input_size_is_refused() {
-    let last = Iova((1 << 39) - 1);
+    let whole = range(0, 1 << 39);
     let all = IovaRange::inclusive(Iova(0), Iova(u64::MAX)).unwrap();
     let top = IovaRange::inclusive(Iova(u64::MAX - 0xfff), Iova(u64::MAX)).unwrap();
     for range in [range(1 << 39, 0x1000), range((1 << 39) - 0x1000, 0x2000), all, top] {
-        let error = TableError::InputRange { range, last };
+        let error = TableError::InputRange { range, whole };
         refuses::<S1>(Config::new(39, 48), range, &[PAGE], Prot::RW, error);
         let memory = machine::memory();
         let mut table = machine::populated::<S1>(Config::new(39, 48), &memory);

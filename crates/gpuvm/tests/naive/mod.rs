@@ -37,8 +37,8 @@ pub(crate) fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
 }
 
 /// The tables at each level: a table is there if a leaf needs it on its way, and not otherwise.
-pub(crate) fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<u8, BTreeSet<u64>> {
-    let mut tables: BTreeMap<u8, BTreeSet<u64>> = BTreeMap::new();
+pub(crate) fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<i8, BTreeSet<u64>> {
+    let mut tables: BTreeMap<i8, BTreeSet<u64>> = BTreeMap::new();
     for leaf in leaves {
         for level in geometry.first_level() + 1..=LAST_LEVEL {
             // A leaf stands in a table of the level whose entries are as large as it is.

@@ -9,7 +9,7 @@ use crate::ops::{GIB, MIB, PAGE, backing, map, range};
 
 /// One bad operation for each reason.
 pub(crate) fn bad() -> Vec<(Op, SubmitReason)> {
-    let last = Iova((1 << 48) - 1);
+    let whole = range(0, 1 << 48);
     let unaligned = [range(GIB + 1, PAGE - 1), range(GIB, PAGE + 8), range(GIB + 8, PAGE)];
     let outside = [range(1 << 48, PAGE), range((1 << 48) - PAGE, 2 * PAGE)];
     let to_the_end = IovaRange::inclusive(Iova(GIB), Iova(u64::MAX)).unwrap();
@@ -23,7 +23,7 @@ pub(crate) fn bad() -> Vec<(Op, SubmitReason)> {
         bad.push((Op::Unmap { range }, SubmitReason::Argument(reason)));
     }
     for range in outside.into_iter().chain([to_the_end]) {
-        let reason = TableError::InputRange { range, last };
+        let reason = TableError::InputRange { range, whole };
         bad.push((map_at(range), SubmitReason::Argument(reason)));
         bad.push((Op::Unmap { range }, SubmitReason::Argument(reason)));
     }

@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 
 use iopgtable::format::{Attributes, MaliRegisters, Stage1Registers, Stage2Registers};
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
+use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, Options, Prot};
 
 use super::abi::{Cfg, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk};
 
@@ -31,7 +31,7 @@ pub(super) trait LinuxFormat: Format {
 
 /// What leaves look like, for each value of `prot` that the format can express.
 pub(super) fn attributes<F: LinuxFormat>() -> [Option<Attributes>; PROTS] {
-    F::PROTS.map(|prot| F::attributes(prot).ok())
+    F::PROTS.map(|prot| F::attributes(Options::NONE, prot).ok())
 }
 
 /// Rights as a format sees them: stage 1 reads whatever else it may, and only stage 1 tells

@@ -145,7 +145,7 @@ fn map_slowly<F: LinuxFormat>(
 
 /// The level of leaves of `bytes` bytes.
 #[inline]
-const fn level_of<F: LinuxFormat>(bytes: u64) -> u8 {
+const fn level_of<F: LinuxFormat>(bytes: u64) -> i8 {
     let shift = F::PAGE_SHIFT as u32;
     if bytes == 1 << shift {
         3

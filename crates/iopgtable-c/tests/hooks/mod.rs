@@ -74,7 +74,7 @@ fn layout(bytes: usize) -> Layout {
 unsafe extern "C" fn take(
     cookie: *mut c_void,
     bytes: usize,
-    _: u8,
+    _: i8,
     _: bool,
     _: u64,
     _: bool,

@@ -9,9 +9,13 @@
 //! Linux 6.12, `io-pgtable-arm.c` and `panfrost_mmu.c` (the hardware's documentation is not
 //! public).
 
-use super::{Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Sealed, vmsa};
+use super::vmsa::{self, Output};
+use super::{
+    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed,
+    check_options, stage1,
+};
 use crate::addr::PhysAddr;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, LAST_LEVEL};
 use crate::prot::{Prot, ProtError};
 
 /// The page tables of Mali GPUs before command-stream frontends.
@@ -28,7 +32,6 @@ pub struct MaliRegisters {
     pub memattr: u64,
 }
 
-const OUTPUT_BITS: &[u8] = &[32, 33, 34, 35, 36, 37, 38, 39, 40];
 const MEMATTR: u64 = 0x88 | 0x8d << 8 | 0x88 << 16;
 
 const TRANSTAB_TABLE_MODE: u64 = 0b11;
@@ -39,16 +42,24 @@ impl Sealed for ArmMali {}
 
 impl Format for ArmMali {
     const NAME: &'static str = "ARM_MALI_LPAE";
+    const GRANULE: &'static str = Granule4K::NAME;
     const PAGE_SHIFT: u8 = Granule4K::SHIFT;
+    const MIN_LEVEL: i8 = 0;
+    const OPTIONS: Options = Options::NONE;
+    const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
+    const CONTIGUOUS: u64 = 0;
+    const LIVE: u64 = vmsa::ACCESS_PERMISSIONS | vmsa::XN_HIGH | vmsa::XN_LOW | vmsa::SOFTWARE;
     type Registers = MaliRegisters;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
-        vmsa::check_sizes(config, vmsa::MAX_INPUT_BITS, OUTPUT_BITS)?;
+        let inputs = (vmsa::MIN_INPUT_BITS, vmsa::MAX_INPUT_BITS);
+        vmsa::check_sizes(config, inputs, vmsa::OUTPUT_BITS_40)?;
+        check_options::<Self>(config)?;
         // Four levels, also where fewer would do: the root then has one entry in use.
-        Ok(vmsa::geometry(Self::PAGE_SHIFT, 0, config.input_bits.saturating_sub(39), config))
+        Ok(Output::<Granule4K>::geometry(0, config.input_bits.saturating_sub(39), config))
     }
 
-    fn registers(_: &Geometry, root: PhysAddr, coherent: bool) -> MaliRegisters {
+    fn registers(_: &Geometry, _: Options, root: PhysAddr, coherent: bool) -> MaliRegisters {
         let sharing = if coherent { TRANSTAB_SHARE_OUTER } else { 0 };
         MaliRegisters {
             transtab: root.0 | TRANSTAB_TABLE_MODE | TRANSTAB_READ_INNER | sharing,
@@ -57,7 +68,7 @@ impl Format for ArmMali {
     }
 
     #[inline]
-    fn attributes(prot: Prot) -> Result<Attributes, ProtError> {
+    fn attributes(_: Options, prot: Prot) -> Result<Attributes, ProtError> {
         vmsa::check_prot(prot)?;
         if prot.contains(Prot::PRIVILEGED) {
             return Err(ProtError::NoPrivilege);
@@ -85,36 +96,46 @@ impl Format for ArmMali {
     }
 
     #[inline]
-    fn table(table: PhysAddr) -> u64 {
-        table.0 | vmsa::TABLE_OR_PAGE
+    fn output(phys: PhysAddr) -> u64 {
+        Output::<Granule4K>::pack(phys)
+    }
+
+    fn table_bits(_: Options) -> u64 {
+        vmsa::TABLE_OR_PAGE
     }
 
     #[inline]
-    fn decode(entry: u64, level: u8) -> Entry {
+    fn decode(entry: u64, level: i8) -> Entry {
+        let address = Output::<Granule4K>::unpack(entry);
         match entry & vmsa::TYPE {
-            vmsa::BLOCK if level > 0 => Entry::Leaf(vmsa::address(entry)),
-            vmsa::TABLE_OR_PAGE if level < crate::geometry::LAST_LEVEL => {
-                Entry::Table(vmsa::address(entry))
-            }
+            vmsa::BLOCK if level > 0 => Entry::Leaf(address),
+            vmsa::TABLE_OR_PAGE if level < LAST_LEVEL => Entry::Table(address),
             _ => Entry::Empty,
         }
     }
 
     #[inline]
     fn attributes_of(leaf: u64) -> Attributes {
-        let bits = leaf & !vmsa::ADDRESS;
+        let bits = leaf & !Output::<Granule4K>::MASK;
         Attributes { page: bits, block: bits }
     }
 
     #[inline]
     fn prot_of(leaf: u64) -> Prot {
-        Prot::READ.when(leaf & vmsa::S2AP_READ != 0)
-            | Prot::WRITE.when(leaf & vmsa::S2AP_WRITE != 0)
-            | Prot::EXECUTE.when(leaf & vmsa::XN_HIGH == 0)
-            | match (leaf & vmsa::ATTR_INDEX) >> vmsa::ATTR_INDEX_SHIFT {
-                vmsa::ATTR_CACHED => Prot::CACHED,
-                vmsa::ATTR_DEVICE => Prot::DEVICE,
-                _ => Prot::NONE,
-            }
+        Prot::READ
+            .when(leaf & vmsa::S2AP_READ != 0)
+            .with(Prot::WRITE.when(leaf & vmsa::S2AP_WRITE != 0))
+            .with(Prot::EXECUTE.when(leaf & vmsa::XN_HIGH == 0))
+            .with(stage1::memory_type(leaf))
+    }
+
+    #[inline]
+    fn group_log2(_: i8) -> u32 {
+        0
+    }
+
+    #[inline]
+    fn cleaned(_: u64) -> Option<u64> {
+        None
     }
 }

@@ -2,118 +2,44 @@
 //!
 //! | format | Linux's name | granules | input bits | output bits |
 //! |---|---|---|---|---|
-//! | [`Arm64S1`] | `ARM_64_LPAE_S1` | 4K, 16K, 64K | 32 to 48 | 32, 36, 40, 42, 44, 48 |
-//! | [`Arm64S2`] | `ARM_64_LPAE_S2` | 4K, 16K, 64K | 32 to 48, at most the output's | as above |
+//! | [`Arm64S1`] | `ARM_64_LPAE_S1` | 4K, 16K | 32 to 48 | 32, 36, 40, 42, 44, 48 |
+//! | | | 64K, [`Lpa2`] of 4K and 16K | 32 to 52 | those and 52 |
+//! | [`Arm64S2`] | `ARM_64_LPAE_S2` | as above | as above, at most the output's | as above |
+//! | [`Arm32S1`] | `ARM_32_LPAE_S1` | 4K | 25 to 32 | 32 to 40 |
+//! | [`Arm32S2`] | `ARM_32_LPAE_S2` | 4K | 32 to 40, at most the output's | 32 to 40 |
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
+//!
+//! | option | for |
+//! |---|---|
+//! | [`UPPER_HALF`](Options::UPPER_HALF), [`NON_SECURE`](Options::NON_SECURE), [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | stage 1 |
+//! | [`FORCE_WRITE_BACK`](Options::FORCE_WRITE_BACK) | 64-bit stage 2 |
+//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | 64-bit stages |
+//! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | all but Mali |
 
 use core::fmt;
 
 use crate::addr::PhysAddr;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, LAST_LEVEL};
 use crate::prot::{Prot, ProtError};
 
+mod arm32_s1;
+mod arm32_s2;
+mod arm64_s1;
+mod arm64_s2;
 mod arm_mali;
-mod arm_s1;
-mod arm_s2;
+mod config;
+mod granule;
+mod stage1;
+mod stage2;
 mod vmsa;
 
 pub use arm_mali::{ArmMali, MaliRegisters};
-pub use arm_s1::{Arm64S1, Stage1Registers};
-pub use arm_s2::{Arm64S2, Stage2Registers};
-
-/// The address sizes of a page table, in bits.
-///
-/// What else a driver configures follows from the format (its type) and from the memory that the
-/// tables live in (whether walkers snoop caches).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Config {
-    /// How many bits of a device address are translated.
-    pub input_bits: u8,
-    /// How many bits a physical address has.
-    pub output_bits: u8,
-}
-
-impl Config {
-    /// `input_bits` bits of device address to `output_bits` bits of physical address.
-    pub const fn new(input_bits: u8, output_bits: u8) -> Self {
-        Self { input_bits, output_bits }
-    }
-}
-
-/// Why a format cannot be configured so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The format does not translate so many bits.
-    InputBits {
-        /// What was asked for.
-        bits: u8,
-        /// The fewest it translates.
-        min: u8,
-        /// The most it translates here: a stage 2's input may not exceed its output.
-        max: u8,
-    },
-    /// The format has no such physical address size.
-    OutputBits {
-        /// What was asked for.
-        bits: u8,
-        /// The sizes that it has.
-        supported: &'static [u8],
-    },
-    /// The allocator may place tables where the walker cannot reach them.
-    TablesOutOfReach {
-        /// How high the allocator's tables may lie.
-        last_phys: PhysAddr,
-        /// The last address that the walker reaches.
-        reach: PhysAddr,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InputBits { bits, min, max } => {
-                write!(f, "{bits} input bits: the format translates {min} to {max}")
-            }
-            Self::OutputBits { bits, supported } => {
-                write!(f, "{bits} output bits: the format has {supported:?}")
-            }
-            Self::TablesOutOfReach { last_phys, reach } => write!(
-                f,
-                "the allocator's tables lie at up to {last_phys}, the walker reaches {reach}"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
-
-/// A size of pages and tables.
-pub trait Granule: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
-    /// log2 of its bytes.
-    const SHIFT: u8;
-}
-
-macro_rules! granules {
-    ($($(#[$doc:meta])* $name:ident = $shift:literal;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
-        pub enum $name {}
-        impl sealed::Sealed for $name {}
-        impl Granule for $name {
-            const SHIFT: u8 = $shift;
-        }
-    )*};
-}
-granules! {
-    /// Pages and tables of 4 KiB.
-    Granule4K = 12;
-    /// Pages and tables of 16 KiB.
-    Granule16K = 14;
-    /// Pages and tables of 64 KiB.
-    Granule64K = 16;
-}
+pub use arm32_s1::{Arm32S1, Stage1Registers32};
+pub use arm32_s2::{Arm32S2, Stage2Registers32};
+pub use arm64_s1::{Arm64S1, Stage1Registers};
+pub use arm64_s2::{Arm64S2, Stage2Registers};
+pub use config::{Config, ConfigError, Options, Splits};
+pub use granule::{Granule, Granule4K, Granule16K, Granule64K, Lpa2};
 
 /// A page-table format: how many levels, what an entry looks like, what the registers say.
 ///
@@ -122,13 +48,27 @@ granules! {
 /// - An entry of zero is empty.
 /// - A word whose low three bits are zero is empty to the walker, whatever its other bits are
 ///   (`LOOSE-LINK` in `ARCHITECTURE.md`).
-/// - The leaf after the one for `phys` is that leaf plus the entry's span: the output address is
-///   one field of the entry, in place.
+/// - Below [`FIELD_BITS`](Self::FIELD_BITS), the output address is one field of the entry, in
+///   place: the leaf after the one for `phys` is that leaf plus the entry's span, unless the
+///   address grows beyond these bits.
 pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Linux's name for it.
     const NAME: &'static str;
+    /// The granule's name: `4K`, `16K`, `64K`, `4K-LPA2` or `16K-LPA2`.
+    const GRANULE: &'static str;
     /// log2 of the granule.
     const PAGE_SHIFT: u8;
+    /// The level nearest to the root that a walk may start at.
+    const MIN_LEVEL: i8;
+    /// What it may do beyond the plain.
+    const OPTIONS: Options;
+    /// How many bits of an output address an entry holds in place; 64 where it is all of them.
+    const FIELD_BITS: u32;
+    /// The bit of a leaf that is the contiguous hint; zero where there is none.
+    const CONTIGUOUS: u64;
+    /// The bits of a leaf that may change while walkers see it, without break-before-make:
+    /// permissions and flags.
+    const LIVE: u64;
     /// What the driver programs.
     type Registers: Copy + fmt::Debug;
 
@@ -136,30 +76,45 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InputBits`] and [`ConfigError::OutputBits`].
+    /// [`ConfigError::InputBits`], [`ConfigError::OutputBits`] and [`ConfigError::Options`].
     fn geometry(config: Config) -> Result<Geometry, ConfigError>;
 
     /// What to program for a table with its root at `root`.
-    fn registers(geometry: &Geometry, root: PhysAddr, coherent: bool) -> Self::Registers;
+    fn registers(
+        geometry: &Geometry,
+        options: Options,
+        root: PhysAddr,
+        coherent: bool,
+    ) -> Self::Registers;
 
     /// Encodes permissions and memory type, once per operation.
     ///
     /// # Errors
     ///
     /// What the format cannot express.
-    fn attributes(prot: Prot) -> Result<Attributes, ProtError>;
+    fn attributes(options: Options, prot: Prot) -> Result<Attributes, ProtError>;
 
-    /// A table entry.
-    fn table(table: PhysAddr) -> u64;
+    /// An output address as an entry holds it.
+    fn output(phys: PhysAddr) -> u64;
+
+    /// A table entry, besides its address.
+    fn table_bits(options: Options) -> u64;
 
     /// What an entry at `level` is to the walker.
-    fn decode(entry: u64, level: u8) -> Entry;
+    fn decode(entry: u64, level: i8) -> Entry;
 
-    /// The attributes of a leaf at `level`, to write other leaves alike.
+    /// The attributes of a leaf at some level, to write other leaves alike. Without the hint.
     fn attributes_of(leaf: u64) -> Attributes;
 
     /// The permissions of a leaf.
     fn prot_of(leaf: u64) -> Prot;
+
+    /// log2 of the leaves at `level` that may carry the contiguous hint together, an aligned group.
+    fn group_log2(level: i8) -> u32;
+
+    /// A leaf that says that it was written through, as it was before that; nothing for others.
+    /// Only asked with [`Options::HARDWARE_DIRTY`].
+    fn cleaned(leaf: u64) -> Option<u64>;
 }
 
 /// The bits of a leaf besides its address.
@@ -170,9 +125,16 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// The bits of a leaf at `level`.
+    #[inline]
+    pub(crate) const fn bits(self, level: i8) -> u64 {
+        if level == LAST_LEVEL { self.page } else { self.block }
+    }
+
     /// The leaf at `level` for `phys`.
-    pub(crate) const fn leaf(self, level: u8, phys: PhysAddr) -> u64 {
-        phys.0 | if level == crate::geometry::LAST_LEVEL { self.page } else { self.block }
+    #[inline]
+    pub(crate) fn leaf<F: Format>(self, level: i8, phys: PhysAddr) -> u64 {
+        F::output(phys) | self.bits(level)
     }
 }
 
@@ -185,6 +147,15 @@ pub enum Entry {
     Table(PhysAddr),
     /// A translation: where its first byte goes.
     Leaf(PhysAddr),
+}
+
+/// Refuses options that a format does not have.
+fn check_options<F: Format>(config: Config) -> Result<(), ConfigError> {
+    let refused = config.options.without(F::OPTIONS);
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError::Options { refused, supported: F::OPTIONS })
 }
 
 mod sealed {

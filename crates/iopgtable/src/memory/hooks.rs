@@ -18,7 +18,7 @@ pub struct HookTable {
     pub alloc: unsafe extern "C" fn(
         cookie: *mut c_void,
         bytes: usize,
-        level: u8,
+        level: i8,
         root: bool,
         iova: u64,
         may_block: bool,
@@ -53,7 +53,7 @@ pub struct HookTable {
 ///
 /// // The cookie of this example counts the pages that are out.
 /// unsafe extern "C" fn alloc(
-///     cookie: *mut c_void, bytes: usize, _: u8, _: bool, _: u64, _: bool,
+///     cookie: *mut c_void, bytes: usize, _: i8, _: bool, _: u64, _: bool,
 /// ) -> *mut u8 {
 ///     unsafe { &*cookie.cast::<AtomicUsize>() }.fetch_add(1, Ordering::Relaxed);
 ///     unsafe { alloc_zeroed(Layout::from_size_align(bytes, bytes).unwrap()) }

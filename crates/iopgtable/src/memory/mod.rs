@@ -176,7 +176,7 @@ impl TableCount {
 #[non_exhaustive]
 pub struct AllocContext {
     /// The level of the table.
-    pub level: u8,
+    pub level: i8,
     /// Whether it is a root, which lives as long as its page table.
     pub root: bool,
     /// The first device address of the operation that wants it (0 for a root).
@@ -187,12 +187,12 @@ pub struct AllocContext {
 
 impl AllocContext {
     /// A table at `level` for an operation at `iova` that may block.
-    pub const fn table(level: u8, iova: Iova) -> Self {
+    pub const fn table(level: i8, iova: Iova) -> Self {
         Self { level, root: false, iova, may_block: true }
     }
 
     /// A root at `level`; may block.
-    pub const fn root(level: u8) -> Self {
+    pub const fn root(level: i8) -> Self {
         Self { level, root: true, iova: Iova(0), may_block: true }
     }
 

@@ -4,6 +4,7 @@ use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::format::Format;
 use crate::geometry::Geometry;
 
+use super::fill::in_field;
 use super::tree::Tree;
 
 /// Leaves that lie side by side in one table.
@@ -11,7 +12,7 @@ use super::tree::Tree;
 pub(crate) struct Chunk {
     pub(crate) iova: Iova,
     pub(crate) phys: PhysAddr,
-    pub(crate) level: u8,
+    pub(crate) level: i8,
     pub(crate) count: usize,
 }
 
@@ -52,7 +53,7 @@ impl<F: Format, S: Iterator<Item = Segment>> Iterator for Chunks<'_, F, S> {
         // CAST: an index within a table.
         let index = (iova.0 >> shift) as usize & (self.geometry.entries(level) - 1);
         let room = (self.geometry.entries(level) - index) as u64;
-        let count = (bytes >> shift).min(room);
+        let count = (bytes >> shift).min(room).min(in_field::<F>(phys, level));
         if count == 0 {
             // Not a whole page: an iterator whose clones differ.
             return None;

@@ -1,6 +1,7 @@
 //! Edits what a range maps: removes leaves or changes what they allow, cuts those that stick out,
 //! and lets tables go whose span lies in the hole.
 
+use super::groups;
 use super::node::Node;
 use super::tree::{Tree, span_of};
 use super::write::Exhausted;
@@ -51,15 +52,17 @@ impl Edit {
         prot: Prot,
     ) -> Result<Self, TableError> {
         tree.geometry.check_range(range)?;
-        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
+        let attributes = F::attributes(tree.options, prot)
+            .map_err(|reason| TableError::Prot { prot, reason })?;
         Ok(Self::Protect(attributes))
     }
 
-    /// What takes the place of a leaf at `level` for `phys`.
-    const fn leaf(self, level: u8, phys: PhysAddr) -> u64 {
+    /// What takes the place of `leaf` at `level` for `phys`. The hint stays: a group that did not
+    /// lose it changes as a whole.
+    fn leaf<F: Format>(self, leaf: u64, level: i8, phys: PhysAddr) -> u64 {
         match self {
             Self::Unmap { .. } | Self::Clear => 0,
-            Self::Protect(attributes) => attributes.leaf(level, phys),
+            Self::Protect(attributes) => attributes.leaf::<F>(level, phys) | (leaf & F::CONTIGUOUS),
         }
     }
 
@@ -103,6 +106,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
 
     /// Edits `range`. On an error, everything below the address that it names is done.
     pub(super) fn run(mut self, range: IovaRange) -> Result<(), Exhausted> {
+        groups::dissolve(self.tree, self.memory, self.gather, range);
         let root = Place { node: self.tree.root(), phys: self.tree.root_phys(), linked: true };
         let outcome = self.edit_table(root, self.tree.geometry.first_level(), range);
         self.memory.commit();
@@ -110,7 +114,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
     }
 
     /// Edits what `range` has in a table at `level`. Recurses once per level.
-    fn edit_table(&mut self, at: Place, level: u8, range: IovaRange) -> Result<(), Exhausted> {
+    fn edit_table(&mut self, at: Place, level: i8, range: IovaRange) -> Result<(), Exhausted> {
         let shift = Tree::<F>::entry_shift(level);
         let first = at.node.index(range.first().0, shift);
         let last = at.node.index(range.last().0, shift);
@@ -127,15 +131,13 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
                 continue;
             }
             let offset = ((index - first) as u64) << shift;
-            let Some(span) = span_of::<F>(Iova(range.first().0 + offset), level) else {
-                continue;
-            };
+            let span = span_of::<F>(Iova(range.first().0 + offset), level);
             let Some(inside) = span.intersection(range) else {
                 continue;
             };
             match decoded {
                 Entry::Leaf(phys) if range.covers(span) => {
-                    at.node.store(index, self.edit.leaf(level, phys));
+                    self.edit_leaf(at, index, entry, level, phys, span);
                     stale(&mut self.gather.stale.leaves, span);
                     edited = Some((edited.map_or(index, |(from, _)| from), index));
                 }
@@ -153,9 +155,12 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
                 }
                 Entry::Leaf(phys) => match self.cut(level, entry, phys, inside) {
                     Ok((below, cut)) => {
-                        at.node.link(index, F::table(below));
+                        at.node.link(index, self.tree.table_entry(below));
                         self.changed(at, index, index);
                         stale(&mut self.gather.stale.leaves, span);
+                        if at.linked {
+                            stale(&mut self.gather.live.resized, span);
+                        }
                         outcome = cut;
                     }
                     Err(exhausted) => outcome = Err(exhausted),
@@ -176,14 +181,12 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
     /// Edits entries of a table of pages.
     fn edit_pages(&mut self, at: Place, first: usize, last: usize, range: IovaRange) {
         match self.edit {
-            // Zero plus zero: each of the entries becomes empty.
-            Edit::Unmap { .. } | Edit::Clear => {
-                at.node.fill_live(first, last - first + 1, 0, 0);
-            }
-            Edit::Protect(attributes) => {
+            Edit::Unmap { .. } | Edit::Clear => at.node.clear_live(first, last - first + 1),
+            Edit::Protect(_) => {
                 for index in first..=last {
-                    if let Entry::Leaf(phys) = F::decode(at.node.load(index), LAST_LEVEL) {
-                        at.node.store(index, attributes.leaf(LAST_LEVEL, phys));
+                    let leaf = at.node.load(index);
+                    if let Entry::Leaf(phys) = F::decode(leaf, LAST_LEVEL) {
+                        self.edit_leaf(at, index, leaf, LAST_LEVEL, phys, range);
                     }
                 }
             }
@@ -192,11 +195,28 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         stale(&mut self.gather.stale.leaves, range);
     }
 
+    /// Edits one leaf, in `range`.
+    fn edit_leaf(
+        &mut self,
+        at: Place,
+        index: usize,
+        leaf: u64,
+        level: i8,
+        phys: PhysAddr,
+        range: IovaRange,
+    ) {
+        let edited = self.edit.leaf::<F>(leaf, level, phys);
+        at.node.store(index, edited);
+        if at.linked && edited != 0 && (leaf ^ edited) & !F::LIVE != 0 {
+            stale(&mut self.gather.live.rewritten, range);
+        }
+    }
+
     /// A table that maps what the leaf at `level` maps, edited in `range`; published, not linked.
     /// Also where the pages do not suffice for all of `range`.
     fn cut(
         &mut self,
-        level: u8,
+        level: i8,
         leaf: u64,
         phys: PhysAddr,
         range: IovaRange,
@@ -204,7 +224,9 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         let page = self.pages.pop().ok_or(Exhausted { at: range.first() })?;
         let node = Tree::<F>::node_of(&page);
         let at = Place { node, phys: page.phys(), linked: false };
-        Tree::<F>::fill_in_place_of(node, leaf, level, phys);
+        self.tree.fill_in_place_of(node, leaf, level, phys);
+        let span = span_of::<F>(range.first(), level);
+        groups::strip::<F>(node, level + 1, span, range);
         let outcome = self.edit_table(at, level + 1, range);
         Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
         Ok((at.phys, outcome))

@@ -7,12 +7,14 @@
 )]
 
 use super::PageTable;
+use super::fill::{Leaves, in_field};
+use super::groups;
 use super::node::Node;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Attributes, Entry, Format};
-use crate::gather::Gather;
-use crate::geometry::LAST_LEVEL;
+use crate::gather::{Gather, stale};
+use crate::geometry::{LAST_LEVEL, level_index};
 use crate::memory::TableAllocator;
 
 /// A table that was found, and is still linked.
@@ -36,8 +38,8 @@ impl Cursor {
     /// Names the table at `level` for `iova`: the address without what the table translates, and
     /// the level in bits that are then free.
     #[inline]
-    const fn key<F: Format>(level: u8, iova: Iova) -> u64 {
-        iova.0 >> Tree::<F>::table_shift(level) << 2 | level as u64
+    const fn key<F: Format>(level: i8, iova: Iova) -> u64 {
+        iova.0 >> Tree::<F>::table_shift(level) << 2 | level_index(level) as u64 & 0b11
     }
 }
 
@@ -50,7 +52,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         &mut self,
         iova: Iova,
         phys: PhysAddr,
-        level: u8,
+        level: i8,
         count: usize,
         attributes: Attributes,
     ) -> bool {
@@ -66,7 +68,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// where one table holds them all and no table stands among them; says how many. Otherwise
     /// does nothing and says that.
     #[inline]
-    pub fn unmap_leaves(&mut self, iova: Iova, level: u8, count: usize) -> Option<(usize, Gather)> {
+    pub fn unmap_leaves(&mut self, iova: Iova, level: i8, count: usize) -> Option<(usize, Gather)> {
         match level {
             3 => self.unmap_at::<3>(iova, count),
             2 => self.unmap_at::<2>(iova, count),
@@ -76,7 +78,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     #[inline]
-    fn map_at<const LEVEL: u8>(
+    fn map_at<const LEVEL: i8>(
         &mut self,
         iova: Iova,
         phys: PhysAddr,
@@ -92,7 +94,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     /// Apart, so that the cursor is used as it was found: loads of what was just stored would wait.
     #[inline(never)]
-    fn map_elsewhere<const LEVEL: u8>(
+    fn map_elsewhere<const LEVEL: i8>(
         &mut self,
         iova: Iova,
         phys: PhysAddr,
@@ -105,7 +107,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     #[inline(always)]
-    fn map_in<const LEVEL: u8>(
+    fn map_in<const LEVEL: i8>(
         &self,
         cursor: Cursor,
         iova: Iova,
@@ -122,14 +124,17 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if phys.0 & ((1 << shift) - 1) != 0 || !fits || !node.is_zero(index, count) {
             return false;
         }
-        node.fill_live(index, count, attributes.leaf(LEVEL, phys), 1 << shift);
+        if in_field::<F>(phys, LEVEL) < count as u64 {
+            return false;
+        }
+        Leaves::new(&self.tree, attributes).write(node, true, (index, count), LEVEL, phys);
         Tree::<F>::publish(&self.allocator, node, cursor.table, index, count);
         self.allocator.commit();
         true
     }
 
     #[inline]
-    fn unmap_at<const LEVEL: u8>(&mut self, iova: Iova, count: usize) -> Option<(usize, Gather)> {
+    fn unmap_at<const LEVEL: i8>(&mut self, iova: Iova, count: usize) -> Option<(usize, Gather)> {
         let cursor = self.cursor;
         if cursor.key == Cursor::key::<F>(LEVEL, iova) {
             return self.unmap_in::<LEVEL>(cursor, iova, count);
@@ -139,7 +144,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     /// Apart for the same reason.
     #[inline(never)]
-    fn unmap_elsewhere<const LEVEL: u8>(
+    fn unmap_elsewhere<const LEVEL: i8>(
         &mut self,
         iova: Iova,
         count: usize,
@@ -150,7 +155,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     #[inline(always)]
-    fn unmap_in<const LEVEL: u8>(
+    fn unmap_in<const LEVEL: i8>(
         &self,
         cursor: Cursor,
         iova: Iova,
@@ -167,17 +172,18 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         }
         let mut gather = Gather::new(self.tree.id);
         if used > 0 {
-            node.fill_live(index, used, 0, 0);
+            groups::dissolve(&self.tree, &self.allocator, &mut gather, range);
+            node.clear_live(index, used);
             Tree::<F>::publish(&self.allocator, node, cursor.table, index, used);
             self.allocator.commit();
-            gather.stale.leaves = Some(range);
+            stale(&mut gather.stale.leaves, range);
         }
         Some((used, gather))
     }
 
     /// Where `count` leaves at `LEVEL` from `iova` on stand in the cursor's table, if they may.
     #[inline(always)]
-    fn place<const LEVEL: u8>(
+    fn place<const LEVEL: i8>(
         &self,
         cursor: Cursor,
         iova: Iova,
@@ -200,23 +206,23 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             return None;
         }
         let range = IovaRange::new(iova, (count as u64) << shift).ok()?;
-        (range.last() <= geometry.last_iova()).then_some((node, index, range))
+        geometry.translates(range.last()).then_some((node, index, range))
     }
 
     /// Walks to the table at `LEVEL` for `iova`.
     #[inline(always)]
-    fn find<const LEVEL: u8>(&self, iova: Iova) -> Option<Cursor> {
+    fn find<const LEVEL: i8>(&self, iova: Iova) -> Option<Cursor> {
         let tree = &self.tree;
         let first_level = tree.geometry.first_level();
         if !tree.geometry.is_leaf_level(LEVEL)
             || LEVEL < first_level
-            || iova > tree.geometry.last_iova()
+            || !tree.geometry.translates(iova)
         {
             return None;
         }
         let (mut node, mut table) = (tree.root(), tree.root_phys());
         // Written out, so that each level's shift is a constant.
-        for level in 0..LAST_LEVEL {
+        for level in F::MIN_LEVEL..LAST_LEVEL {
             if level >= first_level && level < LEVEL {
                 let entry = node.load(node.index(iova.0, Tree::<F>::entry_shift(level)));
                 let Entry::Table(phys) = F::decode(entry, level) else { return None };

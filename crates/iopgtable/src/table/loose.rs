@@ -13,7 +13,7 @@ use super::node::Node;
 use super::tree::Tree;
 use crate::addr::PhysAddr;
 use crate::format::{Entry, Format};
-use crate::geometry::LAST_LEVEL;
+use crate::geometry::{FIRST_LEVEL, LAST_LEVEL, level_index};
 use crate::memory::{PageList, TableMemory, TablePage};
 
 /// Subtrees that came loose from one tree.
@@ -36,17 +36,17 @@ impl Link {
     const LEVEL_SHIFT: u32 = 3;
     const NONE: Self = Self(0);
 
-    const fn new(table: PhysAddr, level: u8) -> Self {
-        Self(table.0 | (level as u64) << Self::LEVEL_SHIFT)
+    const fn new(table: PhysAddr, level: i8) -> Self {
+        Self(table.0 | (level_index(level) as u64) << Self::LEVEL_SHIFT)
     }
 
     const fn table(self) -> PhysAddr {
         PhysAddr(self.0 & !0x3f)
     }
 
-    const fn level(self) -> u8 {
+    const fn level(self) -> i8 {
         // CAST: three bits.
-        (self.0 >> Self::LEVEL_SHIFT) as u8 & 0b111
+        (self.0 >> Self::LEVEL_SHIFT & 0b111) as i8 + FIRST_LEVEL
     }
 }
 
@@ -68,7 +68,7 @@ impl Loose {
         &mut self,
         memory: &M,
         table: PhysAddr,
-        level: u8,
+        level: i8,
     ) {
         let (mut table, mut level) = (table, level);
         loop {
@@ -152,7 +152,7 @@ impl<'m, F: Format, M: TableMemory + ?Sized> Sink<'m, F, M> {
 
     /// Takes the subtrees that the entries of `node` link, from `first` on. Recurses once per
     /// level.
-    fn take_children(&mut self, node: Node, level: u8, first: usize) {
+    fn take_children(&mut self, node: Node, level: i8, first: usize) {
         if level == LAST_LEVEL {
             return;
         }

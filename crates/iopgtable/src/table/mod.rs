@@ -9,6 +9,7 @@
 //! | `short` | small ranges in a table that is there: no survey, no path |
 //! | `write` | maps: new tables are filled before they are linked |
 //! | `fill` | the hot loops: pages from segments into entries |
+//! | `groups` | the contiguous hint: which leaves have it, and lose it before one changes |
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
 //! | `leaves` | the shortest way, for callers that name the leaves |
@@ -24,7 +25,7 @@ use core::fmt;
 
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::{CreateError, TableError};
-use crate::format::{Attributes, Config, ConfigError, Format};
+use crate::format::{Attributes, Config, ConfigError, Format, Options};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, TableCount};
 use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
@@ -33,6 +34,7 @@ use crate::prot::Prot;
 mod chunks;
 mod edit;
 mod fill;
+mod groups;
 mod leaves;
 mod loose;
 mod node;
@@ -50,6 +52,7 @@ pub(crate) use tree::TableId;
 pub use visit::{Translation, Visit};
 
 use edit::{Edit, Editor};
+use fill::Leaves;
 use survey::Segments;
 use tree::Tree;
 use write::{Over, Writer};
@@ -73,8 +76,7 @@ use write::{Over, Writer};
 /// assert_eq!(table.translate(Iova(0x4000_1234)).unwrap().phys, PhysAddr(0x9000_0234));
 ///
 /// // Nothing else is mapped: the hole is the whole space, and all tables but the root come loose.
-/// let hole = IovaRange::inclusive(Iova(0), table.geometry().last_iova()).unwrap();
-/// let gather = table.unmap(range, hole)?;
+/// let gather = table.unmap(range, table.geometry().whole())?;
 /// assert_eq!(table.finish(gather, &mut Unwalked)?, 3);
 /// # }
 /// # Ok::<(), Box<dyn core::error::Error>>(())
@@ -109,6 +111,9 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if last_phys > reach {
             return Err(ConfigError::TablesOutOfReach { last_phys, reach }.into());
         }
+        if allocator.is_coherent() && config.options.contains(Options::OUTER_WRITE_BACK) {
+            return Err(ConfigError::CoherentOuterWriteBack.into());
+        }
         // CAST: a logarithm.
         let root_layout = TableLayout::from_shift(geometry.root_bytes().trailing_zeros() as u8);
         let mut root = allocator.alloc(root_layout, AllocContext::root(geometry.first_level()))?;
@@ -116,7 +121,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         allocator.publish(root.cpu().cast(), root.phys(), PageList::LINK_BYTES);
         allocator.commit();
         // SAFETY: the page is zeroed, so the root is empty; the table keeps it until it is dropped.
-        let tree = unsafe { Tree::new(geometry, root.cpu(), root.phys()) };
+        let tree = unsafe { Tree::new(config, geometry, root.cpu(), root.phys()) };
         Ok(Self {
             tree,
             allocator,
@@ -145,7 +150,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// not be dropped; and every gather must be invalidated with an [`Invalidate`] that reaches
     /// this walker (not with [`Unwalked`](crate::Unwalked)).
     pub unsafe fn registers(&self) -> F::Registers {
-        F::registers(&self.tree.geometry, self.tree.root_phys(), self.allocator.is_coherent())
+        let Tree { geometry, options, .. } = &self.tree;
+        F::registers(geometry, *options, self.tree.root_phys(), self.allocator.is_coherent())
     }
 
     /// Maps `segments`, in their order, at `range`. Leaves are canonical: the largest that
@@ -173,7 +179,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let segments = segments.into_iter();
         let (attributes, shape) = self.check_map(range, segments.clone(), prot)?;
         let (tree, memory) = (&self.tree, &self.allocator);
-        if short::map(tree, memory, range, segments.clone(), shape, attributes.page, false) {
+        let leaves = Leaves::new(tree, attributes);
+        if short::map(tree, memory, range, segments.clone(), shape, leaves, false) {
             return Ok(Gather::new(self.tree.id));
         }
         self.map_surveyed(range, segments, shape, attributes)
@@ -193,8 +200,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let missing = survey::missing_for_map(tree, memory, range, segments.clone(), shape)?;
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
-        let writer = Writer::new(tree, memory, &mut pages, &mut gather, range.first());
-        let written = writer.map(range, segments, shape, attributes, Over::Nothing);
+        let writer = Writer::new(tree, memory, &mut pages, &mut gather, range);
+        let written = writer.map(segments, shape, attributes, Over::Nothing);
         debug_assert!(written.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
         Ok(gather)
@@ -272,6 +279,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Edits what is not to be done the short way.
     #[inline(never)]
     fn edit_surveyed(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
+        survey::check_cuts(&self.tree, &self.allocator, range)?;
         self.cursor = leaves::Cursor::NONE;
         let missing = survey::missing_for_edit(&self.tree, &self.allocator, range, edit);
         let mut pages = self.take_pages(&missing, range.first())?;
@@ -297,7 +305,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// The range starts on a multiple of such a page; a level that has no table counts as the
     /// last one.
     #[inline]
-    pub fn occupied(&self, range: IovaRange, level: u8) -> u64 {
+    pub fn occupied(&self, range: IovaRange, level: i8) -> u64 {
         let level = level.clamp(self.tree.geometry.first_level(), crate::geometry::LAST_LEVEL);
         occupied::occupied(&self.tree, &self.allocator, range, level)
     }
@@ -311,13 +319,11 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// How many tables there are below the root. Walks them all.
     pub fn count_tables(&self) -> TableCount {
         let mut count = TableCount::ZERO;
-        if let Some(all) = IovaRange::inclusive(Iova(0), self.tree.geometry.last_iova()) {
-            self.visit(all, |seen| {
-                if let Visit::Table { level, .. } = seen {
-                    count.increase(level, 1);
-                }
-            });
-        }
+        self.visit(self.tree.geometry.whole(), |seen| {
+            if let Visit::Table { level, .. } = seen {
+                count.increase(level, 1);
+            }
+        });
         count
     }
 
@@ -373,7 +379,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         prot: Prot,
     ) -> Result<(Attributes, Segments), TableError> {
         self.tree.geometry.check_range(range)?;
-        let attributes = F::attributes(prot).map_err(|reason| TableError::Prot { prot, reason })?;
+        let attributes = F::attributes(self.tree.options, prot)
+            .map_err(|reason| TableError::Prot { prot, reason })?;
         Ok((attributes, survey::check_segments(&self.tree, range, segments)?))
     }
 

@@ -66,6 +66,13 @@ impl Node {
         self.atomic(index).store(entry, Ordering::Release);
     }
 
+    /// Changes an entry that a walker may read, and set flags in, at the same time: to what
+    /// `change` makes of it, if anything. Says what the entry was before, where it was changed.
+    #[inline]
+    pub(crate) fn update(self, index: usize, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+        self.atomic(index).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).ok()
+    }
+
     /// Whether `count` entries from `index` on are all zero.
     #[inline]
     pub(crate) fn is_zero(self, index: usize, count: usize) -> bool {
@@ -99,24 +106,11 @@ impl Node {
         index - first
     }
 
-    /// Writes `count` leaves from `index` on, each `step` above the one before, into a linked
-    /// table.
+    /// Empties `count` entries from `index` on of a linked table.
     #[inline]
-    pub(crate) fn fill_live(self, index: usize, count: usize, leaf: u64, step: u64) {
-        let mut leaf = leaf;
+    pub(crate) fn clear_live(self, index: usize, count: usize) {
         for slot in self.live(index, count) {
-            slot.store(leaf, Ordering::Relaxed);
-            leaf = leaf.wrapping_add(step);
-        }
-    }
-
-    /// The same for a table that no walker sees yet.
-    #[inline]
-    pub(crate) fn fill_fresh(self, index: usize, count: usize, leaf: u64, step: u64) {
-        let mut leaf = leaf;
-        for slot in self.fresh(index, count) {
-            *slot = leaf;
-            leaf = leaf.wrapping_add(step);
+            slot.store(0, Ordering::Relaxed);
         }
     }
 

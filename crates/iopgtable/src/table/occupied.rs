@@ -13,7 +13,7 @@ pub(super) fn occupied<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     range: IovaRange,
-    level: u8,
+    level: i8,
 ) -> u64 {
     if level == LAST_LEVEL
         && (range.first().0 ^ range.last().0) >> Tree::<F>::table_shift(level) == 0
@@ -38,12 +38,10 @@ fn walk<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     range: IovaRange,
-    level: u8,
+    level: i8,
 ) -> u64 {
-    let whole = IovaRange::inclusive(Iova(0), tree.geometry.last_iova());
-    let Some(range) = whole.and_then(|whole| whole.intersection(range)) else { return 0 };
+    let Some(range) = tree.geometry.whole().intersection(range) else { return 0 };
     let mut at = range.first();
-    // No overflow: the last address translated has at most 48 bits.
     while let Some(rest) = IovaRange::inclusive(at, range.last()) {
         let mut node = tree.root();
         let mut above = tree.geometry.first_level();
@@ -67,7 +65,8 @@ fn walk<F: Format, M: TableMemory + ?Sized>(
             }
             above += 1;
         };
-        at = Iova(end + 1);
+        let Some(next) = end.checked_add(1) else { break };
+        at = Iova(next);
     }
     range.bytes()
 }

@@ -3,12 +3,13 @@
 use core::fmt;
 
 use super::edit::{Edit, Editor};
+use super::fill::Leaves;
 use super::write::{Exhausted, Over, Writer};
-use super::{PageTable, short};
+use super::{PageTable, short, survey};
 use crate::addr::{IovaRange, Segment};
 use crate::error::ReservedError;
 use crate::format::Format;
-use crate::gather::Gather;
+use crate::gather::{Gather, stale};
 use crate::memory::{Reservation, TableAllocator};
 use crate::prot::Prot;
 
@@ -143,6 +144,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
 
     fn edit(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, ReservedError> {
         let (tree, memory) = (&self.table.tree, &self.table.allocator);
+        survey::check_cuts(tree, memory, range)?;
         let mut gather = Gather::new(tree.id);
         if short::edit(tree, memory, range, edit) {
             gather.stale.leaves = Some(range);
@@ -165,13 +167,20 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         let mut gather = Gather::new(table.tree.id);
         let (tree, memory) = (&table.tree, &table.allocator);
         let replace = over == Over::Mappings;
-        if short::map(tree, memory, range, segments.clone(), shape, attributes.page, replace) {
-            gather.stale.leaves = replace.then_some(range);
+        if replace {
+            survey::check_cuts(tree, memory, range)?;
+        }
+        let leaves = Leaves::new(tree, attributes);
+        if short::map(tree, memory, range, segments.clone(), shape, leaves, replace) {
+            if replace {
+                stale(&mut gather.stale.leaves, range);
+                stale(&mut gather.live.rewritten, range);
+            }
             return Ok(gather);
         }
         let pages = self.reservation.pages();
-        let writer = Writer::new(tree, memory, pages, &mut gather, range.first());
-        let written = writer.map(range, segments, shape, attributes, over);
+        let writer = Writer::new(tree, memory, pages, &mut gather, range);
+        let written = writer.map(segments, shape, attributes, over);
         finish(written, gather)
     }
 }

@@ -1,10 +1,9 @@
 //! The short way, for ranges within one table of pages that is there already: most small binds.
 
 use super::edit::Edit;
-use super::fill::Pages;
+use super::fill::{Leaves, Pages};
 use super::survey::Segments;
 use super::tree::Tree;
-use super::write::put_live;
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::format::Format;
 use crate::geometry::LAST_LEVEL;
@@ -25,10 +24,10 @@ pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
     shape: Segments,
-    page_bits: u64,
+    leaves: Leaves<F>,
     replace: bool,
 ) -> bool {
-    if !is_short::<F>(range) || !shape.are_pages::<F>() {
+    if !is_short::<F>(range) || !shape.are_pages::<F>() || (replace && tree.hint != 0) {
         return false;
     }
     let Some((node, phys)) = tree.leaf_table(memory, range.first()) else { return false };
@@ -39,7 +38,7 @@ pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
         return false;
     }
     let single = shape.are_single::<F>();
-    put_live(node, index, count, &mut Pages::new(segments), single, page_bits, shift);
+    Pages::new(segments).write(node, true, (index, count), single, leaves);
     Tree::<F>::publish(memory, node, phys, index, count);
     memory.commit();
     true
@@ -60,14 +59,15 @@ pub(super) fn edit<F: Format, M: TableMemory + ?Sized>(
         Edit::Clear => true,
         Edit::Protect(_) => false,
     };
-    if !is_short::<F>(range) || !stays {
+    // Groups are looked after the long way.
+    if !is_short::<F>(range) || !stays || tree.hint != 0 {
         return false;
     }
     let Some((node, phys)) = tree.leaf_table(memory, range.first()) else { return false };
     let shift = Tree::<F>::entry_shift(LAST_LEVEL);
     let index = node.index(range.first().0, shift);
     let count = node.index(range.last().0, shift) - index + 1;
-    node.fill_live(index, count, 0, 0);
+    node.clear_live(index, count);
     Tree::<F>::publish(memory, node, phys, index, count);
     memory.commit();
     true

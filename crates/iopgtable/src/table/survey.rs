@@ -2,12 +2,13 @@
 
 use super::chunks::Chunks;
 use super::edit::Edit;
+use super::groups;
 use super::node::Node;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::TableError;
-use crate::format::{Entry, Format};
-use crate::geometry::{LAST_LEVEL, MAX_LEVELS, TableCount};
+use crate::format::{Entry, Format, Splits};
+use crate::geometry::{LAST_LEVEL, MAX_LEVELS, TableCount, level_index};
 use crate::memory::TableMemory;
 
 /// What a look at all segments tells.
@@ -106,7 +107,7 @@ pub(super) fn missing_for_map<F: Format, M: TableMemory + ?Sized>(
 fn find_leaf_in<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     node: Node,
-    level: u8,
+    level: i8,
     first: usize,
     count: usize,
     iova: Iova,
@@ -126,7 +127,7 @@ fn find_leaf_in<F: Format, M: TableMemory + ?Sized>(
 fn find_leaf<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     entry: u64,
-    level: u8,
+    level: i8,
     iova: Iova,
 ) -> Result<(), TableError> {
     match F::decode(entry, level) {
@@ -153,7 +154,7 @@ struct Path<'a, F: Format, M: ?Sized> {
     /// The nodes from the first level to `depth` on the way to `iova`; `None` for one that is
     /// missing and counted.
     nodes: [Option<Node>; MAX_LEVELS],
-    depth: u8,
+    depth: i8,
     iova: u64,
     missing: TableCount,
 }
@@ -162,7 +163,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
     fn new(tree: &'a Tree<F>, memory: &'a M, iova: Iova) -> Self {
         let first_level = tree.geometry.first_level();
         let mut nodes = [None; MAX_LEVELS];
-        nodes[usize::from(first_level)] = Some(tree.root());
+        nodes[level_index(first_level)] = Some(tree.root());
         Self { tree, memory, nodes, depth: first_level, iova: iova.0, missing: TableCount::ZERO }
     }
 
@@ -199,7 +200,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
 
     /// The table at `level` that translates `iova`, or nothing where it is missing, in which case
     /// it is counted once. Fails where a larger leaf stands in its place.
-    fn seat(&mut self, iova: Iova, level: u8) -> Result<Option<Node>, TableError> {
+    fn seat(&mut self, iova: Iova, level: i8) -> Result<Option<Node>, TableError> {
         let changed = iova.0 ^ self.iova;
         while self.depth > self.tree.geometry.first_level()
             && (self.depth > level || changed >> Tree::<F>::table_shift(self.depth) != 0)
@@ -209,7 +210,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
         self.iova = iova.0;
         while self.depth < level {
             let shift = Tree::<F>::entry_shift(self.depth);
-            let entry = self.nodes[usize::from(self.depth)]
+            let entry = self.nodes[level_index(self.depth)]
                 .map_or(0, |node| node.load(node.index(iova.0, shift)));
             let child = match F::decode(entry, self.depth) {
                 Entry::Table(table) => Some(Tree::<F>::child(self.memory, table)),
@@ -222,10 +223,23 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
                 }
             };
             self.depth += 1;
-            self.nodes[usize::from(self.depth)] = child;
+            self.nodes[level_index(self.depth)] = child;
         }
-        Ok(self.nodes[usize::from(level)])
+        Ok(self.nodes[level_index(level)])
     }
+}
+
+/// Refuses to cut leaves at the ends of `range` where that is forbidden.
+#[inline]
+pub(super) fn check_cuts<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+) -> Result<(), TableError> {
+    if tree.splits == Splits::Live {
+        return Ok(());
+    }
+    groups::cut(tree, memory, range).map_or(Ok(()), |block| Err(TableError::Split { block }))
 }
 
 /// The tables that cutting leaves at both ends of `range` needs, where tables in `hole` go.
@@ -246,9 +260,8 @@ pub(super) fn missing_for_edit<F: Format, M: TableMemory + ?Sized>(
             continue;
         };
         // A leaf that the hole holds against its caller's word goes with its table.
-        let table = (level > tree.geometry.first_level())
-            .then(|| span_of::<F>(Iova(inside), level - 1))
-            .flatten();
+        let table =
+            (level > tree.geometry.first_level()).then(|| span_of::<F>(Iova(inside), level - 1));
         if table.zip(hole).is_some_and(|(table, hole)| hole.covers(table)) {
             continue;
         }

@@ -5,10 +5,11 @@ use core::ops::ControlFlow;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::fill::Leaves;
 use super::node::Node;
 use crate::addr::{Iova, IovaRange, PhysAddr};
-use crate::format::{Entry, Format};
-use crate::geometry::{Geometry, LAST_LEVEL};
+use crate::format::{Config, Entry, Format, Options, Splits};
+use crate::geometry::{self, Geometry, LAST_LEVEL};
 use crate::memory::{TableLayout, TableMemory, TablePage};
 
 /// Which page table a reservation or a gather belongs to: unique in the process's life.
@@ -30,6 +31,12 @@ impl TableId {
 pub(crate) struct Tree<F: Format> {
     pub(crate) geometry: Geometry,
     pub(crate) id: TableId,
+    pub(crate) options: Options,
+    pub(crate) splits: Splits,
+    /// The contiguous hint, if leaves are to have it; else zero.
+    pub(crate) hint: u64,
+    /// What table entries hold besides their address.
+    table_bits: u64,
     root: NonNull<u64>,
     root_phys: PhysAddr,
     format: PhantomData<F>,
@@ -38,10 +45,32 @@ pub(crate) struct Tree<F: Format> {
 impl<F: Format> Tree<F> {
     /// # Safety
     ///
-    /// `root` and `root_phys` are those of an empty root table for `geometry`, which outlives the
-    /// tree.
-    pub(crate) unsafe fn new(geometry: Geometry, root: NonNull<u64>, root_phys: PhysAddr) -> Self {
-        Self { geometry, id: TableId::next(), root, root_phys, format: PhantomData }
+    /// `root` and `root_phys` are those of an empty root table for the geometry of `config`, which
+    /// outlives the tree.
+    pub(crate) unsafe fn new(
+        config: Config,
+        geometry: Geometry,
+        root: NonNull<u64>,
+        root_phys: PhysAddr,
+    ) -> Self {
+        let Config { options, splits, .. } = config;
+        Self {
+            geometry,
+            id: TableId::next(),
+            options,
+            splits,
+            hint: if options.contains(Options::CONTIGUOUS) { F::CONTIGUOUS } else { 0 },
+            table_bits: F::table_bits(options),
+            root,
+            root_phys,
+            format: PhantomData,
+        }
+    }
+
+    /// The entry that links the table at `phys`.
+    #[inline]
+    pub(crate) fn table_entry(&self, phys: PhysAddr) -> u64 {
+        F::output(phys) | self.table_bits
     }
 
     pub(crate) const fn root_phys(&self) -> PhysAddr {
@@ -49,12 +78,12 @@ impl<F: Format> Tree<F> {
     }
 
     /// log2 of the bytes that an entry at `level` translates.
-    pub(crate) const fn entry_shift(level: u8) -> u32 {
-        F::PAGE_SHIFT as u32 + (LAST_LEVEL - level) as u32 * (F::PAGE_SHIFT as u32 - 3)
+    pub(crate) const fn entry_shift(level: i8) -> u32 {
+        geometry::entry_shift(F::PAGE_SHIFT, level)
     }
 
     /// log2 of the bytes that a table at `level` translates.
-    pub(crate) const fn table_shift(level: u8) -> u32 {
+    pub(crate) const fn table_shift(level: i8) -> u32 {
         Self::entry_shift(level) + F::PAGE_SHIFT as u32 - 3
     }
 
@@ -103,8 +132,8 @@ impl<F: Format> Tree<F> {
         &self,
         memory: &M,
         iova: Iova,
-    ) -> Option<(u64, u8, PhysAddr)> {
-        if iova > self.geometry.last_iova() {
+    ) -> Option<(u64, i8, PhysAddr)> {
+        if !self.geometry.translates(iova) {
             return None;
         }
         let look = |node: Node, level| {
@@ -119,7 +148,10 @@ impl<F: Format> Tree<F> {
         // Written out, so that each level's shift is a constant.
         let walk = || {
             let mut node = self.root();
-            if first_level == 0 {
+            if F::MIN_LEVEL < 0 && first_level < 0 {
+                node = look(node, -1)?;
+            }
+            if F::MIN_LEVEL <= 0 && first_level <= 0 {
                 node = look(node, 0)?;
             }
             if first_level <= 1 {
@@ -151,7 +183,10 @@ impl<F: Format> Tree<F> {
             Some((Self::child(memory, phys), phys))
         };
         // Written out, so that each level's shift is a constant.
-        if first_level == 0 {
+        if F::MIN_LEVEL < 0 && first_level < 0 {
+            at = below(at, -1)?;
+        }
+        if F::MIN_LEVEL <= 0 && first_level <= 0 {
             at = below(at, 0)?;
         }
         if first_level <= 1 {
@@ -166,10 +201,8 @@ impl<F: Format> Tree<F> {
     /// `hole` with what lies beyond the input size, where it reaches that: nothing is mapped there
     /// either, and the root's last entry may translate it.
     pub(crate) fn widen(&self, hole: IovaRange) -> IovaRange {
-        match IovaRange::inclusive(self.geometry.last_iova(), Iova(u64::MAX)) {
-            Some(beyond) if hole.last() >= beyond.first() => hole.hull(beyond),
-            _ => hole,
-        }
+        let beyond = IovaRange::between(self.geometry.last_iova(), Iova(u64::MAX));
+        if hole.last() >= beyond.first() { hole.hull(beyond) } else { hole }
     }
 
     /// The entries of `page`, which an operation is about to make a table of.
@@ -181,14 +214,14 @@ impl<F: Format> Tree<F> {
     }
 
     /// Fills a table that is not linked with what `leaf` at `level`, which leads to `phys`, maps.
-    pub(crate) fn fill_in_place_of(node: Node, leaf: u64, level: u8, phys: PhysAddr) {
-        let leaf = F::attributes_of(leaf).leaf(level + 1, phys);
-        node.fill_fresh(0, node.entries(), leaf, 1 << Self::entry_shift(level + 1));
+    pub(crate) fn fill_in_place_of(&self, node: Node, leaf: u64, level: i8, phys: PhysAddr) {
+        let leaves = Leaves::new(self, F::attributes_of(leaf));
+        leaves.write(node, false, (0, node.entries()), level + 1, phys);
     }
 }
 
 /// The span of the entry at `level` that translates `iova`.
-pub(super) fn span_of<F: Format>(iova: Iova, level: u8) -> Option<IovaRange> {
+pub(super) fn span_of<F: Format>(iova: Iova, level: i8) -> IovaRange {
     let low = (1u64 << Tree::<F>::entry_shift(level)) - 1;
-    IovaRange::inclusive(Iova(iova.0 & !low), Iova(iova.0 | low))
+    IovaRange::between(Iova(iova.0 & !low), Iova(iova.0 | low))
 }

@@ -28,7 +28,7 @@ pub enum Visit {
         /// The addresses that it translates.
         span: IovaRange,
         /// Its level.
-        level: u8,
+        level: i8,
         /// Where it lies.
         phys: PhysAddr,
     },
@@ -37,7 +37,7 @@ pub enum Visit {
         /// The addresses that it translates.
         span: IovaRange,
         /// Its level.
-        level: u8,
+        level: i8,
         /// Where they lead.
         phys: PhysAddr,
         /// What is allowed there.
@@ -63,8 +63,7 @@ pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
     range: IovaRange,
     visitor: &mut dyn FnMut(Visit),
 ) {
-    let whole = IovaRange::inclusive(Iova(0), tree.geometry.last_iova());
-    if let Some(range) = whole.and_then(|whole| whole.intersection(range)) {
+    if let Some(range) = tree.geometry.whole().intersection(range) {
         visit_table::<F, M>(memory, tree.root(), tree.geometry.first_level(), range, visitor);
     }
 }
@@ -73,7 +72,7 @@ pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
 fn visit_table<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     node: Node,
-    level: u8,
+    level: i8,
     range: IovaRange,
     visitor: &mut dyn FnMut(Visit),
 ) {
@@ -81,9 +80,7 @@ fn visit_table<F: Format, M: TableMemory + ?Sized>(
     let first = node.index(range.first().0, shift);
     for index in first..=node.index(range.last().0, shift) {
         let offset = ((index - first) as u64) << shift;
-        let Some(span) = span_of::<F>(Iova(range.first().0 + offset), level) else {
-            continue;
-        };
+        let span = span_of::<F>(Iova(range.first().0 + offset), level);
         let entry = node.load(index);
         match F::decode(entry, level) {
             Entry::Empty => {}

@@ -1,16 +1,15 @@
 //! Maps: writes leaves, fills new tables before it links them, replaces what was there.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
-use super::chunks::Chunks;
-use super::fill::Pages;
+use super::chunks::{Chunk, Chunks};
+use super::fill::{Leaves, Pages};
+use super::groups;
 use super::node::Node;
 use super::survey::Segments;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::format::{Attributes, Entry, Format};
 use crate::gather::{Gather, stale};
-use crate::geometry::{LAST_LEVEL, MAX_LEVELS};
+use crate::geometry::{LAST_LEVEL, MAX_LEVELS, level_index};
 use crate::memory::{PageList, TableMemory};
 
 /// What may stand where a mapping is written.
@@ -38,8 +37,9 @@ pub(super) struct Writer<'a, F: Format, M: ?Sized> {
     memory: &'a M,
     pages: &'a mut PageList,
     gather: &'a mut Gather,
+    range: IovaRange,
     path: [Step; MAX_LEVELS],
-    depth: u8,
+    depth: i8,
     /// The address that the path leads to.
     iova: u64,
 }
@@ -67,33 +67,38 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         memory: &'a M,
         pages: &'a mut PageList,
         gather: &'a mut Gather,
-        first: Iova,
+        range: IovaRange,
     ) -> Self {
         let depth = tree.geometry.first_level();
         let root = Step { node: tree.root(), phys: tree.root_phys(), fresh: None };
-        Self { tree, memory, pages, gather, path: [root; MAX_LEVELS], depth, iova: first.0 }
+        let (path, iova) = ([root; MAX_LEVELS], range.first().0);
+        Self { tree, memory, pages, gather, range, path, depth, iova }
     }
 
-    /// Maps `segments` at `range`. On an error, all leaves below the address that it names are
+    /// Maps `segments` at the range. On an error, all leaves below the address that it names are
     /// written and linked.
     pub(super) fn map(
         mut self,
-        range: IovaRange,
         segments: impl Iterator<Item = Segment>,
         shape: Segments,
         attributes: Attributes,
         over: Over,
     ) -> Result<(), Exhausted> {
+        let leaves = Leaves::new(self.tree, attributes);
+        if over == Over::Mappings {
+            groups::dissolve(self.tree, self.memory, self.gather, self.range);
+        }
         let outcome = if shape.are_pages::<F>() {
-            self.map_pages(range, segments, shape.are_single::<F>(), attributes)
+            self.map_pages(segments, shape.are_single::<F>(), leaves)
         } else {
-            self.map_leaves(range, segments, attributes)
+            self.map_leaves(segments, leaves)
         };
         while self.depth > self.tree.geometry.first_level() {
             self.leave();
         }
         if over == Over::Mappings {
-            self.stale_leaves(range);
+            self.stale_leaves(self.range);
+            stale(&mut self.gather.live.rewritten, self.range);
         }
         self.memory.commit();
         outcome
@@ -102,14 +107,12 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     /// Maps leaves of any size.
     fn map_leaves(
         &mut self,
-        range: IovaRange,
         segments: impl Iterator<Item = Segment>,
-        attributes: Attributes,
+        leaves: Leaves<F>,
     ) -> Result<(), Exhausted> {
-        for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
+        for chunk in Chunks::<F, _>::new(&self.tree.geometry, self.range, segments) {
             self.seat(chunk.iova, chunk.level)?;
-            let leaf = attributes.leaf(chunk.level, chunk.phys);
-            self.write(chunk.iova, chunk.level, chunk.count, leaf);
+            self.write(chunk, leaves);
         }
         Ok(())
     }
@@ -117,19 +120,18 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     /// Maps pages: `single` ones, if each segment is one page.
     fn map_pages(
         &mut self,
-        range: IovaRange,
         segments: impl Iterator<Item = Segment>,
         single: bool,
-        attributes: Attributes,
+        leaves: Leaves<F>,
     ) -> Result<(), Exhausted> {
         let mut pages = Pages::new(segments);
         let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
-        let mut next = Some(range.first());
+        let mut next = Some(self.range.first());
         while let Some(iova) = next {
             self.seat(iova, LAST_LEVEL)?;
-            let last = Iova(iova.0 | table_low).min(range.last());
-            self.write_pages(iova, last, &mut pages, single, attributes.page);
-            next = last.0.checked_add(1).map(Iova).filter(|next| *next <= range.last());
+            let last = Iova(iova.0 | table_low).min(self.range.last());
+            self.write_pages(iova, last, &mut pages, single, leaves);
+            next = last.0.checked_add(1).map(Iova).filter(|next| *next <= self.range.last());
         }
         Ok(())
     }
@@ -141,7 +143,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         last: Iova,
         pages: &mut Pages<impl Iterator<Item = Segment>>,
         single: bool,
-        bits: u64,
+        leaves: Leaves<F>,
     ) {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         let step = self.top();
@@ -150,24 +152,19 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         let count = node.index(last.0, shift) - index + 1;
         if let Some(fresh) = &mut step.fresh {
             fresh.written = extend(fresh.written, index, count);
-            let slots = node.fresh(index, count);
-            if single {
-                pages.fill_single(slots, bits, |slot, leaf| *slot = leaf);
-            } else {
-                pages.fill(slots, bits, shift, |slot, leaf| *slot = leaf);
-            }
+            pages.write(node, false, (index, count), single, leaves);
             return;
         }
-        put_live(node, index, count, pages, single, bits, shift);
+        pages.write(node, true, (index, count), single, leaves);
         Tree::<F>::publish(self.memory, node, phys, index, count);
     }
 
     fn top(&mut self) -> &mut Step {
-        &mut self.path[usize::from(self.depth)]
+        &mut self.path[level_index(self.depth)]
     }
 
     /// Leads the path to the table at `level` that translates `iova`.
-    fn seat(&mut self, iova: Iova, level: u8) -> Result<(), Exhausted> {
+    fn seat(&mut self, iova: Iova, level: i8) -> Result<(), Exhausted> {
         let changed = iova.0 ^ self.iova;
         while self.depth > self.tree.geometry.first_level()
             && (self.depth > level || changed >> Tree::<F>::table_shift(self.depth) != 0)
@@ -208,46 +205,56 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     fn split(
         &mut self,
         iova: Iova,
-        level: u8,
+        level: i8,
         leaf: u64,
         phys: PhysAddr,
     ) -> Result<Step, Exhausted> {
         let mut step = self.fresh_table(iova)?;
-        Tree::<F>::fill_in_place_of(step.node, leaf, level, phys);
+        let span = span_of::<F>(iova, level);
+        self.tree.fill_in_place_of(step.node, leaf, level, phys);
+        groups::strip::<F>(step.node, level + 1, span, self.range);
         step.fresh = Some(Fresh { written: (0, step.node.entries()), zeroed: true });
-        if let Some(span) = span_of::<F>(iova, level) {
-            self.stale_leaves(span);
+        self.stale_leaves(span);
+        if self.top().fresh.is_none() {
+            stale(&mut self.gather.live.resized, span);
         }
         Ok(step)
     }
 
-    /// Writes `count` leaves into the table at the end of the path.
-    fn write(&mut self, iova: Iova, level: u8, count: usize, leaf: u64) {
+    /// Writes a chunk into the table at the end of the path.
+    fn write(&mut self, chunk: Chunk, leaves: Leaves<F>) {
+        let Chunk { iova, phys, level, count } = chunk;
         let shift = Tree::<F>::entry_shift(level);
         let step = self.top();
-        let (node, phys) = (step.node, step.phys);
+        let (node, table) = (step.node, step.phys);
         let index = node.index(iova.0, shift);
         if let Some(fresh) = &mut step.fresh {
             fresh.written = extend(fresh.written, index, count);
-            node.fill_fresh(index, count, leaf, 1 << shift);
+            leaves.write(node, false, (index, count), level, phys);
             return;
         }
         if level < LAST_LEVEL {
-            for index in index..index + count {
-                if let Entry::Table(table) = F::decode(node.load(index), level) {
-                    // The leaf takes the table's place before the table's contents change.
-                    let offset = (index - node.index(iova.0, shift)) as u64;
-                    node.store(index, leaf.wrapping_add(offset << shift));
-                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
-                    if let Some(span) = span_of::<F>(Iova(iova.0 + (offset << shift)), level) {
-                        stale(&mut self.gather.stale.walks, span);
-                        self.stale_leaves(span);
-                    }
-                }
-            }
+            self.detach_tables(node, index, chunk, leaves);
         }
-        node.fill_live(index, count, leaf, 1 << shift);
-        Tree::<F>::publish(self.memory, node, phys, index, count);
+        leaves.write(node, true, (index, count), level, phys);
+        Tree::<F>::publish(self.memory, node, table, index, count);
+    }
+
+    /// Takes tables out of the way of a chunk, which goes to `first` in `node`: a leaf takes each
+    /// table's place before the table's contents change.
+    fn detach_tables(&mut self, node: Node, first: usize, chunk: Chunk, leaves: Leaves<F>) {
+        let Chunk { iova, phys, level, count } = chunk;
+        let shift = Tree::<F>::entry_shift(level);
+        for index in first..first + count {
+            let Entry::Table(table) = F::decode(node.load(index), level) else { continue };
+            let offset = ((index - first) as u64) << shift;
+            leaves.write(node, true, (index, 1), level, PhysAddr(phys.0 + offset));
+            self.gather.loose.push::<F, M>(self.memory, table, level + 1);
+            let span = span_of::<F>(Iova(iova.0 + offset), level);
+            stale(&mut self.gather.stale.walks, span);
+            stale(&mut self.gather.live.resized, span);
+            self.stale_leaves(span);
+        }
     }
 
     /// Leaves the last table of the path, and links it if it is new.
@@ -267,8 +274,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
                 Tree::<F>::publish(self.memory, node, phys, 0, to.max(link_entries));
             }
         } else {
-            node.fill_fresh(0, from, 0, 0);
-            node.fill_fresh(to, node.entries() - to, 0, 0);
+            node.fresh(0, from).fill(0);
+            node.fresh(to, node.entries() - to).fill(0);
             Tree::<F>::publish(self.memory, node, phys, 0, node.entries());
         }
         let iova = self.iova;
@@ -277,36 +284,16 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         let index = parent.node.index(iova, shift);
         if let Some(fresh) = &mut parent.fresh {
             fresh.written = extend(fresh.written, index, 1);
-            parent.node.fill_fresh(index, 1, F::table(phys), 0);
+            parent.node.fresh(index, 1).fill(self.tree.table_entry(phys));
         } else {
             let (node, parent_phys) = (parent.node, parent.phys);
-            node.link(index, F::table(phys));
+            node.link(index, self.tree.table_entry(phys));
             Tree::<F>::publish(self.memory, node, parent_phys, index, 1);
         }
     }
 
     fn stale_leaves(&mut self, range: IovaRange) {
         stale(&mut self.gather.stale.leaves, range);
-    }
-}
-
-/// Writes pages into a table that walkers see.
-#[inline]
-pub(super) fn put_live(
-    node: Node,
-    index: usize,
-    count: usize,
-    pages: &mut Pages<impl Iterator<Item = Segment>>,
-    single: bool,
-    bits: u64,
-    shift: u32,
-) {
-    let slots = node.live(index, count);
-    let put = |slot: &mut AtomicU64, leaf| slot.store(leaf, Ordering::Relaxed);
-    if single {
-        pages.fill_single(slots, bits, put);
-    } else {
-        pages.fill(slots, bits, shift, put);
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Leaf {
 pub(crate) struct Model {
     geometry: Geometry,
     pub(crate) leaves: BTreeMap<u64, Leaf>,
-    pub(crate) tables: BTreeSet<(u8, u64)>,
+    pub(crate) tables: BTreeSet<(i8, u64)>,
 }
 
 /// What an operation did.
@@ -39,7 +39,7 @@ pub(crate) struct Change {
 
 /// A table or a leaf (with where it leads), by its first address and level: what a visit shows,
 /// but for the places of tables.
-pub(crate) type Seen = (u64, u8, Option<(u64, Prot)>);
+pub(crate) type Seen = (u64, i8, Option<(u64, Prot)>);
 
 fn cover(what: &mut Option<IovaRange>, range: IovaRange) {
     *what = Some(what.map_or(range, |before| before.hull(range)));
@@ -61,13 +61,13 @@ impl Model {
     }
 
     /// The addresses of a table; of those beyond the input size there are none.
-    fn span(&self, (level, first): (u8, u64)) -> IovaRange {
+    fn span(&self, (level, first): (i8, u64)) -> IovaRange {
         let last = first + ((1u64 << self.geometry.table_shift(level)) - 1);
         let last = last.min(self.geometry.last_iova().0);
         IovaRange::inclusive(Iova(first), Iova(last)).expect("tables translate something")
     }
 
-    fn level_of(&self, bytes: u64) -> u8 {
+    fn level_of(&self, bytes: u64) -> i8 {
         (self.geometry.first_level()..=LAST_LEVEL)
             .find(|&level| 1u64 << self.geometry.entry_shift(level) == bytes)
             .expect("the size is a leaf's")
@@ -147,7 +147,7 @@ impl Model {
         assert!(self.leaves.insert(first, leaf).is_none(), "leaves do not overlap");
     }
 
-    fn loosen(&mut self, table: (u8, u64), change: &mut Change) {
+    fn loosen(&mut self, table: (i8, u64), change: &mut Change) {
         assert!(self.tables.remove(&table));
         change.loose += 1;
         let full = (1u64 << self.geometry.table_shift(table.0)) - 1;
@@ -186,7 +186,7 @@ impl Model {
     /// they hold.
     pub(crate) fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Change {
         let mut change = Change::default();
-        let goes = |table: &(u8, u64)| {
+        let goes = |table: &(i8, u64)| {
             let span = self.span(*table);
             hole.covers(span) && span.intersection(range).is_some()
         };
@@ -194,7 +194,7 @@ impl Model {
         let spans: Vec<_> = heads.iter().map(|&head| self.span(head)).collect();
         let inside = |at: u64| spans.iter().any(|span| span.contains(Iova(at)));
         // A table above a head may begin where the head does, but is larger.
-        let lost = |table: &(u8, u64)| spans.iter().any(|span| span.covers(self.span(*table)));
+        let lost = |table: &(i8, u64)| spans.iter().any(|span| span.covers(self.span(*table)));
         let tables: Vec<_> = self.tables.iter().filter(|table| lost(table)).copied().collect();
         let leaves: Vec<_> = self.leaves.keys().filter(|&&first| inside(first)).copied().collect();
         for table in tables {
@@ -251,7 +251,7 @@ impl Model {
         let leaves =
             self.leaves.iter().map(|(&first, leaf)| (first, self.level_of(leaf.bytes), true));
         // A table comes before what it holds, even where that begins with it.
-        let all: BTreeSet<(u64, u8, bool)> = tables.chain(leaves).collect();
+        let all: BTreeSet<(u64, i8, bool)> = tables.chain(leaves).collect();
         let show = |(first, level, leaf)| {
             let leaf = if leaf { self.leaves.get(&first) } else { None };
             (first, level, leaf.map(|leaf| (leaf.phys, leaf.prot)))

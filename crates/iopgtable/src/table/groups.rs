@@ -1,0 +1,130 @@
+//! Groups of leaves that carry the contiguous hint.
+//!
+//! A group is an aligned run of leaves of one size, side by side in both address spaces. All of
+//! them have the hint or none has: before one of them changes and others do not, the hint is
+//! taken from all (`GROUP`).
+
+use super::node::Node;
+use super::tree::{Tree, span_of};
+use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::format::{Entry, Format};
+use crate::gather::{Gather, stale};
+use crate::geometry::LAST_LEVEL;
+use crate::memory::TableMemory;
+
+/// Of `count` leaves at `level` from `index` on that lead to `phys` and what follows, those in
+/// whole groups: from one index to before another.
+#[inline]
+pub(super) fn whole<F: Format>(
+    level: i8,
+    index: usize,
+    count: usize,
+    phys: PhysAddr,
+) -> (usize, usize) {
+    let group = 1usize << F::group_log2(level);
+    // CAST: the low bits are all that is looked at.
+    let page = (phys.0 >> Tree::<F>::entry_shift(level)) as usize;
+    let (from, to) = ((index + group - 1) & !(group - 1), (index + count) & !(group - 1));
+    if group > 1 && (index ^ page) & (group - 1) == 0 && from < to {
+        (from, to)
+    } else {
+        (index, index)
+    }
+}
+
+/// What the group of the leaf at `iova` and `level` translates.
+pub(super) fn span<F: Format>(iova: Iova, level: i8) -> IovaRange {
+    let low = (1u64 << (Tree::<F>::entry_shift(level) + F::group_log2(level))) - 1;
+    IovaRange::between(Iova(iova.0 & !low), Iova(iova.0 | low))
+}
+
+/// Takes the hint from groups that `range` cuts, in a table at `level` that translates `table`
+/// and that nobody sees.
+pub(super) fn strip<F: Format>(node: Node, level: i8, table: IovaRange, range: IovaRange) {
+    for end in [range.first(), range.last()] {
+        let group = span::<F>(end, level);
+        if table.contains(end) && !range.covers(group) {
+            for slot in node.fresh(node.index(group.first().0, shift::<F>(level)), size::<F>(level))
+            {
+                *slot &= !F::CONTIGUOUS;
+            }
+        }
+    }
+}
+
+/// Takes the hint from groups that `range` cuts, in tables that walkers see.
+pub(super) fn dissolve<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    gather: &mut Gather,
+    range: IovaRange,
+) {
+    if tree.hint == 0 {
+        return;
+    }
+    for end in [range.first(), range.last()] {
+        let Some(cut) = find(tree, memory, end).filter(|found| !range.covers(found.group)) else {
+            continue;
+        };
+        let (first, count) = (cut.node.index(cut.group.first().0, cut.shift), cut.size);
+        for index in first..first + count {
+            // Hardware may set flags in the leaf meanwhile.
+            cut.node.update(index, |leaf| Some(leaf & !F::CONTIGUOUS));
+        }
+        Tree::<F>::publish(memory, cut.node, cut.table, first, count);
+        stale(&mut gather.stale.leaves, cut.group);
+        stale(&mut gather.live.resized, cut.group);
+    }
+}
+
+/// The first leaf, or group of leaves, that an end of `range` cuts.
+pub(super) fn cut<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    range: IovaRange,
+) -> Option<IovaRange> {
+    [range.first(), range.last()].into_iter().find_map(|end| {
+        let (_, level, _) = tree.leaf_at(memory, end)?;
+        let group = find(tree, memory, end).map(|found| found.group);
+        Some(group.unwrap_or_else(|| span_of::<F>(end, level))).filter(|span| !range.covers(*span))
+    })
+}
+
+/// A group whose leaves have the hint.
+struct Found {
+    node: Node,
+    table: PhysAddr,
+    group: IovaRange,
+    shift: u32,
+    size: usize,
+}
+
+/// The group of the leaf that translates `iova`, if it has the hint.
+fn find<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    iova: Iova,
+) -> Option<Found> {
+    let (mut node, mut table) = (tree.root(), tree.root_phys());
+    for level in tree.geometry.first_level()..=LAST_LEVEL {
+        let shift = shift::<F>(level);
+        let entry = node.load(node.index(iova.0, shift));
+        match F::decode(entry, level) {
+            Entry::Table(phys) => (node, table) = (Tree::<F>::child(memory, phys), phys),
+            Entry::Leaf(_) if entry & F::CONTIGUOUS != 0 => {
+                let group = span::<F>(iova, level);
+                return Some(Found { node, table, group, shift, size: size::<F>(level) });
+            }
+            Entry::Leaf(_) | Entry::Empty => return None,
+        }
+    }
+    None
+}
+
+fn shift<F: Format>(level: i8) -> u32 {
+    Tree::<F>::entry_shift(level)
+}
+
+fn size<F: Format>(level: i8) -> usize {
+    1 << F::group_log2(level)
+}
