@@ -59,17 +59,29 @@ pub(crate) fn stale(what: &mut Option<IovaRange>, range: IovaRange) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakBeforeMake {
-    /// Where leaves changed their size, or lost the contiguous hint. No concern of hardware with
+    /// Where; nothing where nothing of the kind happened.
+    pub range: Option<IovaRange>,
+    /// Leaves changed their size, or lost the contiguous hint. No concern of hardware with
     /// `FEAT_BBM` level 2.
-    pub resized: Option<IovaRange>,
-    /// Where leaves may have changed their output address or their memory type.
-    pub rewritten: Option<IovaRange>,
+    pub resized: bool,
+    /// Leaves may have changed their output address or their memory type.
+    pub rewritten: bool,
 }
 
 impl BreakBeforeMake {
     /// Whether nothing of the kind happened.
     pub const fn is_empty(&self) -> bool {
-        self.resized.is_none() && self.rewritten.is_none()
+        self.range.is_none()
+    }
+
+    pub(crate) fn resized(&mut self, range: IovaRange) {
+        stale(&mut self.range, range);
+        self.resized = true;
+    }
+
+    pub(crate) fn rewritten(&mut self, range: IovaRange) {
+        stale(&mut self.range, range);
+        self.rewritten = true;
     }
 }
 
@@ -122,7 +134,7 @@ impl Gather {
     pub(crate) const fn new(table: TableId) -> Self {
         Self {
             stale: Invalidation { leaves: None, walks: None },
-            live: BreakBeforeMake { resized: None, rewritten: None },
+            live: BreakBeforeMake { range: None, resized: false, rewritten: false },
             loose: Loose::new(),
             table,
         }

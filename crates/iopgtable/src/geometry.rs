@@ -52,6 +52,7 @@ pub struct Geometry {
 }
 
 /// The sizes that a format chooses.
+#[derive(Clone, Copy)]
 pub(crate) struct Sizes {
     pub(crate) page_shift: u8,
     pub(crate) first_level: i8,

@@ -141,8 +141,7 @@ impl<G: Granule> Output<G> {
     fn leaf_levels(output_bits: u8) -> &'static [i8] {
         match (G::SHIFT, G::LPA2) {
             (12, true) => &[0, 1, 2, 3],
-            (12, false) => &[1, 2, 3],
-            (14, true) => &[1, 2, 3],
+            (12, false) | (14, true) => &[1, 2, 3],
             (16, _) if output_bits > 48 => &[1, 2, 3],
             _ => &[2, 3],
         }
@@ -165,7 +164,9 @@ impl<G: Granule> Output<G> {
         let levels = (config.input_bits - G::SHIFT).div_ceil(level_bits);
         let root_bits = config.input_bits - G::SHIFT - (levels - 1) * level_bits;
         // CAST: a walk has a few levels.
-        Self::geometry(LAST_LEVEL + 1 - levels as i8, root_bits, config)
+        #[expect(clippy::cast_possible_wrap, reason = "a walk has a few levels")]
+        let first_level = LAST_LEVEL + 1 - levels as i8;
+        Self::geometry(first_level, root_bits, config)
     }
 
     /// D8.7.1: log2 of the leaves in a contiguous group.

@@ -159,7 +159,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
                         self.changed(at, index, index);
                         stale(&mut self.gather.stale.leaves, span);
                         if at.linked {
-                            stale(&mut self.gather.live.resized, span);
+                            self.gather.live.resized(span);
                         }
                         outcome = cut;
                     }
@@ -208,7 +208,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         let edited = self.edit.leaf::<F>(leaf, level, phys);
         at.node.store(index, edited);
         if at.linked && edited != 0 && (leaf ^ edited) & !F::LIVE != 0 {
-            stale(&mut self.gather.live.rewritten, range);
+            self.gather.live.rewritten(range);
         }
     }
 

@@ -82,7 +82,6 @@ fn ramp<T>(slots: &mut [T], leaf: u64, step: u64, put: impl Fn(&mut T, u64)) -> 
 }
 
 #[inline]
-#[expect(clippy::needless_pass_by_ref_mut, reason = "the twin of `put_fresh`")]
 fn put_live(slot: &mut AtomicU64, leaf: u64) {
     slot.store(leaf, Ordering::Relaxed);
 }

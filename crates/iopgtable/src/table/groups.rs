@@ -73,7 +73,7 @@ pub(super) fn dissolve<F: Format, M: TableMemory + ?Sized>(
         }
         Tree::<F>::publish(memory, cut.node, cut.table, first, count);
         stale(&mut gather.stale.leaves, cut.group);
-        stale(&mut gather.live.resized, cut.group);
+        gather.live.resized(cut.group);
     }
 }
 

@@ -174,7 +174,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         if short::map(tree, memory, range, segments.clone(), shape, leaves, replace) {
             if replace {
                 stale(&mut gather.stale.leaves, range);
-                stale(&mut gather.live.rewritten, range);
+                gather.live.rewritten(range);
             }
             return Ok(gather);
         }

@@ -98,7 +98,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         }
         if over == Over::Mappings {
             self.stale_leaves(self.range);
-            stale(&mut self.gather.live.rewritten, self.range);
+            self.gather.live.rewritten(self.range);
         }
         self.memory.commit();
         outcome
@@ -216,7 +216,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         step.fresh = Some(Fresh { written: (0, step.node.entries()), zeroed: true });
         self.stale_leaves(span);
         if self.top().fresh.is_none() {
-            stale(&mut self.gather.live.resized, span);
+            self.gather.live.resized(span);
         }
         Ok(step)
     }
@@ -252,7 +252,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
             self.gather.loose.push::<F, M>(self.memory, table, level + 1);
             let span = span_of::<F>(Iova(iova.0 + offset), level);
             stale(&mut self.gather.stale.walks, span);
-            stale(&mut self.gather.live.resized, span);
+            self.gather.live.resized(span);
             self.stale_leaves(span);
         }
     }
