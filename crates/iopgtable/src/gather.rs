@@ -74,6 +74,16 @@ impl BreakBeforeMake {
         self.range.is_none()
     }
 
+    /// What covers both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            range: merge(self.range, other.range),
+            resized: self.resized || other.resized,
+            rewritten: self.rewritten || other.rewritten,
+        }
+    }
+
     pub(crate) fn resized(&mut self, range: IovaRange) {
         stale(&mut self.range, range);
         self.resized = true;

@@ -32,6 +32,7 @@
 //! | [`memory`] | table pages, the allocator traits with their contract, the allocators |
 //! | [`mod@format`] | one file per format: geometry, entry encoding, registers |
 //! | `table` | the engine: [`PageTable`] and its faces, among them [`Reserved`], which cannot allocate |
+//! | `any` | [`AnyPageTable`]: one type for drivers that learn the format when they boot |
 //! | `gather` | [`Gather`]: what the device must forget, and the tables that came loose |
 //! | `geometry` | [`Geometry`]: levels, spans, leaf sizes, table counts |
 //! | `addr`, `prot`, `error` | the vocabulary |
@@ -43,6 +44,7 @@
 extern crate alloc;
 
 mod addr;
+mod any;
 mod error;
 pub mod format;
 mod gather;
@@ -52,6 +54,7 @@ mod prot;
 mod table;
 
 pub use addr::{Iova, IovaRange, PhysAddr, RangeError, Segment};
+pub use any::{AnyFormat, AnyPageTable, AnyRegisters, AnyReserved, ParseFormatError};
 pub use error::{CreateError, ReservedError, TableError};
 pub use format::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule, Granule4K,

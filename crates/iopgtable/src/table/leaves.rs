@@ -16,6 +16,7 @@ use crate::format::{Attributes, Entry, Format};
 use crate::gather::{Gather, stale};
 use crate::geometry::{LAST_LEVEL, level_index};
 use crate::memory::TableAllocator;
+use crate::prot::{Prot, ProtError};
 
 /// A table that was found, and is still linked.
 ///
@@ -44,9 +45,22 @@ impl Cursor {
 }
 
 impl<F: Format, A: TableAllocator> PageTable<F, A> {
+    /// What leaves with `prot` look like in this table, once for many calls of
+    /// [`map_leaves`](Self::map_leaves).
+    ///
+    /// # Errors
+    ///
+    /// What the format cannot express.
+    pub fn attributes(&self, prot: Prot) -> Result<Attributes, ProtError> {
+        F::attributes(self.tree.options, prot)
+    }
+
     /// Maps `count` leaves at `level` from `phys` on at `iova`, where one table holds them all, is
     /// there already, and is empty in their place. Otherwise, also for arguments that
     /// [`map`](Self::map) refuses, does nothing and says so: [`map`](Self::map) then has the answer.
+    ///
+    /// The `attributes` are this table's, or those of another table with the same format and
+    /// options.
     #[inline]
     pub fn map_leaves(
         &mut self,
