@@ -156,6 +156,7 @@ fn leaves_mean<F: Meaning>() {
                             PhysAddr(leads),
                             size,
                         );
+                        let level = i8::try_from(level).expect("a level");
                         assert_eq!(fault, Fault::new(FaultKind::Permission, level));
                         assert!(!F::permissions(prot).allow(access), "{prot:?} forbids {access:?}");
                     }

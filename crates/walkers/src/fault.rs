@@ -36,14 +36,14 @@ pub enum FaultKind {
 pub struct Fault {
     /// Why the translation was refused.
     pub kind: FaultKind,
-    /// The lookup level, 0 at the root side. Faults before the first lookup have level 0,
+    /// The lookup level, as Arm counts: 3 for pages, 0 or -1 at the root side. Faults before the first lookup have level 0,
     /// whatever the level that the walk would have started at.
-    pub level: u8,
+    pub level: i8,
 }
 
 impl Fault {
     /// A fault of `kind` at `level`.
-    pub const fn new(kind: FaultKind, level: u8) -> Self {
+    pub const fn new(kind: FaultKind, level: i8) -> Self {
         Self { kind, level }
     }
 }

@@ -11,8 +11,8 @@ pub struct Translation {
     /// Bytes that the leaf descriptor maps, a power of two. The contiguous hint does not widen
     /// it.
     pub leaf_size: u64,
-    /// The level at which the leaf was found, 0 at the root side.
-    pub level: u8,
+    /// The level at which the leaf was found, as Arm counts: 3 for pages, 0 or -1 at the root side.
+    pub level: i8,
     /// The memory type of the leaf.
     pub memory: MemoryType,
     /// The leaf's shareability field, as written. For Device and Normal non-cacheable memory the

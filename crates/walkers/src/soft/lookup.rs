@@ -21,7 +21,7 @@ enum Entry {
 
 impl Format {
     /// What `descriptor` is at `level` (Arm DDI 0487, table D8-48).
-    fn entry(self, granule: Granule, level: u8, descriptor: Descriptor) -> Entry {
+    fn entry(self, granule: Granule, level: i8, descriptor: Descriptor) -> Entry {
         if !descriptor.has(VALID) {
             return Entry::Invalid;
         }
@@ -43,7 +43,7 @@ pub(super) struct Lookup {
     pub(super) granule: Granule,
     /// Physical address of the root table, or of the first of several concatenated ones.
     pub(super) root: u64,
-    pub(super) start_level: u8,
+    pub(super) start_level: i8,
     /// Bits of a physical address, at most 48.
     pub(super) output_bits: u8,
 }
@@ -52,7 +52,7 @@ pub(super) struct Lookup {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf {
     pub(super) descriptor: Descriptor,
-    pub(super) level: u8,
+    pub(super) level: i8,
     /// Physical address of the byte that was asked for.
     pub(super) address: u64,
     /// Bytes that the descriptor maps.
@@ -102,7 +102,7 @@ impl Lookup {
     }
 
     /// The address in `descriptor`, if it fits the output size.
-    fn output(&self, descriptor: Descriptor, low_bit: u8, level: u8) -> Result<u64, Fault> {
+    fn output(&self, descriptor: Descriptor, low_bit: u8, level: i8) -> Result<u64, Fault> {
         let address = descriptor.address(low_bit);
         self.fits(address, level)?;
         // With 64 KiB, bits 15:12 are address bits 51:48. A machine without 52-bit addresses may
@@ -113,7 +113,7 @@ impl Lookup {
         Ok(address)
     }
 
-    fn fits(&self, address: u64, level: u8) -> Result<(), Fault> {
+    fn fits(&self, address: u64, level: i8) -> Result<(), Fault> {
         if address >> self.output_bits == 0 {
             Ok(())
         } else {

@@ -121,7 +121,7 @@ impl Vtcr {
     /// From `SL0`, bits 7:6, whose meaning hangs on the granule (tables D8-19, D8-29, D8-38).
     /// None for the encodings that are reserved, or that need `FEAT_TTST` (4 KiB, level 3) or
     /// `FEAT_LPA2` (16 KiB, level 0).
-    pub(super) const fn start_level(self, granule: Granule) -> Option<u8> {
+    pub(super) const fn start_level(self, granule: Granule) -> Option<i8> {
         match (granule, field(self.0, 7, 6)) {
             (Granule::Size4K, 0b00) | (Granule::Size16K | Granule::Size64K, 0b01) => Some(2),
             (Granule::Size4K, 0b01) | (Granule::Size16K | Granule::Size64K, 0b10) => Some(1),

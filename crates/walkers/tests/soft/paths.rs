@@ -21,7 +21,7 @@ const fn lowest_index_bits(tg0: u64) -> [u32; 4] {
 struct Path {
     root: u64,
     entries: Vec<(u64, u64)>,
-    expected: (u64, u64, u8),
+    expected: (u64, u64, i8),
 }
 
 impl Path {
@@ -53,7 +53,7 @@ impl Path {
         let leaf = base | attributes | kind[leaf_level];
         entries.push((table(leaf_level) + below / size * 8, leaf));
 
-        let expected = (base + va % size, size, leaf_level as u8);
+        let expected = (base + va % size, size, leaf_level as i8);
         Self { root: table(start), entries, expected }
     }
 }
@@ -95,7 +95,7 @@ proptest! {
         let t0sz = t0sz.index((sizes.end() - sizes.start() + 1) as usize) as u64 + sizes.start();
         let input_bits = 64 - t0sz as u32;
         let va = va & ((1 << input_bits) - 1);
-        let start = (usize::from(*start), input_bits);
+        let start = (usize::try_from(*start).unwrap(), input_bits);
         let path = Path::new(*tg0, start, pick, (va, output), (0x7fc, VMSA));
 
         let vtcr = 0b101 << 16 | tg0 << 14 | sl0 << 6 | t0sz;

@@ -11,7 +11,7 @@ use crate::tables::translation_fault;
 /// What the manual permits: `TG0`, `SL0`, the level, `T0SZ` without extensions (tables D8-21 to
 /// D8-24, D8-31 to D8-33, D8-39 to D8-41), and the physical address size that it takes
 /// (`AArch64.S2InvalidSL`).
-pub(crate) const PERMITTED: [(u64, u64, u8, RangeInclusive<u64>, u64); 9] = [
+pub(crate) const PERMITTED: [(u64, u64, i8, RangeInclusive<u64>, u64); 9] = [
     (0b00, 0b10, 0, 16..=24, 44),
     (0b00, 0b01, 1, 21..=33, 0),
     (0b00, 0b00, 2, 30..=39, 0),
