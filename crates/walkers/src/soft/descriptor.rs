@@ -3,7 +3,8 @@
 //! # References
 //!
 //! Arm DDI 0487, D8.3.1: table D8-50 (stage 1 table descriptors), D8-52 (stage 1 blocks and
-//! pages), D8-53 (stage 2 blocks and pages), for 48-bit addresses.
+//! pages), D8-53 (stage 2 blocks and pages). Where the bits of 52-bit addresses stand hangs on the
+//! granule and `DS`, and is not said here.
 
 use crate::{DeviceType, Shareability};
 
@@ -74,14 +75,19 @@ impl Descriptor {
         (self.0 >> 2 & 0b1111) as u8
     }
 
-    /// Bits 9:8, `SH[1:0]`.
+    /// Bits 9:8, `SH[1:0]`; bits 51:50 of the address where `DS` is set.
     pub const fn shareability(self) -> Shareability {
-        match self.0 >> 8 & 0b11 {
-            0b00 => Shareability::Non,
-            0b01 => Shareability::Reserved,
-            0b10 => Shareability::Outer,
-            _ => Shareability::Inner,
-        }
+        shareability(self.0 >> 8)
+    }
+}
+
+/// What the two lowest bits say, in the encoding of `SH[1:0]` in descriptors and registers.
+pub(super) const fn shareability(bits: u64) -> Shareability {
+    match bits & 0b11 {
+        0b00 => Shareability::Non,
+        0b01 => Shareability::Reserved,
+        0b10 => Shareability::Outer,
+        _ => Shareability::Inner,
     }
 }
 

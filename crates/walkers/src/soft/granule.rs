@@ -1,5 +1,7 @@
 //! The three granules and what follows from each.
 
+use super::layout::AddressLayout;
+
 /// A translation granule: the size of a page and of a full table.
 ///
 /// # References
@@ -34,11 +36,21 @@ impl Granule {
         self.page_bits() + self.stride() * (3 - level).unsigned_abs()
     }
 
-    /// Whether a block descriptor may stand at `level`, without the 52-bit extensions.
-    pub(super) const fn has_block_at(self, level: i8) -> bool {
-        match self {
-            Self::Size4K => matches!(level, 1 | 2),
-            Self::Size16K | Self::Size64K => level == 2,
+    /// Whether a block descriptor may stand at `level` (`AArch64.BlockDescSupported`). For the
+    /// 4 TiB blocks with 64 KiB the manual asks for 52-bit physical addresses; the output size is
+    /// taken for theirs.
+    pub(super) const fn has_block_at(
+        self,
+        level: i8,
+        layout: AddressLayout,
+        output_bits: u8,
+    ) -> bool {
+        let lpa2 = matches!(layout, AddressLayout::Lpa2);
+        match (self, level) {
+            (_, 2) | (Self::Size4K, 1) => true,
+            (Self::Size4K, 0) | (Self::Size16K, 1) => lpa2,
+            (Self::Size64K, 1) => output_bits == 52,
+            _ => false,
         }
     }
 

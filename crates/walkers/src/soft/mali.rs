@@ -3,7 +3,8 @@
 use super::config::ConfigError;
 use super::descriptor::Descriptor;
 use super::granule::Granule;
-use super::lookup::{Format, Leaf, Lookup};
+use super::layout::AddressLayout;
+use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::Transtab;
 use crate::{
     Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
@@ -64,13 +65,15 @@ impl<M: PhysMemory> Mali<M> {
         if transtab.mode() != Transtab::MODE_TABLE {
             return Err(ConfigError::NoTable { mode: transtab.mode() });
         }
-        let lookup = Lookup {
+        let shape = Shape {
             format: Format::Mali,
             granule: Granule::Size4K,
-            root: transtab.root(),
+            layout: AddressLayout::Bits48,
             start_level: 0,
+            input_bits: INPUT_BITS,
             output_bits: OUTPUT_BITS,
         };
+        let lookup = Lookup { shape, root: transtab.root() };
         Ok(Self { memory, lookup, memattr: registers.memattr })
     }
 

@@ -4,7 +4,7 @@
 //! - [`Stage2`]: VMSAv8-64 stage 2, with concatenated root tables.
 //! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
 //!
-//! Granules of 4, 16 and 64 KiB, input sizes of 25 to 48 bits, output sizes of 32 to 48 bits.
+//! Granules of 4, 16 and 64 KiB, input sizes of 25 to 52 bits, output sizes of 32 to 52 bits.
 //! Each walker takes raw register values and holds no state: every translation reads the tables
 //! again. No register value and no memory contents make a walker panic.
 //!
@@ -14,13 +14,18 @@
 //! mistake:
 //!
 //! - An input size out of range is a level 0 translation fault, never clamped.
-//! - `FEAT_LPA`, `FEAT_LPA2` and `FEAT_LVA` are absent: no 52-bit addresses, and a block at a level
-//!   that has blocks only with them is invalid. `FEAT_TTST` is absent: no input below 25 bits.
+//! - `FEAT_LPA`, `FEAT_LVA` and `FEAT_LPA2` are present: addresses of 52 bits with 64 KiB, and with
+//!   4 KiB and 16 KiB if `DS` is set. Without `DS`, these two have 48 bits: larger sizes (`IPS`,
+//!   `PS`) act as 48 bits, and larger inputs are out of range.
+//! - The output size is taken for the implemented physical address size: with 64 KiB, level 1 has
+//!   blocks if it is 52 bits.
+//! - `FEAT_TTST` is absent: no input below 25 bits. `FEAT_D128` is absent: sizes above 52 bits
+//!   act as 52 bits.
 //! - The access flag and the dirty state are not updated by hardware (`HA`, `HD` read as 0).
-//! - Output sizes of 52 bits or more (`IPS`, `PS` above `0b101`) act as 48 bits.
 //! - Tables are little-endian; the regime is Non-secure, so `NS` and `NSTable` are ignored.
-//! - With 64 KiB, bits 15:12 of a descriptor (address bits 51:48) must be zero: else it is an
-//!   address size fault, which the manual leaves open but deprecates not to raise (`RWDZFC`).
+//! - With 64 KiB, bits 15:12 of a descriptor are address bits 51:48 whatever the output size: an
+//!   address size fault below 52 bits, which the manual leaves open for machines without
+//!   `FEAT_LPA` but deprecates not to raise (`RWDZFC`).
 //! - Other bits that are `RES0` or `IGNORED` in a descriptor are ignored, as hardware does, and
 //!   not reported.
 //!
@@ -38,6 +43,7 @@
 mod config;
 pub mod descriptor;
 mod granule;
+mod layout;
 mod lookup;
 mod mali;
 mod register;

@@ -5,10 +5,12 @@ use super::descriptor::{
     ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
     CONTIGUOUS, Descriptor, PXN, PXN_TABLE, UXN, UXN_TABLE, device_type,
 };
-use super::lookup::{Format, Leaf, Lookup};
-use super::register::{Tcr, TcrHalf, table_address};
+use super::layout::AddressLayout;
+use super::lookup::{Format, Leaf, Lookup, Shape};
+use super::register::{Tcr, TcrHalf};
 use crate::{
-    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
+    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Shareability,
+    Translation, Walker,
 };
 
 /// Raw values of the registers that control stage 1.
@@ -22,8 +24,9 @@ pub struct Stage1Registers {
     pub ttbr0: Option<u64>,
     /// Base of the tables for the upper half; `None` acts as `EPD1` set.
     pub ttbr1: Option<u64>,
-    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0` and `HPD1` are
-    /// obeyed. `IRGNn`, `ORGNn`, `SHn` say how tables are read, which changes no answer.
+    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0`, `HPD1` and
+    /// `DS` are obeyed, and `SHn` if `DS` is set. `IRGNn` and `ORGNn` say how tables are read,
+    /// which changes no answer.
     pub tcr: u64,
     /// Eight attributes, one a byte.
     pub mair: u64,
@@ -35,7 +38,7 @@ pub struct Stage1Registers {
 /// in neither range is a level 0 translation fault.
 ///
 /// The base in a `TTBR` is aligned to the size of the root table, bits below are read as zero: a
-/// root with two entries has 16 bytes. (The minimum of 64 bytes is for 52-bit bases only.)
+/// root with two entries has 16 bytes. A 52-bit base is aligned to 64 bytes at least.
 ///
 /// # Permissions
 ///
@@ -45,7 +48,7 @@ pub struct Stage1Registers {
 ///
 /// # Not modelled
 ///
-/// `TCR_EL1.HA`, `HD`, `DS`, `E0PDn`, `NFDn`, `TBIDn`; indirect and overlay permissions; the
+/// `TCR_EL1.HA`, `HD`, `E0PDn`, `NFDn`, `TBIDn`; indirect and overlay permissions; the
 /// checks on a misprogrammed contiguous hint.
 ///
 /// # References
@@ -64,7 +67,8 @@ pub struct Stage1<M> {
 #[derive(Clone, Copy, Debug)]
 struct Half {
     lookup: Lookup,
-    input_bits: u8,
+    /// Of all leaves, where descriptors have no room for theirs.
+    shareability: Option<Shareability>,
     top_byte_ignored: bool,
     hierarchy_disabled: bool,
 }
@@ -72,32 +76,31 @@ struct Half {
 impl Half {
     fn new(
         base: Option<u64>,
-        tcr: TcrHalf,
-        output_bits: u8,
+        tcr: Tcr,
+        half: TcrHalf,
         field: &'static str,
     ) -> Result<Option<Self>, ConfigError> {
-        let Some(base) = base.filter(|_| !tcr.walks_disabled) else {
+        let Some(base) = base.filter(|_| !half.walks_disabled) else {
             return Ok(None);
         };
-        let granule = tcr.granule.ok_or(ConfigError::ReservedGranule { field })?;
-        let Some(input_bits) = tcr.input_bits else {
-            return Ok(None);
-        };
-        let start_level = granule.start_level(input_bits);
-        // OVERFLOW: the start level is the deepest with a span below the input size.
-        let index_bits = input_bits - granule.span_bits(start_level);
-        let lookup = Lookup {
-            format: Format::Vmsa,
-            granule,
-            root: table_address(base, index_bits + 3),
-            start_level,
-            output_bits,
-        };
-        Ok(Some(Self {
+        let granule = half.granule.ok_or(ConfigError::ReservedGranule { field })?;
+        let layout = AddressLayout::new(granule, tcr.ds());
+        let lookup = layout.input_bits(half.size_offset).and_then(|input_bits| {
+            let shape = Shape {
+                format: Format::Vmsa,
+                granule,
+                layout,
+                start_level: granule.start_level(input_bits),
+                input_bits,
+                output_bits: layout.output_bits(tcr.output_size()),
+            };
+            Lookup::new(base, shape)
+        });
+        Ok(lookup.map(|lookup| Self {
             lookup,
-            input_bits,
-            top_byte_ignored: tcr.top_byte_ignored,
-            hierarchy_disabled: tcr.hierarchy_disabled,
+            shareability: (layout == AddressLayout::Lpa2).then_some(half.shareability),
+            top_byte_ignored: half.top_byte_ignored,
+            hierarchy_disabled: half.hierarchy_disabled,
         }))
     }
 
@@ -106,8 +109,8 @@ impl Half {
         let above = if upper { u64::MAX } else { 0 };
         let tag = if self.top_byte_ignored { 0xff << 56 } else { 0 };
         let untagged = va & !tag | above & tag;
-        (untagged >> self.input_bits == above >> self.input_bits)
-            .then_some(va & ((1 << self.input_bits) - 1))
+        let input_bits = self.lookup.shape.input_bits;
+        (untagged >> input_bits == above >> input_bits).then_some(va & ((1 << input_bits) - 1))
     }
 }
 
@@ -119,11 +122,10 @@ impl<M: PhysMemory> Stage1<M> {
     /// [`ConfigError::ReservedGranule`] if the granule of a half with walks enabled is reserved.
     pub fn new(memory: M, registers: Stage1Registers) -> Result<Self, ConfigError> {
         let tcr = Tcr(registers.tcr);
-        let output_bits = tcr.output_bits();
         Ok(Self {
             memory,
-            lower: Half::new(registers.ttbr0, tcr.lower(), output_bits, "TG0")?,
-            upper: Half::new(registers.ttbr1, tcr.upper(), output_bits, "TG1")?,
+            lower: Half::new(registers.ttbr0, tcr, tcr.lower(), "TG0")?,
+            upper: Half::new(registers.ttbr1, tcr, tcr.upper(), "TG1")?,
             mair: registers.mair,
         })
     }
@@ -182,7 +184,7 @@ impl<M: PhysMemory> Walker for Stage1<M> {
             leaf_size: size,
             level,
             memory: self.memory_type(descriptor),
-            shareability: descriptor.shareability(),
+            shareability: half.shareability.unwrap_or(descriptor.shareability()),
             contiguous: descriptor.has(CONTIGUOUS),
             permissions,
         })

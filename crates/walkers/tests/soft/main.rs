@@ -13,3 +13,4 @@ mod stage1_permissions;
 mod stage2;
 mod stage2_configurations;
 mod tables;
+mod wide;

@@ -20,15 +20,15 @@ fn noise(seed: u64, address: u64, ones: u64, zeros: u64) -> u64 {
 fn control() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
-        (any::<u64>(), 16..=39u64, 0..3u64, 16..=39u64, 1..4u64).prop_map(
+        (any::<u64>(), 12..=39u64, 0..3u64, 12..=39u64, 1..4u64).prop_map(
             |(noise, t0sz, tg0, t1sz, tg1)| {
                 let fields = 0x3f | 0b11 << 14 | 0x3f << 16 | 0b11 << 30 | 1 << 7 | 1 << 23;
                 noise & !fields | t0sz | tg0 << 14 | t1sz << 16 | tg1 << 30
             }
         ),
-        // VTCR_EL2: size, level, granule and 48 bits out.
-        (16..=39u64, 0..3u64, 0..3u64)
-            .prop_map(|(t0sz, sl0, tg0)| t0sz | sl0 << 6 | tg0 << 14 | 0b101 << 16),
+        // VTCR_EL2: size, level, granule, 48 or 52 bits out, DS and SL2.
+        (12..=39u64, 0..4u64, 0..3u64, 0b101..=0b110u64, 0..4u64)
+            .prop_map(|(t0sz, sl0, tg0, ps, ds)| t0sz | sl0 << 6 | tg0 << 14 | ps << 16 | ds << 32),
     ]
 }
 
@@ -66,9 +66,9 @@ fn check(walker: &impl Walker, va: u64, access: Access, output_bits: u32) {
             assert_eq!(found.address & offset, va & offset, "the offset in the leaf is kept");
             assert_eq!(found.address >> output_bits, 0, "the address fits the output size");
             assert!(found.permissions.allow(access));
-            assert!(found.level <= 3);
+            assert!((-1..=3).contains(&found.level));
         }
-        Err(fault) => assert!(fault.level <= 3),
+        Err(fault) => assert!((-1..=3).contains(&fault.level)),
     }
 }
 
@@ -99,15 +99,15 @@ proptest! {
             mair: attributes,
         };
         if let Ok(mmu) = Stage1::new(&memory as &dyn walkers::PhysMemory, registers) {
-            check(&mmu, va, access, 48);
+            check(&mmu, va, access, 52);
         }
-        prop_assert!(lookups.replace(0) <= 4);
+        prop_assert!(lookups.replace(0) <= 5);
 
         let registers = Stage2Registers { vttbr: base, vtcr: control };
         if let Ok(mmu) = Stage2::new(&memory as &dyn walkers::PhysMemory, registers) {
-            check(&mmu, va, access, 48);
+            check(&mmu, va, access, 52);
         }
-        prop_assert!(lookups.replace(0) <= 4);
+        prop_assert!(lookups.replace(0) <= 5);
 
         let registers = MaliRegisters { transtab: base, memattr: attributes };
         if let Ok(mmu) = Mali::new(&memory as &dyn walkers::PhysMemory, registers) {
