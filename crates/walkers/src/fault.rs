@@ -15,7 +15,7 @@ pub enum FaultKind {
     Translation,
     /// An address in a register or a descriptor does not fit the output size.
     AddressSize,
-    /// The mapping's access flag is clear and the walker does not set it.
+    /// The mapping's access flag is clear, and hardware does not set it.
     AccessFlag,
     /// The mapping does not permit the access.
     Permission,

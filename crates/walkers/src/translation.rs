@@ -20,8 +20,24 @@ pub struct Translation {
     pub shareability: Shareability,
     /// The leaf carries the contiguous hint.
     pub contiguous: bool,
+    /// The leaf's dirty state where hardware manages it: `DBM` is set, and so are `HA` and `HD`.
+    pub dirty_state: Option<DirtyState>,
+    /// The output address is Non-secure if the walk is made from Secure state: `NS` of the leaf,
+    /// or `NSTable` of a table on the way. A walk from Non-secure state has Non-secure addresses
+    /// only, and hardware ignores both bits then. False where a format has neither.
+    pub non_secure: bool,
     /// Everything that the mapping permits, not just the access that was asked for.
     pub permissions: Permissions,
+}
+
+/// The dirty state of a leaf that hardware manages. Writes are permitted in both, as far as tables
+/// on the way permit them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DirtyState {
+    /// Not written: the descriptor is read-only. The first write makes it writable-dirty.
+    WritableClean,
+    /// Written, or made so by software: the descriptor is writable.
+    WritableDirty,
 }
 
 /// What one privilege may do.

@@ -14,9 +14,13 @@ pub const VALID: u64 = 1;
 pub const TABLE_OR_PAGE: u64 = 1 << 1;
 /// Bit 10, `AF`: the access flag.
 pub const ACCESS_FLAG: u64 = 1 << 10;
+/// Bit 51, `DBM`: hardware may manage the dirty state.
+pub const DBM: u64 = 1 << 51;
 /// Bit 52: the contiguous hint.
 pub const CONTIGUOUS: u64 = 1 << 52;
 
+/// Bit 5 at stage 1, `NS`: the output address is Non-secure, in walks from Secure state.
+pub const NS: u64 = 1 << 5;
 /// Bit 6 at stage 1, `AP[1]`: unprivileged accesses have the same data access as privileged ones.
 pub const AP_UNPRIVILEGED: u64 = 1 << 6;
 /// Bit 7 at stage 1, `AP[2]`: no writes.
@@ -34,6 +38,9 @@ pub const UXN_TABLE: u64 = 1 << 60;
 pub const AP_TABLE_NO_UNPRIVILEGED: u64 = 1 << 61;
 /// Bit 62 of a stage 1 table descriptor, `APTable[1]`: no writes below.
 pub const AP_TABLE_READ_ONLY: u64 = 1 << 62;
+/// Bit 63 of a stage 1 table descriptor, `NSTable`: tables and leaves below are Non-secure, in
+/// walks from Secure state.
+pub const NS_TABLE: u64 = 1 << 63;
 
 /// Bit 6 at stage 2, `S2AP[0]`: reads.
 pub const S2AP_READ: u64 = 1 << 6;

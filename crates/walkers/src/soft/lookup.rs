@@ -3,6 +3,7 @@
 use super::descriptor::{Descriptor, TABLE_OR_PAGE, VALID};
 use super::granule::Granule;
 use super::layout::AddressLayout;
+use super::managed::Managed;
 use crate::{Fault, FaultKind, PhysMemory};
 
 /// How descriptor types are told apart.
@@ -29,6 +30,7 @@ pub(super) struct Shape {
     pub(super) start_level: i8,
     pub(super) input_bits: u8,
     pub(super) output_bits: u8,
+    pub(super) managed: Managed,
 }
 
 impl Shape {

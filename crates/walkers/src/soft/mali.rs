@@ -5,6 +5,7 @@ use super::descriptor::Descriptor;
 use super::granule::Granule;
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
+use super::managed::Managed;
 use super::register::Transtab;
 use crate::{
     Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
@@ -72,6 +73,7 @@ impl<M: PhysMemory> Mali<M> {
             start_level: 0,
             input_bits: INPUT_BITS,
             output_bits: OUTPUT_BITS,
+            managed: Managed::default(),
         };
         let lookup = Lookup { shape, root: transtab.root() };
         Ok(Self { memory, lookup, memattr: registers.memattr })
@@ -105,6 +107,8 @@ impl<M: PhysMemory> Walker for Mali<M> {
             memory: self.memory_type(descriptor),
             shareability: descriptor.shareability(),
             contiguous: false,
+            dirty_state: None,
+            non_secure: false,
             permissions,
         })
     }

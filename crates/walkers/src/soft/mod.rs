@@ -21,8 +21,10 @@
 //!   blocks if it is 52 bits.
 //! - `FEAT_TTST` is absent: no input below 25 bits. `FEAT_D128` is absent: sizes above 52 bits
 //!   act as 52 bits.
-//! - The access flag and the dirty state are not updated by hardware (`HA`, `HD` read as 0).
-//! - Tables are little-endian; the regime is Non-secure, so `NS` and `NSTable` are ignored.
+//! - `FEAT_HAFDBS` is present: with `HA` a clear access flag is no fault, and with `HD` too a leaf
+//!   with `DBM` can be written. Hardware would then update the descriptor; the walkers only read,
+//!   and say in [`Translation::dirty_state`](crate::Translation::dirty_state) what they found.
+//! - Tables are little-endian, and all in one physical address space.
 //! - With 64 KiB, bits 15:12 of a descriptor are address bits 51:48 whatever the output size: an
 //!   address size fault below 52 bits, which the manual leaves open for machines without
 //!   `FEAT_LPA` but deprecates not to raise (`RWDZFC`).
@@ -46,6 +48,7 @@ mod granule;
 mod layout;
 mod lookup;
 mod mali;
+mod managed;
 mod register;
 mod stage1;
 mod stage2;

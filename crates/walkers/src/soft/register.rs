@@ -8,6 +8,7 @@
 use super::descriptor::shareability;
 use super::granule::Granule;
 use super::layout::AddressLayout;
+use super::managed::Managed;
 use crate::Shareability;
 
 const fn field(register: u64, high: u8, low: u8) -> u8 {
@@ -54,6 +55,11 @@ impl Tcr {
     /// `IPS`, bits 34:32.
     pub(super) const fn output_size(self) -> u8 {
         field(self.0, 34, 32)
+    }
+
+    /// `HA` and `HD`, bits 39 and 40.
+    pub(super) const fn managed(self) -> Managed {
+        Managed::new(bit(self.0, 39), bit(self.0, 40))
     }
 
     /// `DS`, bit 59: 52-bit addresses with 4 KiB and 16 KiB.
@@ -123,6 +129,11 @@ impl Vtcr {
                 _ => None,
             },
         }
+    }
+
+    /// `HA` and `HD`, bits 21 and 22.
+    pub(super) const fn managed(self) -> Managed {
+        Managed::new(bit(self.0, 21), bit(self.0, 22))
     }
 
     /// `DS`, bit 32: 52-bit addresses with 4 KiB and 16 KiB.

@@ -3,14 +3,14 @@
 use super::config::ConfigError;
 use super::descriptor::{
     ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
-    CONTIGUOUS, Descriptor, PXN, PXN_TABLE, UXN, UXN_TABLE, device_type,
+    CONTIGUOUS, Descriptor, NS, NS_TABLE, PXN, PXN_TABLE, UXN, UXN_TABLE, device_type,
 };
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::{Tcr, TcrHalf};
 use crate::{
-    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Shareability,
-    Translation, Walker,
+    Access, DirtyState, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights,
+    Shareability, Translation, Walker,
 };
 
 /// Raw values of the registers that control stage 1.
@@ -24,8 +24,8 @@ pub struct Stage1Registers {
     pub ttbr0: Option<u64>,
     /// Base of the tables for the upper half; `None` acts as `EPD1` set.
     pub ttbr1: Option<u64>,
-    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0`, `HPD1` and
-    /// `DS` are obeyed, and `SHn` if `DS` is set. `IRGNn` and `ORGNn` say how tables are read,
+    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0`, `HPD1`, `HA`,
+    /// `HD` and `DS` are obeyed, and `SHn` if `DS` is set. `IRGNn` and `ORGNn` say how tables are read,
     /// which changes no answer.
     pub tcr: u64,
     /// Eight attributes, one a byte.
@@ -46,10 +46,13 @@ pub struct Stage1Registers {
 /// the way, unless `HPDn` is set. What is writable for unprivileged accesses after that is not
 /// executable for privileged ones. `SCTLR_EL1.WXN` and `PSTATE.PAN` are off.
 ///
+/// With `HA` and `HD`, `AP[2]` of a leaf with `DBM` is its dirty state and forbids no write.
+///
 /// # Not modelled
 ///
-/// `TCR_EL1.HA`, `HD`, `E0PDn`, `NFDn`, `TBIDn`; indirect and overlay permissions; the
-/// checks on a misprogrammed contiguous hint.
+/// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `SCR_EL3.SIF`; indirect and overlay permissions; a second
+/// physical address space, from which tables below an `NSTable` would be read; the checks on a
+/// misprogrammed contiguous hint.
 ///
 /// # References
 ///
@@ -93,6 +96,7 @@ impl Half {
                 start_level: granule.start_level(input_bits),
                 input_bits,
                 output_bits: layout.output_bits(tcr.output_size()),
+                managed: tcr.managed(),
             };
             Lookup::new(base, shape)
         });
@@ -145,8 +149,14 @@ impl<M: PhysMemory> Stage1<M> {
 }
 
 /// What `leaf` permits below `tables` (D8.4.1.2, tables D8-63 and D8-64, rule `RVWLLR`).
-fn permissions(leaf: Descriptor, tables: Descriptor) -> Permissions {
-    let read_only = leaf.has(AP_READ_ONLY) || tables.has(AP_TABLE_READ_ONLY);
+fn permissions(
+    leaf: Descriptor,
+    dirty_state: Option<DirtyState>,
+    tables: Descriptor,
+) -> Permissions {
+    // Hardware clears AP[2] on the first write where it manages the dirty state.
+    let leaf_read_only = leaf.has(AP_READ_ONLY) && dirty_state.is_none();
+    let read_only = leaf_read_only || tables.has(AP_TABLE_READ_ONLY);
     let shared = leaf.has(AP_UNPRIVILEGED) && !tables.has(AP_TABLE_NO_UNPRIVILEGED);
     let unprivileged = Rights {
         read: shared,
@@ -171,11 +181,13 @@ impl<M: PhysMemory> Walker for Stage1<M> {
 
         let Leaf { descriptor, level, address, size, tables } =
             half.lookup.walk(&self.memory, input)?;
-        if !descriptor.has(ACCESS_FLAG) {
+        let managed = half.lookup.shape.managed;
+        if !managed.access_flag && !descriptor.has(ACCESS_FLAG) {
             return Err(Fault::new(FaultKind::AccessFlag, level));
         }
-        let tables = if half.hierarchy_disabled { Descriptor::default() } else { tables };
-        let permissions = permissions(descriptor, tables);
+        let dirty_state = managed.dirty_state(descriptor, !descriptor.has(AP_READ_ONLY));
+        let limits = if half.hierarchy_disabled { Descriptor::default() } else { tables };
+        let permissions = permissions(descriptor, dirty_state, limits);
         if !permissions.allow(access) {
             return Err(Fault::new(FaultKind::Permission, level));
         }
@@ -186,6 +198,9 @@ impl<M: PhysMemory> Walker for Stage1<M> {
             memory: self.memory_type(descriptor),
             shareability: half.shareability.unwrap_or(descriptor.shareability()),
             contiguous: descriptor.has(CONTIGUOUS),
+            dirty_state,
+            // HPDn does not switch NSTable off.
+            non_secure: descriptor.has(NS) || tables.has(NS_TABLE),
             permissions,
         })
     }

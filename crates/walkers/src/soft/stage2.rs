@@ -9,8 +9,8 @@ use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::Vtcr;
 use crate::{
-    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Shareability,
-    Translation, Walker,
+    Access, DirtyState, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights,
+    Shareability, Translation, Walker,
 };
 
 /// Raw values of the registers that control stage 2.
@@ -22,8 +22,8 @@ use crate::{
 pub struct Stage2Registers {
     /// Base of the root table, or of the first of up to 16 concatenated ones.
     pub vttbr: u64,
-    /// `T0SZ`, `SL0`, `SL2`, `TG0`, `PS` and `DS` are obeyed, and `SH0` if `DS` is set. `IRGN0`
-    /// and `ORGN0` say how tables are read, which changes no answer.
+    /// `T0SZ`, `SL0`, `SL2`, `TG0`, `PS`, `HA`, `HD` and `DS` are obeyed, and `SH0` if `DS` is set.
+    /// `IRGN0` and `ORGN0` say how tables are read, which changes no answer.
     pub vtcr: u64,
 }
 
@@ -54,9 +54,11 @@ pub struct Stage2Registers {
 /// and say of `XN` that it does "not forbid" execution with no word of reads; the rule that
 /// fetches need read permission is `AArch32`'s. Table descriptors restrict nothing at stage 2.
 ///
+/// With `HA` and `HD`, `S2AP[1]` of a leaf with `DBM` is its dirty state and forbids no write.
+///
 /// # Not modelled
 ///
-/// `VTCR_EL2.HA`, `HD`, `S2PIE`, `NSA`, `NSW`; `HCR_EL2.FWB` (`MemAttr` has its
+/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`; `HCR_EL2.FWB` (`MemAttr` has its
 /// meaning without it), `PTW` and `VM`; the checks on a misprogrammed contiguous hint.
 ///
 /// # References
@@ -90,8 +92,15 @@ fn lookup(vttbr: u64, vtcr: Vtcr, granule: Granule, layout: AddressLayout) -> Op
     if output_bits < smallest_output {
         return None;
     }
-    let shape =
-        Shape { format: Format::Vmsa, granule, layout, start_level, input_bits, output_bits };
+    let shape = Shape {
+        format: Format::Vmsa,
+        granule,
+        layout,
+        start_level,
+        input_bits,
+        output_bits,
+        managed: vtcr.managed(),
+    };
     Lookup::new(vttbr, shape)
 }
 
@@ -120,11 +129,13 @@ impl<M: PhysMemory> Stage2<M> {
         Self { xnx: false, ..self }
     }
 
-    fn permissions(&self, leaf: Descriptor) -> Permissions {
+    fn permissions(&self, leaf: Descriptor, dirty_state: Option<DirtyState>) -> Permissions {
+        let read = leaf.has(S2AP_READ);
+        // Hardware sets S2AP[1] on the first write where it manages the dirty state.
+        let write = leaf.has(S2AP_WRITE) || dirty_state.is_some();
         let xn = leaf.has(S2_XN_1);
         let split = self.xnx && leaf.has(S2_XN_0);
-        let rights =
-            |execute| Rights { read: leaf.has(S2AP_READ), write: leaf.has(S2AP_WRITE), execute };
+        let rights = |execute| Rights { read, write, execute };
         // Table D8-78. With XN[0], XN[1] says which of the two may execute.
         Permissions { privileged: rights(if split { xn } else { !xn }), unprivileged: rights(!xn) }
     }
@@ -149,10 +160,12 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             .ok_or(Fault::new(FaultKind::Translation, 0))?;
 
         let Leaf { descriptor, level, address, size, .. } = lookup.walk(&self.memory, va)?;
-        if !descriptor.has(ACCESS_FLAG) {
+        let managed = lookup.shape.managed;
+        if !managed.access_flag && !descriptor.has(ACCESS_FLAG) {
             return Err(Fault::new(FaultKind::AccessFlag, level));
         }
-        let permissions = self.permissions(descriptor);
+        let dirty_state = managed.dirty_state(descriptor, descriptor.has(S2AP_WRITE));
+        let permissions = self.permissions(descriptor, dirty_state);
         if !permissions.allow(access) {
             return Err(Fault::new(FaultKind::Permission, level));
         }
@@ -163,6 +176,8 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             memory: memory_type(descriptor.s2_memory_attribute()),
             shareability: self.shareability.unwrap_or(descriptor.shareability()),
             contiguous: descriptor.has(CONTIGUOUS),
+            dirty_state,
+            non_secure: false,
             permissions,
         })
     }

@@ -3,7 +3,9 @@
 // The manual writes sizes (`T0SZ`) in decimal and the other fields in binary, and so do these.
 #![allow(clippy::decimal_bitwise_operands)]
 
+mod hardware_updates;
 mod mali;
+mod non_secure;
 mod paths;
 mod random;
 mod stage1;
