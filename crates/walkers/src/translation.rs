@@ -93,6 +93,8 @@ pub enum MemoryType {
     NonCacheable,
     /// Normal memory, inner and outer write-back, not transient, with any allocation hint.
     WriteBack,
+    /// What stage 1 says, in tables of stage 2 under forced write-back.
+    AsStage1,
     /// Any other attribute, undecoded: the byte of MAIR or MEMATTR, or the four bits of a
     /// stage 2 `MemAttr`.
     Other(u8),

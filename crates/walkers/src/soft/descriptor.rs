@@ -6,7 +6,7 @@
 //! pages), D8-53 (stage 2 blocks and pages). Where the bits of 52-bit addresses stand hangs on the
 //! granule and `DS`, and is not said here.
 
-use crate::{DeviceType, Shareability};
+use crate::Shareability;
 
 /// Bit 0: the descriptor is valid.
 pub const VALID: u64 = 1;
@@ -95,16 +95,5 @@ pub(super) const fn shareability(bits: u64) -> Shareability {
         0b01 => Shareability::Reserved,
         0b10 => Shareability::Outer,
         _ => Shareability::Inner,
-    }
-}
-
-/// The kind of Device memory that two bits name: bits 3:2 of a MAIR byte (`dd`), bits 1:0 of a
-/// stage 2 `MemAttr`.
-pub(super) const fn device_type(bits: u8) -> DeviceType {
-    match bits & 0b11 {
-        0b00 => DeviceType::NGnRnE,
-        0b01 => DeviceType::NGnRE,
-        0b10 => DeviceType::NGRE,
-        _ => DeviceType::GRE,
     }
 }

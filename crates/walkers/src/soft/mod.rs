@@ -42,6 +42,7 @@
 //! D8.3 "Translation table descriptor formats", D8.4 "Memory access control", D8.6 "Memory region
 //! attributes", D8.15 "Memory aborts".
 
+mod attribute;
 mod config;
 pub mod descriptor;
 mod granule;

@@ -1,16 +1,17 @@
 //! VMSAv8-64 stage 1 of the EL1&0 regime.
 
+use super::attribute;
 use super::config::ConfigError;
 use super::descriptor::{
     ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
-    CONTIGUOUS, Descriptor, NS, NS_TABLE, PXN, PXN_TABLE, UXN, UXN_TABLE, device_type,
+    CONTIGUOUS, Descriptor, NS, NS_TABLE, PXN, PXN_TABLE, UXN, UXN_TABLE,
 };
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::{Tcr, TcrHalf};
 use crate::{
-    Access, DirtyState, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights,
-    Shareability, Translation, Walker,
+    Access, DirtyState, Fault, FaultKind, Permissions, PhysMemory, Rights, Shareability,
+    Translation, Walker,
 };
 
 /// Raw values of the registers that control stage 1.
@@ -133,19 +134,6 @@ impl<M: PhysMemory> Stage1<M> {
             mair: registers.mair,
         })
     }
-
-    fn memory_type(&self, leaf: Descriptor) -> MemoryType {
-        // CAST: the lowest byte is the attribute; the shift is at most 56.
-        let attribute = (self.mair >> (8 * leaf.attribute_index())) as u8;
-        match (attribute >> 4, attribute & 0xf) {
-            (0, low @ (0b0000 | 0b0100 | 0b1000 | 0b1100)) => {
-                MemoryType::Device(device_type(low >> 2))
-            }
-            (0b0100, 0b0100) => MemoryType::NonCacheable,
-            (0b1100..=0b1111, 0b1100..=0b1111) => MemoryType::WriteBack,
-            _ => MemoryType::Other(attribute),
-        }
-    }
 }
 
 /// What `leaf` permits below `tables` (D8.4.1.2, tables D8-63 and D8-64, rule `RVWLLR`).
@@ -195,7 +183,7 @@ impl<M: PhysMemory> Walker for Stage1<M> {
             address,
             leaf_size: size,
             level,
-            memory: self.memory_type(descriptor),
+            memory: attribute::stage1(self.mair, descriptor),
             shareability: half.shareability.unwrap_or(descriptor.shareability()),
             contiguous: descriptor.has(CONTIGUOUS),
             dirty_state,

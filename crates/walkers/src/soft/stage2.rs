@@ -1,23 +1,24 @@
 //! VMSAv8-64 stage 2.
 
+use super::attribute;
 use super::config::ConfigError;
 use super::descriptor::{
-    ACCESS_FLAG, CONTIGUOUS, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE, device_type,
+    ACCESS_FLAG, CONTIGUOUS, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE,
 };
 use super::granule::Granule;
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::Vtcr;
 use crate::{
-    Access, DirtyState, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights,
-    Shareability, Translation, Walker,
+    Access, DirtyState, Fault, FaultKind, Permissions, PhysMemory, Rights, Shareability,
+    Translation, Walker,
 };
 
-/// Raw values of the registers that control stage 2.
+/// What controls stage 2: raw values of its registers, and one bit of another.
 ///
 /// # References
 ///
-/// Arm DDI 0487, section D24.2: `VTTBR_EL2`, `VTCR_EL2`.
+/// Arm DDI 0487, section D24.2: `VTTBR_EL2`, `VTCR_EL2`, `HCR_EL2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stage2Registers {
     /// Base of the root table, or of the first of up to 16 concatenated ones.
@@ -25,6 +26,9 @@ pub struct Stage2Registers {
     /// `T0SZ`, `SL0`, `SL2`, `TG0`, `PS`, `HA`, `HD` and `DS` are obeyed, and `SH0` if `DS` is set.
     /// `IRGN0` and `ORGN0` say how tables are read, which changes no answer.
     pub vtcr: u64,
+    /// `HCR_EL2.FWB`, or `S2FWB` of an SMMU's stream table entry: `MemAttr` has the encoding of
+    /// `FEAT_S2FWB`.
+    pub force_write_back: bool,
 }
 
 /// A stage 2 MMU: the address it is asked for is an IPA.
@@ -58,8 +62,7 @@ pub struct Stage2Registers {
 ///
 /// # Not modelled
 ///
-/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`; `HCR_EL2.FWB` (`MemAttr` has its
-/// meaning without it), `PTW` and `VM`; the checks on a misprogrammed contiguous hint.
+/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`; `HCR_EL2.PTW` and `VM`; the checks on a misprogrammed contiguous hint.
 ///
 /// # References
 ///
@@ -73,6 +76,7 @@ pub struct Stage2<M> {
     lookup: Option<Lookup>,
     /// Of all leaves, where descriptors have no room for theirs.
     shareability: Option<Shareability>,
+    force_write_back: bool,
     xnx: bool,
 }
 
@@ -118,6 +122,7 @@ impl<M: PhysMemory> Stage2<M> {
             memory,
             lookup: lookup(registers.vttbr, vtcr, granule, layout),
             shareability: (layout == AddressLayout::Lpa2).then_some(vtcr.shareability()),
+            force_write_back: registers.force_write_back,
             xnx: true,
         })
     }
@@ -138,16 +143,6 @@ impl<M: PhysMemory> Stage2<M> {
         let rights = |execute| Rights { read, write, execute };
         // Table D8-78. With XN[0], XN[1] says which of the two may execute.
         Permissions { privileged: rights(if split { xn } else { !xn }), unprivileged: rights(!xn) }
-    }
-}
-
-/// `MemAttr[3:0]`: outer cacheability above inner, or Device.
-fn memory_type(attribute: u8) -> MemoryType {
-    match attribute {
-        0b0000..=0b0011 => MemoryType::Device(device_type(attribute)),
-        0b0101 => MemoryType::NonCacheable,
-        0b1111 => MemoryType::WriteBack,
-        other => MemoryType::Other(other),
     }
 }
 
@@ -173,7 +168,11 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             address,
             leaf_size: size,
             level,
-            memory: memory_type(descriptor.s2_memory_attribute()),
+            memory: if self.force_write_back {
+                attribute::stage2_forced_write_back(descriptor)
+            } else {
+                attribute::stage2(descriptor)
+            },
             shareability: self.shareability.unwrap_or(descriptor.shareability()),
             contiguous: descriptor.has(CONTIGUOUS),
             dirty_state,

@@ -84,6 +84,7 @@ proptest! {
         attributes: u64,
         va in address(),
         access in access(),
+        force_write_back: bool,
     ) {
         let lookups = Cell::new(0);
         let memory = FnMemory(|address: u64| {
@@ -103,7 +104,7 @@ proptest! {
         }
         prop_assert!(lookups.replace(0) <= 5);
 
-        let registers = Stage2Registers { vttbr: base, vtcr: control };
+        let registers = Stage2Registers { vttbr: base, vtcr: control, force_write_back };
         if let Ok(mmu) = Stage2::new(&memory as &dyn walkers::PhysMemory, registers) {
             check(&mmu, va, access, 52);
         }

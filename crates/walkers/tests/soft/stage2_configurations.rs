@@ -86,7 +86,7 @@ fn a_walk_starts_exactly_where_the_manual_permits_it() {
             Some(0)
         });
         let vtcr = sl2 << 33 | ds << 32 | ps << 16 | tg0 << 14 | sl0 << 6 | t0sz;
-        let mmu = Stage2::new(memory, Stage2Registers { vttbr: 0, vtcr }).unwrap();
+        let mmu = Stage2::new(memory, Stage2Registers { vtcr, ..Default::default() }).unwrap();
         let found = mmu.translate(0, Access::PRIVILEGED_READ).map(|_| ());
 
         let case = format!("PS {ps} TG0 {tg0} DS {ds} SL2 {sl2} SL0 {sl0} T0SZ {t0sz}");

@@ -34,7 +34,7 @@ pub(crate) fn lower(tcr: u64, ttbr0: u64, entries: &[(u64, u64)]) -> Stage1<Tabl
 
 /// A stage 2 MMU.
 pub(crate) fn stage2(vtcr: u64, vttbr: u64, entries: &[(u64, u64)]) -> Stage2<Tables> {
-    Stage2::new(Tables::new(entries), Stage2Registers { vttbr, vtcr })
+    Stage2::new(Tables::new(entries), Stage2Registers { vttbr, vtcr, ..Default::default() })
         .expect("the granule is not reserved")
 }
 
