@@ -19,6 +19,9 @@ pub enum FaultKind {
     AccessFlag,
     /// The mapping does not permit the access.
     Permission,
+    /// The leaf carries the contiguous hint, and its group does not agree: what hardware that
+    /// notices reports as a TLB conflict abort.
+    Conflict,
     /// The descriptor could not be read: a bus error on the walk itself.
     ExternalAbort,
 }
@@ -55,6 +58,7 @@ impl fmt::Display for FaultKind {
             Self::AddressSize => "address size fault",
             Self::AccessFlag => "access flag fault",
             Self::Permission => "permission fault",
+            Self::Conflict => "TLB conflict",
             Self::ExternalAbort => "external abort on the table walk",
         })
     }

@@ -18,7 +18,7 @@ pub struct Translation {
     /// The leaf's shareability field, as written. For Device and Normal non-cacheable memory the
     /// architecture then treats the location as outer shareable whatever the field says.
     pub shareability: Shareability,
-    /// The leaf carries the contiguous hint.
+    /// The leaf carries the contiguous hint, and all of its group agrees.
     pub contiguous: bool,
     /// The leaf's dirty state where hardware manages it: `DBM` is set, and so are `HA` and `HD`.
     pub dirty_state: Option<DirtyState>,

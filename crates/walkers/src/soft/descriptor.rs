@@ -12,12 +12,20 @@ use crate::Shareability;
 pub const VALID: u64 = 1;
 /// Bit 1: a table at levels 0 to 2, a page at level 3.
 pub const TABLE_OR_PAGE: u64 = 1 << 1;
+/// Bits 11:2 of a leaf: all attributes below the address.
+pub const LOWER_ATTRIBUTES: u64 = 0x3ff << 2;
+/// Bits 9:8 of a leaf, `SH`; bits 51:50 of the address where `DS` is set.
+pub const SHAREABILITY: u64 = 0b11 << 8;
 /// Bit 10, `AF`: the access flag.
 pub const ACCESS_FLAG: u64 = 1 << 10;
+/// Bit 50 of a stage 1 leaf, `GP`: branches into the page are checked.
+pub const GUARDED_PAGE: u64 = 1 << 50;
 /// Bit 51, `DBM`: hardware may manage the dirty state.
 pub const DBM: u64 = 1 << 51;
 /// Bit 52: the contiguous hint.
 pub const CONTIGUOUS: u64 = 1 << 52;
+/// Bits 54:53 of a leaf: who may not execute.
+pub const UPPER_ATTRIBUTES: u64 = 0b11 << 53;
 
 /// Bit 5 at stage 1, `NS`: the output address is Non-secure, in walks from Secure state.
 pub const NS: u64 = 1 << 5;

@@ -1,5 +1,6 @@
 //! The walk itself: from a root to a leaf, level by level.
 
+use super::contiguous::Member;
 use super::descriptor::{Descriptor, TABLE_OR_PAGE, VALID};
 use super::granule::Granule;
 use super::layout::AddressLayout;
@@ -15,7 +16,8 @@ pub(super) enum Format {
     Mali,
 }
 
-enum Entry {
+/// What a descriptor is at its level.
+pub(super) enum Entry {
     Invalid,
     Table,
     Leaf,
@@ -35,7 +37,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// What `descriptor` is at `level` (Arm DDI 0487, table D8-48).
-    fn entry(&self, level: i8, descriptor: Descriptor) -> Entry {
+    pub(super) fn entry(&self, level: i8, descriptor: Descriptor) -> Entry {
         if !descriptor.has(VALID) {
             return Entry::Invalid;
         }
@@ -83,6 +85,8 @@ pub(super) struct Leaf {
     pub(super) address: u64,
     /// Bytes that the descriptor maps.
     pub(super) size: u64,
+    /// It carries the contiguous hint, and so does all of its group.
+    pub(super) contiguous: bool,
     /// All table descriptors on the way, ored: each hierarchical bit removes permissions, so
     /// this is the sum of what they remove.
     pub(super) tables: Descriptor,
@@ -131,9 +135,14 @@ impl Lookup {
                 }
                 Entry::Leaf => {
                     let base = shape.output(descriptor, span_bits, level)?;
+                    let contiguous = shape.is_contiguous(descriptor, level);
+                    if contiguous {
+                        let member = Member { leaf: descriptor, level, entry_address, base };
+                        shape.check_group(memory, &member)?;
+                    }
                     let size = 1 << span_bits;
                     let address = base | input & (size - 1);
-                    return Ok(Leaf { descriptor, level, address, size, tables });
+                    return Ok(Leaf { descriptor, level, address, size, contiguous, tables });
                 }
             }
         }

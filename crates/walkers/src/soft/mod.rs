@@ -24,6 +24,11 @@
 //! - `FEAT_HAFDBS` is present: with `HA` a clear access flag is no fault, and with `HD` too a leaf
 //!   with `DBM` can be written. Hardware would then update the descriptor; the walkers only read,
 //!   and say in [`Translation::dirty_state`](crate::Translation::dirty_state) what they found.
+//! - The contiguous hint is checked, which hardware need not do: a leaf that carries it is read
+//!   with its whole group, and a group that does not agree is a conflict, as where hardware finds
+//!   two TLB entries for one address. Access flags and managed dirty states may differ. A group
+//!   that reaches beyond the input range is a translation fault. Hardware may use the hint, and
+//!   so mix the members up, or ignore it, and see nothing wrong.
 //! - Tables are little-endian, and all in one physical address space.
 //! - With 64 KiB, bits 15:12 of a descriptor are address bits 51:48 whatever the output size: an
 //!   address size fault below 52 bits, which the manual leaves open for machines without
@@ -34,7 +39,7 @@
 //! # Order of faults
 //!
 //! Translation, external abort on the walk and address size as the walk meets them, level by
-//! level; then, for the leaf, the access flag and last the permissions.
+//! level; then, for the leaf, the contiguous hint, the access flag and last the permissions.
 //!
 //! # References
 //!
@@ -44,6 +49,7 @@
 
 mod attribute;
 mod config;
+mod contiguous;
 pub mod descriptor;
 mod granule;
 mod layout;

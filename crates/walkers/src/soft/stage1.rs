@@ -4,7 +4,7 @@ use super::attribute;
 use super::config::ConfigError;
 use super::descriptor::{
     ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
-    CONTIGUOUS, Descriptor, NS, NS_TABLE, PXN, PXN_TABLE, UXN, UXN_TABLE,
+    Descriptor, NS, NS_TABLE, PXN, PXN_TABLE, UXN, UXN_TABLE,
 };
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
@@ -52,8 +52,7 @@ pub struct Stage1Registers {
 /// # Not modelled
 ///
 /// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `SCR_EL3.SIF`; indirect and overlay permissions; a second
-/// physical address space, from which tables below an `NSTable` would be read; the checks on a
-/// misprogrammed contiguous hint.
+/// physical address space, from which tables below an `NSTable` would be read.
 ///
 /// # References
 ///
@@ -167,7 +166,7 @@ impl<M: PhysMemory> Walker for Stage1<M> {
         let half = half.as_ref().ok_or(out_of_range)?;
         let input = half.input(va, is_upper).ok_or(out_of_range)?;
 
-        let Leaf { descriptor, level, address, size, tables } =
+        let Leaf { descriptor, level, address, size, contiguous, tables } =
             half.lookup.walk(&self.memory, input)?;
         let managed = half.lookup.shape.managed;
         if !managed.access_flag && !descriptor.has(ACCESS_FLAG) {
@@ -185,7 +184,7 @@ impl<M: PhysMemory> Walker for Stage1<M> {
             level,
             memory: attribute::stage1(self.mair, descriptor),
             shareability: half.shareability.unwrap_or(descriptor.shareability()),
-            contiguous: descriptor.has(CONTIGUOUS),
+            contiguous,
             dirty_state,
             // HPDn does not switch NSTable off.
             non_secure: descriptor.has(NS) || tables.has(NS_TABLE),

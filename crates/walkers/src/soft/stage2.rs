@@ -2,9 +2,7 @@
 
 use super::attribute;
 use super::config::ConfigError;
-use super::descriptor::{
-    ACCESS_FLAG, CONTIGUOUS, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE,
-};
+use super::descriptor::{ACCESS_FLAG, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE};
 use super::granule::Granule;
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
@@ -62,7 +60,7 @@ pub struct Stage2Registers {
 ///
 /// # Not modelled
 ///
-/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`; `HCR_EL2.PTW` and `VM`; the checks on a misprogrammed contiguous hint.
+/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`; `HCR_EL2.PTW` and `VM`.
 ///
 /// # References
 ///
@@ -154,7 +152,8 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             .filter(|lookup| va >> lookup.shape.input_bits == 0)
             .ok_or(Fault::new(FaultKind::Translation, 0))?;
 
-        let Leaf { descriptor, level, address, size, .. } = lookup.walk(&self.memory, va)?;
+        let Leaf { descriptor, level, address, size, contiguous, .. } =
+            lookup.walk(&self.memory, va)?;
         let managed = lookup.shape.managed;
         if !managed.access_flag && !descriptor.has(ACCESS_FLAG) {
             return Err(Fault::new(FaultKind::AccessFlag, level));
@@ -174,7 +173,7 @@ impl<M: PhysMemory> Walker for Stage2<M> {
                 attribute::stage2(descriptor)
             },
             shareability: self.shareability.unwrap_or(descriptor.shareability()),
-            contiguous: descriptor.has(CONTIGUOUS),
+            contiguous,
             dirty_state,
             non_secure: false,
             permissions,

@@ -3,6 +3,7 @@
 // The manual writes sizes (`T0SZ`) in decimal and the other fields in binary, and so do these.
 #![allow(clippy::decimal_bitwise_operands)]
 
+mod contiguous;
 mod hardware_updates;
 mod mali;
 mod non_secure;

@@ -1,7 +1,7 @@
 //! Stage 2: leaves, concatenated roots, permissions, memory types, faults.
 
 use walkers::soft::{ConfigError, Stage2, Stage2Registers};
-use walkers::{Access, DeviceType, FnMemory, MemoryType, Permissions, Rights, Walker};
+use walkers::{Access, DeviceType, MemoryType, Permissions, Rights, Walker};
 
 use crate::tables::{
     Tables, access_flag_fault, address_size_fault, external_abort, permission_fault, place, stage2,
@@ -234,13 +234,4 @@ fn a_reserved_granule_is_refused() {
     let registers = Stage2Registers { vtcr: VTCR_4K | 0b11 << 14, ..Default::default() };
     let refused = Stage2::new(Tables::new(&[]), registers).map(|_| ());
     assert_eq!(refused, Err(ConfigError::ReservedGranule { field: "TG0" }));
-}
-
-#[test]
-fn contiguous_is_reported_and_not_acted_on() {
-    let registers = Stage2Registers { vttbr: 0x1000, vtcr: VTCR_4K, ..Default::default() };
-    let mmu = Stage2::new(FnMemory(|_| Some(1 << 52 | 0x7fd)), registers).unwrap();
-    let found = mmu.translate(0, READ).unwrap();
-    assert!(found.contiguous);
-    assert_eq!(found.leaf_size, 1 << 30);
 }
