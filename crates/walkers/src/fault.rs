@@ -39,8 +39,9 @@ pub enum FaultKind {
 pub struct Fault {
     /// Why the translation was refused.
     pub kind: FaultKind,
-    /// The lookup level, as Arm counts: 3 for pages, 0 or -1 at the root side. Faults before the first lookup have level 0,
-    /// whatever the level that the walk would have started at.
+    /// The lookup level, as Arm counts: 3 for pages, 0 or -1 at the root side. Faults before the
+    /// first lookup have level 0, whatever the level that the walk would have started at; in
+    /// `AArch32` they have level 1, but for a base beyond the output size.
     pub level: i8,
 }
 

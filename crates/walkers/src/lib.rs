@@ -51,7 +51,8 @@
 //! - [`Translation`], [`Permissions`], [`MemoryType`], [`DirtyState`]: the answer.
 //! - [`Fault`]: the refusal, a value like any other.
 //! - [`Walker`]: the one question that every walker answers.
-//! - [`soft`]: an MMU in software for the three Arm formats (stage 1, stage 2, Mali).
+//! - [`soft`]: an MMU in software for the Arm formats: both stages, in `AArch64` and `AArch32`,
+//!   and Mali.
 
 #![forbid(unsafe_code)]
 

@@ -37,11 +37,15 @@ pub const AP_READ_ONLY: u64 = 1 << 7;
 pub const PXN: u64 = 1 << 53;
 /// Bit 54 at stage 1, `UXN`: no unprivileged execution.
 pub const UXN: u64 = 1 << 54;
+/// Bit 54 at stage 1 of `AArch32`, `XN`: no execution.
+pub const XN: u64 = 1 << 54;
 
 /// Bit 59 of a stage 1 table descriptor, `PXNTable`.
 pub const PXN_TABLE: u64 = 1 << 59;
 /// Bit 60 of a stage 1 table descriptor, `UXNTable`.
 pub const UXN_TABLE: u64 = 1 << 60;
+/// Bit 60 of a stage 1 table descriptor of `AArch32`, `XNTable`.
+pub const XN_TABLE: u64 = 1 << 60;
 /// Bit 61 of a stage 1 table descriptor, `APTable[0]`: no unprivileged data access below.
 pub const AP_TABLE_NO_UNPRIVILEGED: u64 = 1 << 61;
 /// Bit 62 of a stage 1 table descriptor, `APTable[1]`: no writes below.

@@ -1,10 +1,11 @@
 //! The table format of Mali's address spaces.
 
+use super::answer::Meaning;
 use super::config::ConfigError;
 use super::descriptor::Descriptor;
 use super::granule::Granule;
 use super::layout::AddressLayout;
-use super::lookup::{Format, Leaf, Lookup, Shape};
+use super::lookup::{Format, Lookup, Shape};
 use super::managed::Managed;
 use super::register::Transtab;
 use crate::{
@@ -73,7 +74,7 @@ impl<M: PhysMemory> Mali<M> {
             start_level: 0,
             input_bits: INPUT_BITS,
             output_bits: OUTPUT_BITS,
-            managed: Managed::default(),
+            managed: Managed::NOTHING,
         };
         let lookup = Lookup { shape, root: transtab.root() };
         Ok(Self { memory, lookup, memattr: registers.memattr })
@@ -90,26 +91,20 @@ impl<M: PhysMemory> Walker for Mali<M> {
         if va >> INPUT_BITS != 0 {
             return Err(Fault::new(FaultKind::Translation, 0));
         }
-        let Leaf { descriptor, level, address, size, .. } = self.lookup.walk(&self.memory, va)?;
+        let leaf = self.lookup.walk(&self.memory, va)?;
+        let descriptor = leaf.descriptor;
         let rights = Rights {
             read: descriptor.has(READ),
             write: descriptor.has(WRITE),
             execute: !descriptor.has(NO_EXECUTE),
         };
-        let permissions = Permissions { privileged: rights, unprivileged: rights };
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, level));
-        }
-        Ok(Translation {
-            address,
-            leaf_size: size,
-            level,
+        let meaning = Meaning {
             memory: self.memory_type(descriptor),
             shareability: descriptor.shareability(),
-            contiguous: false,
             dirty_state: None,
             non_secure: false,
-            permissions,
-        })
+            permissions: Permissions { privileged: rights, unprivileged: rights },
+        };
+        leaf.answer(access, meaning)
     }
 }

@@ -9,7 +9,7 @@ use crate::DirtyState;
 ///
 /// Arm DDI 0487, chapter D8, "Hardware management of the dirty state"; section J1.1, functions
 /// `AArch64.S1ApplyOutputPerms`, `AArch64.S2ApplyOutputPerms`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Managed {
     /// The access flag: a clear one is set, and no fault.
     pub(super) access_flag: bool,
@@ -18,6 +18,9 @@ pub(super) struct Managed {
 }
 
 impl Managed {
+    /// Formats without such updates.
+    pub(super) const NOTHING: Self = Self::new(false, false);
+
     /// Without `HA`, `HD` has no effect.
     pub(super) const fn new(ha: bool, hd: bool) -> Self {
         Self { access_flag: ha, dirty_state: ha && hd }

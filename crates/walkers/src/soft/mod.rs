@@ -1,12 +1,13 @@
-//! An MMU in software for the three Arm formats, written from the architecture manual.
+//! An MMU in software for the Arm formats, written from the architecture manual.
 //!
 //! - [`Stage1`]: VMSAv8-64 stage 1 of the EL1&0 regime, both halves of the address space.
 //! - [`Stage2`]: VMSAv8-64 stage 2, with concatenated root tables.
+//! - [`Stage1Aarch32`], [`Stage2Aarch32`]: the same in VMSAv8-32, with long descriptors (LPAE).
 //! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
 //!
-//! Granules of 4, 16 and 64 KiB, input sizes of 25 to 52 bits, output sizes of 32 to 52 bits.
-//! Each walker takes raw register values and holds no state: every translation reads the tables
-//! again. No register value and no memory contents make a walker panic.
+//! In VMSAv8-64, granules of 4, 16 and 64 KiB, input sizes of 25 to 52 bits, output sizes of 32 to
+//! 52 bits. Each walker takes raw register values and holds no state: every translation reads the
+//! tables again. No register value and no memory contents make a walker panic.
 //!
 //! # The machine that is modelled
 //!
@@ -45,8 +46,10 @@
 //!
 //! Arm DDI 0487 (issues from L on, which number the sections thus): D8.2 "Translation process",
 //! D8.3 "Translation table descriptor formats", D8.4 "Memory access control", D8.6 "Memory region
-//! attributes", D8.15 "Memory aborts".
+//! attributes", D8.15 "Memory aborts"; chapter G5 for `AArch32`; J1.1 and J1.2, the pseudocode.
 
+mod aarch32;
+mod answer;
 mod attribute;
 mod config;
 mod contiguous;
@@ -56,10 +59,12 @@ mod layout;
 mod lookup;
 mod mali;
 mod managed;
+mod permission;
 mod register;
 mod stage1;
 mod stage2;
 
+pub use aarch32::{Stage1Aarch32, Stage1Aarch32Registers, Stage2Aarch32, Stage2Aarch32Registers};
 pub use config::ConfigError;
 pub use mali::{Mali, MaliRegisters};
 pub use stage1::{Stage1, Stage1Registers};

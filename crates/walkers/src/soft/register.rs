@@ -11,12 +11,12 @@ use super::layout::AddressLayout;
 use super::managed::Managed;
 use crate::Shareability;
 
-const fn field(register: u64, high: u8, low: u8) -> u8 {
+pub(super) const fn field(register: u64, high: u8, low: u8) -> u8 {
     // CAST: callers name fields of at most eight bits, and the mask keeps them.
     (register >> low & ((1 << (high - low + 1)) - 1)) as u8
 }
 
-const fn bit(register: u64, at: u8) -> bool {
+pub(super) const fn bit(register: u64, at: u8) -> bool {
     register >> at & 1 == 1
 }
 

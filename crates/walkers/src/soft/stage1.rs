@@ -1,18 +1,13 @@
 //! VMSAv8-64 stage 1 of the EL1&0 regime.
 
-use super::attribute;
+use super::answer::Meaning;
 use super::config::ConfigError;
-use super::descriptor::{
-    ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
-    Descriptor, NS, NS_TABLE, PXN, PXN_TABLE, UXN, UXN_TABLE,
-};
+use super::descriptor::{AP_READ_ONLY, Descriptor, NS, NS_TABLE};
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::{Tcr, TcrHalf};
-use crate::{
-    Access, DirtyState, Fault, FaultKind, Permissions, PhysMemory, Rights, Shareability,
-    Translation, Walker,
-};
+use super::{attribute, permission};
+use crate::{Access, Fault, FaultKind, PhysMemory, Shareability, Translation, Walker};
 
 /// Raw values of the registers that control stage 1.
 ///
@@ -26,8 +21,8 @@ pub struct Stage1Registers {
     /// Base of the tables for the upper half; `None` acts as `EPD1` set.
     pub ttbr1: Option<u64>,
     /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0`, `HPD1`, `HA`,
-    /// `HD` and `DS` are obeyed, and `SHn` if `DS` is set. `IRGNn` and `ORGNn` say how tables are read,
-    /// which changes no answer.
+    /// `HD` and `DS` are obeyed, and `SHn` if `DS` is set. `IRGNn` and `ORGNn` say how tables are
+    /// read, which changes no answer.
     pub tcr: u64,
     /// Eight attributes, one a byte.
     pub mair: u64,
@@ -51,7 +46,7 @@ pub struct Stage1Registers {
 ///
 /// # Not modelled
 ///
-/// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `SCR_EL3.SIF`; indirect and overlay permissions; a second
+/// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `TCR2_EL1`; `SCR_EL3.SIF`; the `nT` bit of blocks; indirect and overlay permissions; a second
 /// physical address space, from which tables below an `NSTable` would be read.
 ///
 /// # References
@@ -135,29 +130,6 @@ impl<M: PhysMemory> Stage1<M> {
     }
 }
 
-/// What `leaf` permits below `tables` (D8.4.1.2, tables D8-63 and D8-64, rule `RVWLLR`).
-fn permissions(
-    leaf: Descriptor,
-    dirty_state: Option<DirtyState>,
-    tables: Descriptor,
-) -> Permissions {
-    // Hardware clears AP[2] on the first write where it manages the dirty state.
-    let leaf_read_only = leaf.has(AP_READ_ONLY) && dirty_state.is_none();
-    let read_only = leaf_read_only || tables.has(AP_TABLE_READ_ONLY);
-    let shared = leaf.has(AP_UNPRIVILEGED) && !tables.has(AP_TABLE_NO_UNPRIVILEGED);
-    let unprivileged = Rights {
-        read: shared,
-        write: shared && !read_only,
-        execute: !leaf.has(UXN) && !tables.has(UXN_TABLE),
-    };
-    let privileged = Rights {
-        read: true,
-        write: !read_only,
-        execute: !leaf.has(PXN) && !tables.has(PXN_TABLE) && !unprivileged.write,
-    };
-    Permissions { privileged, unprivileged }
-}
-
 impl<M: PhysMemory> Walker for Stage1<M> {
     fn translate(&self, va: u64, access: Access) -> Result<Translation, Fault> {
         let is_upper = va >> 55 & 1 == 1;
@@ -166,29 +138,20 @@ impl<M: PhysMemory> Walker for Stage1<M> {
         let half = half.as_ref().ok_or(out_of_range)?;
         let input = half.input(va, is_upper).ok_or(out_of_range)?;
 
-        let Leaf { descriptor, level, address, size, contiguous, tables } =
-            half.lookup.walk(&self.memory, input)?;
+        let leaf = half.lookup.walk(&self.memory, input)?;
         let managed = half.lookup.shape.managed;
-        if !managed.access_flag && !descriptor.has(ACCESS_FLAG) {
-            return Err(Fault::new(FaultKind::AccessFlag, level));
-        }
+        leaf.check_access_flag(managed)?;
+        let Leaf { descriptor, tables, .. } = leaf;
         let dirty_state = managed.dirty_state(descriptor, !descriptor.has(AP_READ_ONLY));
         let limits = if half.hierarchy_disabled { Descriptor::default() } else { tables };
-        let permissions = permissions(descriptor, dirty_state, limits);
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, level));
-        }
-        Ok(Translation {
-            address,
-            leaf_size: size,
-            level,
+        let meaning = Meaning {
             memory: attribute::stage1(self.mair, descriptor),
             shareability: half.shareability.unwrap_or(descriptor.shareability()),
-            contiguous,
             dirty_state,
             // HPDn does not switch NSTable off.
             non_secure: descriptor.has(NS) || tables.has(NS_TABLE),
-            permissions,
-        })
+            permissions: permission::stage1(descriptor, dirty_state, limits),
+        };
+        leaf.answer(access, meaning)
     }
 }

@@ -1,16 +1,14 @@
 //! VMSAv8-64 stage 2.
 
-use super::attribute;
+use super::answer::Meaning;
 use super::config::ConfigError;
-use super::descriptor::{ACCESS_FLAG, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE};
+use super::descriptor::S2AP_WRITE;
 use super::granule::Granule;
 use super::layout::AddressLayout;
-use super::lookup::{Format, Leaf, Lookup, Shape};
+use super::lookup::{Format, Lookup, Shape};
 use super::register::Vtcr;
-use crate::{
-    Access, DirtyState, Fault, FaultKind, Permissions, PhysMemory, Rights, Shareability,
-    Translation, Walker,
-};
+use super::{attribute, permission};
+use crate::{Access, Fault, FaultKind, PhysMemory, Shareability, Translation, Walker};
 
 /// What controls stage 2: raw values of its registers, and one bit of another.
 ///
@@ -32,7 +30,7 @@ pub struct Stage2Registers {
 /// A stage 2 MMU: the address it is asked for is an IPA.
 ///
 /// The base in `VTTBR` is aligned to the size of all concatenated root tables together, bits
-/// below are read as zero.
+/// below are read as zero. A 52-bit base is aligned to 64 bytes at least.
 ///
 /// # Configurations that fault
 ///
@@ -45,8 +43,8 @@ pub struct Stage2Registers {
 ///   level -1 with 4 KiB and level 0 with 16 KiB below 52 bits (both need `DS`), level 0 with
 ///   4 KiB and level 1 with 64 KiB below 44 bits, level 1 with 16 KiB below 42 bits; level 3 with
 ///   4 KiB (`FEAT_TTST`).
-/// - A start level and `T0SZ` that contradict each other: no bit is left for the lookup at the start
-///   level, or so many that more than 16 tables were concatenated.
+/// - A start level and `T0SZ` that contradict each other: no bit is left for the lookup at the
+///   start level, or so many that more than 16 tables were concatenated.
 ///
 /// # Permissions
 ///
@@ -60,7 +58,8 @@ pub struct Stage2Registers {
 ///
 /// # Not modelled
 ///
-/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`; `HCR_EL2.PTW` and `VM`.
+/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`, `HAFT`, `AssuredOnly`; `HCR_EL2.PTW` and `VM`; the `nT` bit of
+/// blocks; what stage 1 and stage 2 combine to.
 ///
 /// # References
 ///
@@ -131,17 +130,6 @@ impl<M: PhysMemory> Stage2<M> {
     pub fn without_xnx(self) -> Self {
         Self { xnx: false, ..self }
     }
-
-    fn permissions(&self, leaf: Descriptor, dirty_state: Option<DirtyState>) -> Permissions {
-        let read = leaf.has(S2AP_READ);
-        // Hardware sets S2AP[1] on the first write where it manages the dirty state.
-        let write = leaf.has(S2AP_WRITE) || dirty_state.is_some();
-        let xn = leaf.has(S2_XN_1);
-        let split = self.xnx && leaf.has(S2_XN_0);
-        let rights = |execute| Rights { read, write, execute };
-        // Table D8-78. With XN[0], XN[1] says which of the two may execute.
-        Permissions { privileged: rights(if split { xn } else { !xn }), unprivileged: rights(!xn) }
-    }
 }
 
 impl<M: PhysMemory> Walker for Stage2<M> {
@@ -152,31 +140,22 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             .filter(|lookup| va >> lookup.shape.input_bits == 0)
             .ok_or(Fault::new(FaultKind::Translation, 0))?;
 
-        let Leaf { descriptor, level, address, size, contiguous, .. } =
-            lookup.walk(&self.memory, va)?;
+        let leaf = lookup.walk(&self.memory, va)?;
         let managed = lookup.shape.managed;
-        if !managed.access_flag && !descriptor.has(ACCESS_FLAG) {
-            return Err(Fault::new(FaultKind::AccessFlag, level));
-        }
+        leaf.check_access_flag(managed)?;
+        let descriptor = leaf.descriptor;
         let dirty_state = managed.dirty_state(descriptor, descriptor.has(S2AP_WRITE));
-        let permissions = self.permissions(descriptor, dirty_state);
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, level));
-        }
-        Ok(Translation {
-            address,
-            leaf_size: size,
-            level,
+        let meaning = Meaning {
             memory: if self.force_write_back {
                 attribute::stage2_forced_write_back(descriptor)
             } else {
                 attribute::stage2(descriptor)
             },
             shareability: self.shareability.unwrap_or(descriptor.shareability()),
-            contiguous,
             dirty_state,
             non_secure: false,
-            permissions,
-        })
+            permissions: permission::stage2(descriptor, dirty_state, self.xnx),
+        };
+        leaf.answer(access, meaning)
     }
 }
