@@ -2,12 +2,16 @@
 
 use super::descriptor::{
     ACCESS_FLAG, CONTIGUOUS, DBM, Descriptor, GUARDED_PAGE, LOWER_ATTRIBUTES, S2AP_WRITE,
-    SHAREABILITY, UPPER_ATTRIBUTES,
+    UPPER_ATTRIBUTES,
 };
 use super::granule::Granule;
-use super::layout::AddressLayout;
 use super::lookup::{Entry, Format, Shape};
 use crate::{Fault, FaultKind, PhysMemory};
+
+/// The bits of a leaf that say something, but for its address and its access flag. (Where `DS` is
+/// set, bits 9:8 belong to the address, and are the same in a group as well.)
+const COMMON: u64 =
+    LOWER_ATTRIBUTES & !ACCESS_FLAG | GUARDED_PAGE | DBM | CONTIGUOUS | UPPER_ATTRIBUTES;
 
 /// Where a leaf with the hint was found.
 pub(super) struct Member {
@@ -66,15 +70,13 @@ impl Shape {
         // The table has the whole group, and is aligned to its own size at least.
         let first_entry = member.entry_address & (u64::MAX << (group_bits + 3));
         let first_base = member.base & (u64::MAX << (span_bits + group_bits));
-        let compared = self.compared_bits();
         for index in 0..1u64 << group_bits {
             let descriptor = memory
                 .read_u64(first_entry + index * 8)
                 .map(Descriptor)
                 .ok_or(Fault::new(FaultKind::ExternalAbort, level))?;
             let agrees = matches!(self.entry(level, descriptor), Entry::Leaf)
-                && self.attributes(descriptor) & compared
-                    == self.attributes(member.leaf) & compared
+                && self.common(descriptor) == self.common(member.leaf)
                 && self.layout.address(descriptor, span_bits) == first_base + (index << span_bits);
             if !agrees {
                 return Err(Fault::new(FaultKind::Conflict, level));
@@ -83,20 +85,10 @@ impl Shape {
         Ok(())
     }
 
-    /// The bits of a leaf that say something, but for its address and its access flag.
-    const fn compared_bits(&self) -> u64 {
-        let attributes = LOWER_ATTRIBUTES | UPPER_ATTRIBUTES | GUARDED_PAGE | DBM | CONTIGUOUS;
-        let address = match self.layout {
-            AddressLayout::Lpa2 => SHAREABILITY,
-            AddressLayout::Bits48 | AddressLayout::Lpa => 0,
-        };
-        attributes & !ACCESS_FLAG & !address
-    }
-
-    /// `leaf` as it is compared: hardware that manages the dirty state changes bit 7 of each leaf
-    /// on its own, `AP[2]` at stage 1 and `S2AP[1]` at stage 2.
-    fn attributes(&self, leaf: Descriptor) -> u64 {
+    /// What all members must have in common. Hardware that manages the dirty state changes bit 7
+    /// of each leaf on its own, `AP[2]` at stage 1 and `S2AP[1]` at stage 2.
+    fn common(&self, leaf: Descriptor) -> u64 {
         let dirty = if self.managed.dirty_state && leaf.has(DBM) { S2AP_WRITE } else { 0 };
-        leaf.0 & !dirty
+        leaf.0 & COMMON & !dirty
     }
 }

@@ -14,8 +14,6 @@ pub const VALID: u64 = 1;
 pub const TABLE_OR_PAGE: u64 = 1 << 1;
 /// Bits 11:2 of a leaf: all attributes below the address.
 pub const LOWER_ATTRIBUTES: u64 = 0x3ff << 2;
-/// Bits 9:8 of a leaf, `SH`; bits 51:50 of the address where `DS` is set.
-pub const SHAREABILITY: u64 = 0b11 << 8;
 /// Bit 10, `AF`: the access flag.
 pub const ACCESS_FLAG: u64 = 1 << 10;
 /// Bit 50 of a stage 1 leaf, `GP`: branches into the page are checked.

@@ -46,8 +46,9 @@ pub struct Stage1Registers {
 ///
 /// # Not modelled
 ///
-/// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `TCR2_EL1`; `SCR_EL3.SIF`; the `nT` bit of blocks; indirect and overlay permissions; a second
-/// physical address space, from which tables below an `NSTable` would be read.
+/// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `TCR2_EL1`; `SCR_EL3.SIF`; the `nT` bit of blocks; indirect
+/// and overlay permissions; a second physical address space, from which tables below an `NSTable`
+/// would be read.
 ///
 /// # References
 ///
