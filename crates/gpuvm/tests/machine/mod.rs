@@ -61,8 +61,11 @@ impl<G: Granule> Walked for Arm64S2<G> {
         address: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let registers =
-            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        let registers = walkers::soft::Stage2Registers {
+            vttbr: registers.vttbr,
+            vtcr: registers.vtcr,
+            force_write_back: false,
+        };
         Stage2::new(FnMemory(read), registers).unwrap().translate(address, access)
     }
 }

@@ -42,7 +42,7 @@ impl<G: Granule> Walked for Arm64S2<G> {
         look: &mut dyn FnMut(&dyn Walker) -> R,
     ) -> Result<R, ConfigError> {
         let Stage2Registers { vttbr, vtcr, .. } = registers;
-        let registers = soft::Stage2Registers { vttbr, vtcr };
+        let registers = soft::Stage2Registers { vttbr, vtcr, force_write_back: false };
         Ok(look(&Stage2::new(FnMemory(read), registers)?))
     }
 }

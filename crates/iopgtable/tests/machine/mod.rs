@@ -98,8 +98,11 @@ impl<G: Granule> Walked for Arm64S2<G> {
         address: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let registers =
-            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        let registers = walkers::soft::Stage2Registers {
+            vttbr: registers.vttbr,
+            vtcr: registers.vtcr,
+            force_write_back: false,
+        };
         let mmu = Stage2::new(FnMemory(read), registers).expect("no granule is reserved");
         mmu.translate(address, access)
     }
