@@ -291,7 +291,7 @@ pub unsafe extern "C" fn iopgtable_visit(
         table.face.visit(range, &mut |seen| {
             let (span, phys, level, prot) = match seen {
                 Visit::Table { span, level, phys } => (span, phys, level, 0),
-                Visit::Leaf { span, level, phys, prot } => (span, phys, level, prot_bits(prot)),
+                Visit::Leaf { span, level, phys, prot, .. } => (span, phys, level, prot_bits(prot)),
                 _ => return,
             };
             let visited =

@@ -84,6 +84,16 @@ pub enum TableError {
         /// What the leaf, or the group, translates.
         block: IovaRange,
     },
+    /// Hardware does not note writes:
+    /// [`Options::HARDWARE_DIRTY`](crate::Options::HARDWARE_DIRTY) is not set.
+    NoDirtyState,
+    /// The bitmap is too short for the range.
+    Bitmap {
+        /// How many words of 64 bits it takes.
+        needed: u64,
+        /// How many there are.
+        given: usize,
+    },
     /// There is no memory for a table.
     Alloc(AllocError),
 }
@@ -143,6 +153,12 @@ impl fmt::Display for TableError {
             }
             Self::Split { block } => {
                 write!(f, "{block} is one block, and splitting live blocks is forbidden")
+            }
+            Self::NoDirtyState => {
+                f.write_str("the table is not configured for hardware dirty state")
+            }
+            Self::Bitmap { needed, given } => {
+                write!(f, "a bitmap of {given} words for a range that takes {needed}")
             }
             Self::Alloc(error) => error.fmt(f),
         }

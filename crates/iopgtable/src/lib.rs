@@ -68,4 +68,4 @@ pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };
 pub use prot::{Prot, ProtError};
-pub use table::{PageTable, Reserved, Translation, Visit};
+pub use table::{Dump, PageTable, Reserved, Translation, Visit};

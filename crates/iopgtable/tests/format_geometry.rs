@@ -92,10 +92,8 @@ fn check_walk<F: Walked>(config: Config) {
     for first in ends {
         let fault = machine::walk(&table, first, Access::UNPRIVILEGED_READ);
         let fault = fault.expect_err("nothing is mapped");
-        assert_eq!(
-            (fault.kind, fault.level as i8),
-            (FaultKind::Translation, geometry.first_level())
-        );
+        let start = geometry.first_level();
+        assert_eq!((fault.kind, fault.level), (FaultKind::Translation, start));
     }
     for first in ends {
         let leads = PhysAddr((first & geometry.last_phys().0) ^ page);

@@ -156,7 +156,7 @@ fn leaves_mean<F: Meaning>() {
                             PhysAddr(leads),
                             size,
                         );
-                        assert_eq!(fault, Fault::new(FaultKind::Permission, level as u8));
+                        assert_eq!(fault, Fault::new(FaultKind::Permission, level));
                         assert!(!F::permissions(prot).allow(access), "{prot:?} forbids {access:?}");
                     }
                 }

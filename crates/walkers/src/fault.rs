@@ -15,10 +15,13 @@ pub enum FaultKind {
     Translation,
     /// An address in a register or a descriptor does not fit the output size.
     AddressSize,
-    /// The mapping's access flag is clear and the walker does not set it.
+    /// The mapping's access flag is clear, and hardware does not set it.
     AccessFlag,
     /// The mapping does not permit the access.
     Permission,
+    /// The leaf carries the contiguous hint, and its group does not agree: what hardware that
+    /// notices reports as a TLB conflict abort.
+    Conflict,
     /// The descriptor could not be read: a bus error on the walk itself.
     ExternalAbort,
 }
@@ -36,14 +39,15 @@ pub enum FaultKind {
 pub struct Fault {
     /// Why the translation was refused.
     pub kind: FaultKind,
-    /// The lookup level, 0 at the root side. Faults before the first lookup have level 0,
-    /// whatever the level that the walk would have started at.
-    pub level: u8,
+    /// The lookup level, as Arm counts: 3 for pages, 0 or -1 at the root side. Faults before the
+    /// first lookup have level 0, whatever the level that the walk would have started at; in
+    /// `AArch32` they have level 1, but for a base beyond the output size.
+    pub level: i8,
 }
 
 impl Fault {
     /// A fault of `kind` at `level`.
-    pub const fn new(kind: FaultKind, level: u8) -> Self {
+    pub const fn new(kind: FaultKind, level: i8) -> Self {
         Self { kind, level }
     }
 }
@@ -55,6 +59,7 @@ impl fmt::Display for FaultKind {
             Self::AddressSize => "address size fault",
             Self::AccessFlag => "access flag fault",
             Self::Permission => "permission fault",
+            Self::Conflict => "TLB conflict",
             Self::ExternalAbort => "external abort on the table walk",
         })
     }

@@ -48,10 +48,11 @@
 //!
 //! - [`PhysMemory`], [`FnMemory`]: what a walker reads tables from.
 //! - [`Access`]: what the device wants to do.
-//! - [`Translation`], [`Permissions`], [`MemoryType`]: the answer.
+//! - [`Translation`], [`Permissions`], [`MemoryType`], [`DirtyState`]: the answer.
 //! - [`Fault`]: the refusal, a value like any other.
 //! - [`Walker`]: the one question that every walker answers.
-//! - [`soft`]: an MMU in software for the three Arm formats (stage 1, stage 2, Mali).
+//! - [`soft`]: an MMU in software for the Arm formats: both stages, in `AArch64` and `AArch32`,
+//!   and Mali.
 
 #![forbid(unsafe_code)]
 
@@ -66,5 +67,7 @@ pub mod soft;
 pub use access::{Access, AccessKind, Privilege};
 pub use fault::{Fault, FaultKind};
 pub use memory::{FnMemory, PhysMemory};
-pub use translation::{DeviceType, MemoryType, Permissions, Rights, Shareability, Translation};
+pub use translation::{
+    DeviceType, DirtyState, MemoryType, Permissions, Rights, Shareability, Translation,
+};
 pub use walk::Walker;

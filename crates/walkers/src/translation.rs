@@ -11,17 +11,33 @@ pub struct Translation {
     /// Bytes that the leaf descriptor maps, a power of two. The contiguous hint does not widen
     /// it.
     pub leaf_size: u64,
-    /// The level at which the leaf was found, 0 at the root side.
-    pub level: u8,
+    /// The level at which the leaf was found, as Arm counts: 3 for pages, 0 or -1 at the root side.
+    pub level: i8,
     /// The memory type of the leaf.
     pub memory: MemoryType,
     /// The leaf's shareability field, as written. For Device and Normal non-cacheable memory the
     /// architecture then treats the location as outer shareable whatever the field says.
     pub shareability: Shareability,
-    /// The leaf carries the contiguous hint.
+    /// The leaf carries the contiguous hint, and all of its group agrees.
     pub contiguous: bool,
+    /// The leaf's dirty state where hardware manages it: `DBM` is set, and so are `HA` and `HD`.
+    pub dirty_state: Option<DirtyState>,
+    /// The output address is Non-secure if the walk is made from Secure state: `NS` of the leaf,
+    /// or `NSTable` of a table on the way. A walk from Non-secure state has Non-secure addresses
+    /// only, and hardware ignores both bits then. False where a format has neither.
+    pub non_secure: bool,
     /// Everything that the mapping permits, not just the access that was asked for.
     pub permissions: Permissions,
+}
+
+/// The dirty state of a leaf that hardware manages. Writes are permitted in both, as far as tables
+/// on the way permit them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DirtyState {
+    /// Not written: the descriptor is read-only. The first write makes it writable-dirty.
+    WritableClean,
+    /// Written, or made so by software: the descriptor is writable.
+    WritableDirty,
 }
 
 /// What one privilege may do.
@@ -77,6 +93,8 @@ pub enum MemoryType {
     NonCacheable,
     /// Normal memory, inner and outer write-back, not transient, with any allocation hint.
     WriteBack,
+    /// What stage 1 says, in tables of stage 2 under forced write-back.
+    AsStage1,
     /// Any other attribute, undecoded: the byte of MAIR or MEMATTR, or the four bits of a
     /// stage 2 `MemAttr`.
     Other(u8),

@@ -45,8 +45,9 @@ impl<G: Granule> Walked for Arm64S1<G> {
         access: Access,
     ) -> Result<Translation, Fault> {
         let registers = walkers::soft::Stage1Registers {
+            // The control register says which half is walked.
             ttbr0: Some(registers.ttbr),
-            ttbr1: None,
+            ttbr1: Some(registers.ttbr),
             tcr: registers.tcr,
             mair: registers.mair,
         };
@@ -61,8 +62,11 @@ impl<G: Granule> Walked for Arm64S2<G> {
         address: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let registers =
-            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        let registers = walkers::soft::Stage2Registers {
+            vttbr: registers.vttbr,
+            vtcr: registers.vtcr,
+            force_write_back: registers.force_write_back,
+        };
         Stage2::new(FnMemory(read), registers).unwrap().translate(address, access)
     }
 }

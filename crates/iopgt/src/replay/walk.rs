@@ -41,8 +41,8 @@ impl<G: Granule> Walked for Arm64S2<G> {
         read: &dyn Fn(u64) -> Option<u64>,
         look: &mut dyn FnMut(&dyn Walker) -> R,
     ) -> Result<R, ConfigError> {
-        let Stage2Registers { vttbr, vtcr, .. } = registers;
-        let registers = soft::Stage2Registers { vttbr, vtcr };
+        let Stage2Registers { vttbr, vtcr, force_write_back } = registers;
+        let registers = soft::Stage2Registers { vttbr, vtcr, force_write_back };
         Ok(look(&Stage2::new(FnMemory(read), registers)?))
     }
 }

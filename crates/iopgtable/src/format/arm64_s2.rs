@@ -31,6 +31,9 @@ pub struct Stage2Registers {
     /// `VTCR_EL2`: T0SZ, SL0, SL2, IRGN0, ORGN0, SH0, TG0, PS, DS, HA, HD, and bit 31, which is
     /// RES1.
     pub vtcr: u64,
+    /// Whether stage 2 overrides how stage 1 has memory cached: `HCR_EL2.FWB`, or `S2FWB` in an
+    /// SMMU's stream table entry.
+    pub force_write_back: bool,
 }
 
 const VTCR_HA: u64 = 1 << 21;
@@ -86,6 +89,7 @@ impl<G: Granule> Format for Arm64S2<G> {
                 | if managed { VTCR_HA | VTCR_HD } else { 0 }
                 | if G::LPA2 { VTCR_DS } else { 0 }
                 | VTCR_RES1,
+            force_write_back: options.contains(Options::FORCE_WRITE_BACK),
         }
     }
 

@@ -13,6 +13,8 @@
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
 //! | `leaves` | the shortest way, for callers that name the leaves |
+//! | `dirty` | looks which pages were written through |
+//! | `dump` | shows what is mapped, for people |
 //! | `occupied` | looks how far a range is taken |
 //! | `visit` | looks at what is mapped |
 //! | `reserved` | the face that cannot allocate |
@@ -27,11 +29,13 @@ use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::{CreateError, TableError};
 use crate::format::{Attributes, Config, ConfigError, Format, Options};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
-use crate::geometry::{Geometry, TableCount};
+use crate::geometry::{Geometry, LAST_LEVEL, TableCount};
 use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
 use crate::prot::Prot;
 
 mod chunks;
+mod dirty;
+mod dump;
 mod edit;
 mod fill;
 mod groups;
@@ -46,11 +50,13 @@ mod tree;
 mod visit;
 mod write;
 
+pub use dump::Dump;
 pub(crate) use loose::Loose;
 pub use reserved::Reserved;
 pub(crate) use tree::TableId;
 pub use visit::{Translation, Visit};
 
+use dirty::Harvest;
 use edit::{Edit, Editor};
 use fill::Leaves;
 use survey::Segments;
@@ -312,8 +318,68 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     /// Shows `visitor` every table and every leaf that translates a part of `range`, in ascending
     /// order, a table before what it holds. The root is not shown.
-    pub fn visit(&self, range: IovaRange, mut visitor: impl FnMut(Visit)) {
-        visit::visit(&self.tree, &self.allocator, range, &mut visitor);
+    pub fn visit(&self, range: IovaRange, visitor: impl FnMut(Visit)) {
+        self.visit_to(range, LAST_LEVEL, visitor);
+    }
+
+    /// The same, but not below the entries of tables at `level`: what a table at the next level
+    /// holds is not shown.
+    pub fn visit_to(&self, range: IovaRange, level: i8, mut visitor: impl FnMut(Visit)) {
+        visit::visit(&self.tree, &self.allocator, range, level, &mut visitor);
+    }
+
+    /// What `range` maps, to be displayed for people: tables and leaves, one line each, where
+    /// leaves that follow each other in both address spaces share one.
+    ///
+    /// ```
+    /// # #[cfg(feature = "alloc")] {
+    /// # use iopgtable::{memory::Heap, Arm64S1, Config, Granule4K, Iova, IovaRange, PageTable};
+    /// # use iopgtable::{PhysAddr, Prot, Segment, Unwalked};
+    /// let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(39, 48), Heap::new())?;
+    /// let range = IovaRange::new(Iova(0x4000_0000), 0x3000)?;
+    /// let gather = table.map(range, [Segment::new(PhysAddr(0x8000_0000), 0x3000)], Prot::RW)?;
+    /// table.finish(gather, &mut Unwalked)?;
+    /// let text = table.dump(table.geometry().whole()).to_string();
+    /// assert!(text.starts_with("ARM_64_LPAE_S1 4K, 39 bits to 48, root at "));
+    /// assert!(text.contains("0x40000000..=0x40002fff -> 0x80000000 rw--n 3 x 4K"));
+    /// # }
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub const fn dump(&self, range: IovaRange) -> Dump<'_, F, A> {
+        Dump::new(self, range)
+    }
+
+    /// Notes in `bitmap` which pages of `range` were written through since they were mapped or
+    /// last cleaned: bit `i % 64` of word `i / 64` stands for the `i`-th granule of the range. No
+    /// bit is cleared. A leaf larger than a granule counts as written all over, and so does a
+    /// group with the contiguous hint; what was just mapped writable counts as written.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::NoDirtyState`]
+    /// without [`Options::HARDWARE_DIRTY`], and [`TableError::Bitmap`].
+    pub fn read_dirty(&self, range: IovaRange, bitmap: &mut [u64]) -> Result<(), TableError> {
+        dirty::check(&self.tree, range, bitmap)?;
+        Harvest::new(&self.allocator, range, bitmap, None).run(&self.tree);
+        Ok(())
+    }
+
+    /// The same, and makes clean what lies in `range` whole, so that hardware notes the next
+    /// write. A device that has a leaf cached goes on writing unnoticed until it has forgotten it:
+    /// what the gather names is to be invalidated before the writes of interest begin.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_dirty`](Self::read_dirty); nothing was made clean then.
+    pub fn read_and_clear_dirty(
+        &mut self,
+        range: IovaRange,
+        bitmap: &mut [u64],
+    ) -> Result<Gather, TableError> {
+        dirty::check(&self.tree, range, bitmap)?;
+        let mut gather = Gather::new(self.tree.id);
+        Harvest::new(&self.allocator, range, bitmap, Some(&mut gather)).run(&self.tree);
+        Ok(gather)
     }
 
     /// How many tables there are below the root. Walks them all.

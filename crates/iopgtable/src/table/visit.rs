@@ -42,6 +42,8 @@ pub enum Visit {
         phys: PhysAddr,
         /// What is allowed there.
         prot: Prot,
+        /// Whether it carries the contiguous hint.
+        contiguous: bool,
     },
 }
 
@@ -61,10 +63,12 @@ pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     range: IovaRange,
+    down_to: i8,
     visitor: &mut dyn FnMut(Visit),
 ) {
+    let first_level = tree.geometry.first_level();
     if let Some(range) = tree.geometry.whole().intersection(range) {
-        visit_table::<F, M>(memory, tree.root(), tree.geometry.first_level(), range, visitor);
+        visit_table::<F, M>(memory, tree.root(), (first_level, down_to), range, visitor);
     }
 }
 
@@ -72,7 +76,7 @@ pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
 fn visit_table<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     node: Node,
-    level: i8,
+    (level, down_to): (i8, i8),
     range: IovaRange,
     visitor: &mut dyn FnMut(Visit),
 ) {
@@ -85,13 +89,14 @@ fn visit_table<F: Format, M: TableMemory + ?Sized>(
         match F::decode(entry, level) {
             Entry::Empty => {}
             Entry::Leaf(phys) => {
-                visitor(Visit::Leaf { span, level, phys, prot: F::prot_of(entry) });
+                let contiguous = entry & F::CONTIGUOUS != 0;
+                visitor(Visit::Leaf { span, level, phys, prot: F::prot_of(entry), contiguous });
             }
             Entry::Table(phys) => {
                 visitor(Visit::Table { span, level: level + 1, phys });
-                if let Some(inside) = span.intersection(range) {
+                if let Some(inside) = span.intersection(range).filter(|_| level < down_to) {
                     let child = Tree::<F>::child(memory, phys);
-                    visit_table::<F, M>(memory, child, level + 1, inside, visitor);
+                    visit_table::<F, M>(memory, child, (level + 1, down_to), inside, visitor);
                 }
             }
         }

@@ -4,13 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
+use iopgtable::format::{
+    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
+};
 use iopgtable::memory::{Failing, Region};
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Gather, Granule, Invalidate, Invalidation, Iova,
-    IovaRange, LAST_LEVEL, PageTable, PhysAddr, Prot, Segment, TableAllocator, Unwalked, Visit,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Format, Gather, Granule, Invalidate,
+    Invalidation, Iova, IovaRange, LAST_LEVEL, PageTable, PhysAddr, Prot, Segment, TableAllocator,
+    Unwalked, Visit,
 };
-use walkers::soft::{Mali, Stage1, Stage2};
+use walkers::soft::{
+    Mali, Stage1, Stage1Aarch32, Stage1Aarch32Registers, Stage2, Stage2Aarch32,
+    Stage2Aarch32Registers,
+};
 use walkers::{Access, Fault, FnMemory, Translation, Walker};
 
 /// Where the tables lie: within the smallest output size.
@@ -60,7 +66,7 @@ pub(crate) fn finish<F: Format, A: TableAllocator>(
 
 /// All that a table translates.
 pub(crate) fn whole<F: Format>(table: &Table<'_, F>) -> IovaRange {
-    IovaRange::inclusive(Iova(0), table.geometry().last_iova()).expect("starts at zero")
+    table.geometry().whole()
 }
 
 /// A format that the soft MMU walks.
@@ -81,8 +87,9 @@ impl<G: Granule> Walked for Arm64S1<G> {
         access: Access,
     ) -> Result<Translation, Fault> {
         let registers = walkers::soft::Stage1Registers {
+            // The control register says which half is walked.
             ttbr0: Some(registers.ttbr),
-            ttbr1: None,
+            ttbr1: Some(registers.ttbr),
             tcr: registers.tcr,
             mair: registers.mair,
         };
@@ -98,10 +105,45 @@ impl<G: Granule> Walked for Arm64S2<G> {
         address: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let registers =
-            walkers::soft::Stage2Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        let registers = walkers::soft::Stage2Registers {
+            vttbr: registers.vttbr,
+            vtcr: registers.vtcr,
+            force_write_back: registers.force_write_back,
+        };
         let mmu = Stage2::new(FnMemory(read), registers).expect("no granule is reserved");
         mmu.translate(address, access)
+    }
+}
+
+impl Walked for Arm32S1 {
+    fn walk(
+        registers: Stage1Registers32,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers = Stage1Aarch32Registers {
+            // The control register says which half is walked.
+            ttbr0: Some(registers.ttbr),
+            ttbr1: Some(registers.ttbr),
+            ttbcr: registers.ttbcr,
+            mair0: registers.mair[0],
+            mair1: registers.mair[1],
+        };
+        let mmu = Stage1Aarch32::new(FnMemory(read), registers).expect("EAE is set");
+        mmu.translate(address, access)
+    }
+}
+
+impl Walked for Arm32S2 {
+    fn walk(
+        registers: Stage2Registers32,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers = Stage2Aarch32Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
+        Stage2Aarch32::new(FnMemory(read), registers).translate(address, access)
     }
 }
 
@@ -170,7 +212,8 @@ pub(crate) fn root<F: Walked>(table: &Table<'_, F>) -> u64 {
     };
     // SAFETY: this walk does not even read the table.
     let registers = unsafe { table.registers() };
-    let fault = F::walk(registers, &read, 0, Access::UNPRIVILEGED_READ);
+    let address = table.geometry().first_iova().0;
+    let fault = F::walk(registers, &read, address, Access::UNPRIVILEGED_READ);
     fault.expect_err("nothing is mapped in zeroes");
     first.get().expect("a walk reads the root's first entry")
 }

@@ -289,7 +289,7 @@ pub(crate) fn seen(geometry: &Geometry, visits: &[Visit]) -> Vec<Seen> {
             assert_eq!(span.last().0 - span.first().0, (1 << geometry.table_shift(level)) - 1);
             (span.first().0, level, None)
         }
-        Visit::Leaf { span, level, phys: PhysAddr(phys), prot } => {
+        Visit::Leaf { span, level, phys: PhysAddr(phys), prot, .. } => {
             assert_eq!(span.last().0 - span.first().0, (1 << geometry.entry_shift(level)) - 1);
             (span.first().0, level, Some((phys, prot)))
         }

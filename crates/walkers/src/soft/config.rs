@@ -15,6 +15,8 @@ pub enum ConfigError {
         /// The field: `TG0` or `TG1`.
         field: &'static str,
     },
+    /// `TTBCR.EAE` is clear: the tables hold short descriptors, which no walker here reads.
+    ShortDescriptors,
     /// Mali's `ADRMODE` does not say that there is a table (`0b11`).
     NoTable {
         /// The mode that it says: bits 1:0 of TRANSTAB.
@@ -26,6 +28,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReservedGranule { field } => write!(f, "{field} holds a reserved granule"),
+            Self::ShortDescriptors => f.write_str("EAE is clear: descriptors are short"),
             Self::NoTable { mode } => write!(f, "address mode {mode} has no table"),
         }
     }

@@ -3,19 +3,30 @@
 //! # References
 //!
 //! Arm DDI 0487, D8.3.1: table D8-50 (stage 1 table descriptors), D8-52 (stage 1 blocks and
-//! pages), D8-53 (stage 2 blocks and pages), for 48-bit addresses.
+//! pages), D8-53 (stage 2 blocks and pages). Where the bits of 52-bit addresses stand hangs on the
+//! granule and `DS`, and is not said here.
 
-use crate::{DeviceType, Shareability};
+use crate::Shareability;
 
 /// Bit 0: the descriptor is valid.
 pub const VALID: u64 = 1;
 /// Bit 1: a table at levels 0 to 2, a page at level 3.
 pub const TABLE_OR_PAGE: u64 = 1 << 1;
+/// Bits 11:2 of a leaf: all attributes below the address.
+pub const LOWER_ATTRIBUTES: u64 = 0x3ff << 2;
 /// Bit 10, `AF`: the access flag.
 pub const ACCESS_FLAG: u64 = 1 << 10;
+/// Bit 50 of a stage 1 leaf, `GP`: branches into the page are checked.
+pub const GUARDED_PAGE: u64 = 1 << 50;
+/// Bit 51, `DBM`: hardware may manage the dirty state.
+pub const DBM: u64 = 1 << 51;
 /// Bit 52: the contiguous hint.
 pub const CONTIGUOUS: u64 = 1 << 52;
+/// Bits 54:53 of a leaf: who may not execute.
+pub const UPPER_ATTRIBUTES: u64 = 0b11 << 53;
 
+/// Bit 5 at stage 1, `NS`: the output address is Non-secure, in walks from Secure state.
+pub const NS: u64 = 1 << 5;
 /// Bit 6 at stage 1, `AP[1]`: unprivileged accesses have the same data access as privileged ones.
 pub const AP_UNPRIVILEGED: u64 = 1 << 6;
 /// Bit 7 at stage 1, `AP[2]`: no writes.
@@ -24,15 +35,22 @@ pub const AP_READ_ONLY: u64 = 1 << 7;
 pub const PXN: u64 = 1 << 53;
 /// Bit 54 at stage 1, `UXN`: no unprivileged execution.
 pub const UXN: u64 = 1 << 54;
+/// Bit 54 at stage 1 of `AArch32`, `XN`: no execution.
+pub const XN: u64 = 1 << 54;
 
 /// Bit 59 of a stage 1 table descriptor, `PXNTable`.
 pub const PXN_TABLE: u64 = 1 << 59;
 /// Bit 60 of a stage 1 table descriptor, `UXNTable`.
 pub const UXN_TABLE: u64 = 1 << 60;
+/// Bit 60 of a stage 1 table descriptor of `AArch32`, `XNTable`.
+pub const XN_TABLE: u64 = 1 << 60;
 /// Bit 61 of a stage 1 table descriptor, `APTable[0]`: no unprivileged data access below.
 pub const AP_TABLE_NO_UNPRIVILEGED: u64 = 1 << 61;
 /// Bit 62 of a stage 1 table descriptor, `APTable[1]`: no writes below.
 pub const AP_TABLE_READ_ONLY: u64 = 1 << 62;
+/// Bit 63 of a stage 1 table descriptor, `NSTable`: tables and leaves below are Non-secure, in
+/// walks from Secure state.
+pub const NS_TABLE: u64 = 1 << 63;
 
 /// Bit 6 at stage 2, `S2AP[0]`: reads.
 pub const S2AP_READ: u64 = 1 << 6;
@@ -74,24 +92,18 @@ impl Descriptor {
         (self.0 >> 2 & 0b1111) as u8
     }
 
-    /// Bits 9:8, `SH[1:0]`.
+    /// Bits 9:8, `SH[1:0]`; bits 51:50 of the address where `DS` is set.
     pub const fn shareability(self) -> Shareability {
-        match self.0 >> 8 & 0b11 {
-            0b00 => Shareability::Non,
-            0b01 => Shareability::Reserved,
-            0b10 => Shareability::Outer,
-            _ => Shareability::Inner,
-        }
+        shareability(self.0 >> 8)
     }
 }
 
-/// The kind of Device memory that two bits name: bits 3:2 of a MAIR byte (`dd`), bits 1:0 of a
-/// stage 2 `MemAttr`.
-pub(super) const fn device_type(bits: u8) -> DeviceType {
+/// What the two lowest bits say, in the encoding of `SH[1:0]` in descriptors and registers.
+pub(super) const fn shareability(bits: u64) -> Shareability {
     match bits & 0b11 {
-        0b00 => DeviceType::NGnRnE,
-        0b01 => DeviceType::NGnRE,
-        0b10 => DeviceType::NGRE,
-        _ => DeviceType::GRE,
+        0b00 => Shareability::Non,
+        0b01 => Shareability::Reserved,
+        0b10 => Shareability::Outer,
+        _ => Shareability::Inner,
     }
 }

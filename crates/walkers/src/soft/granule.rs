@@ -1,5 +1,7 @@
 //! The three granules and what follows from each.
 
+use super::layout::AddressLayout;
+
 /// A translation granule: the size of a page and of a full table.
 ///
 /// # References
@@ -29,22 +31,33 @@ impl Granule {
     }
 
     /// Address bits below the index at `level`: log2 of the bytes that an entry spans.
-    pub(super) const fn span_bits(self, level: u8) -> u8 {
-        self.page_bits() + self.stride() * 3u8.saturating_sub(level)
+    pub(super) const fn span_bits(self, level: i8) -> u8 {
+        // OVERFLOW: levels are -1 to 3, and four strides above a page take at most 68 bits.
+        self.page_bits() + self.stride() * (3 - level).unsigned_abs()
     }
 
-    /// Whether a block descriptor may stand at `level`, without the 52-bit extensions.
-    pub(super) const fn has_block_at(self, level: u8) -> bool {
-        match self {
-            Self::Size4K => matches!(level, 1 | 2),
-            Self::Size16K | Self::Size64K => level == 2,
+    /// Whether a block descriptor may stand at `level` (`AArch64.BlockDescSupported`). For the
+    /// 4 TiB blocks with 64 KiB the manual asks for 52-bit physical addresses; the output size is
+    /// taken for theirs.
+    pub(super) const fn has_block_at(
+        self,
+        level: i8,
+        layout: AddressLayout,
+        output_bits: u8,
+    ) -> bool {
+        let lpa2 = matches!(layout, AddressLayout::Lpa2);
+        match (self, level) {
+            (_, 2) | (Self::Size4K, 1) => true,
+            (Self::Size4K, 0) | (Self::Size16K, 1) => lpa2,
+            (Self::Size64K, 1) => output_bits == 52,
+            _ => false,
         }
     }
 
     /// The level at which a stage 1 walk of `input_bits` starts: the deepest whose one table
     /// covers them. `input_bits` is more than [`Self::page_bits`].
-    pub(super) const fn start_level(self, input_bits: u8) -> u8 {
+    pub(super) const fn start_level(self, input_bits: u8) -> i8 {
         let resolved = input_bits.saturating_sub(self.page_bits());
-        3u8.saturating_sub(resolved.saturating_sub(1) / self.stride())
+        3i8.saturating_sub_unsigned(resolved.saturating_sub(1) / self.stride())
     }
 }

@@ -1,9 +1,12 @@
 //! The table format of Mali's address spaces.
 
+use super::answer::Meaning;
 use super::config::ConfigError;
 use super::descriptor::Descriptor;
 use super::granule::Granule;
-use super::lookup::{Format, Leaf, Lookup};
+use super::layout::AddressLayout;
+use super::lookup::{Format, Lookup, Shape};
+use super::managed::Managed;
 use super::register::Transtab;
 use crate::{
     Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
@@ -64,13 +67,16 @@ impl<M: PhysMemory> Mali<M> {
         if transtab.mode() != Transtab::MODE_TABLE {
             return Err(ConfigError::NoTable { mode: transtab.mode() });
         }
-        let lookup = Lookup {
+        let shape = Shape {
             format: Format::Mali,
             granule: Granule::Size4K,
-            root: transtab.root(),
+            layout: AddressLayout::Bits48,
             start_level: 0,
+            input_bits: INPUT_BITS,
             output_bits: OUTPUT_BITS,
+            managed: Managed::NOTHING,
         };
+        let lookup = Lookup { shape, root: transtab.root() };
         Ok(Self { memory, lookup, memattr: registers.memattr })
     }
 
@@ -85,24 +91,20 @@ impl<M: PhysMemory> Walker for Mali<M> {
         if va >> INPUT_BITS != 0 {
             return Err(Fault::new(FaultKind::Translation, 0));
         }
-        let Leaf { descriptor, level, address, size, .. } = self.lookup.walk(&self.memory, va)?;
+        let leaf = self.lookup.walk(&self.memory, va)?;
+        let descriptor = leaf.descriptor;
         let rights = Rights {
             read: descriptor.has(READ),
             write: descriptor.has(WRITE),
             execute: !descriptor.has(NO_EXECUTE),
         };
-        let permissions = Permissions { privileged: rights, unprivileged: rights };
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, level));
-        }
-        Ok(Translation {
-            address,
-            leaf_size: size,
-            level,
+        let meaning = Meaning {
             memory: self.memory_type(descriptor),
             shareability: descriptor.shareability(),
-            contiguous: false,
-            permissions,
-        })
+            dirty_state: None,
+            non_secure: false,
+            permissions: Permissions { privileged: rights, unprivileged: rights },
+        };
+        leaf.answer(access, meaning)
     }
 }

@@ -1,12 +1,13 @@
-//! An MMU in software for the three Arm formats, written from the architecture manual.
+//! An MMU in software for the Arm formats, written from the architecture manual.
 //!
 //! - [`Stage1`]: VMSAv8-64 stage 1 of the EL1&0 regime, both halves of the address space.
 //! - [`Stage2`]: VMSAv8-64 stage 2, with concatenated root tables.
+//! - [`Stage1Aarch32`], [`Stage2Aarch32`]: the same in VMSAv8-32, with long descriptors (LPAE).
 //! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
 //!
-//! Granules of 4, 16 and 64 KiB, input sizes of 25 to 48 bits, output sizes of 32 to 48 bits.
-//! Each walker takes raw register values and holds no state: every translation reads the tables
-//! again. No register value and no memory contents make a walker panic.
+//! In VMSAv8-64, granules of 4, 16 and 64 KiB, input sizes of 25 to 52 bits, output sizes of 32 to
+//! 52 bits. Each walker takes raw register values and holds no state: every translation reads the
+//! tables again. No register value and no memory contents make a walker panic.
 //!
 //! # The machine that is modelled
 //!
@@ -14,36 +15,56 @@
 //! mistake:
 //!
 //! - An input size out of range is a level 0 translation fault, never clamped.
-//! - `FEAT_LPA`, `FEAT_LPA2` and `FEAT_LVA` are absent: no 52-bit addresses, and a block at a level
-//!   that has blocks only with them is invalid. `FEAT_TTST` is absent: no input below 25 bits.
-//! - The access flag and the dirty state are not updated by hardware (`HA`, `HD` read as 0).
-//! - Output sizes of 52 bits or more (`IPS`, `PS` above `0b101`) act as 48 bits.
-//! - Tables are little-endian; the regime is Non-secure, so `NS` and `NSTable` are ignored.
-//! - With 64 KiB, bits 15:12 of a descriptor (address bits 51:48) must be zero: else it is an
-//!   address size fault, which the manual leaves open but deprecates not to raise (`RWDZFC`).
+//! - `FEAT_LPA`, `FEAT_LVA` and `FEAT_LPA2` are present: addresses of 52 bits with 64 KiB, and with
+//!   4 KiB and 16 KiB if `DS` is set. Without `DS`, these two have 48 bits: larger sizes (`IPS`,
+//!   `PS`) act as 48 bits, and larger inputs are out of range.
+//! - The output size is taken for the implemented physical address size: with 64 KiB, level 1 has
+//!   blocks if it is 52 bits.
+//! - `FEAT_TTST` is absent: no input below 25 bits. `FEAT_D128` is absent: sizes above 52 bits
+//!   act as 52 bits.
+//! - `FEAT_HAFDBS` is present: with `HA` a clear access flag is no fault, and with `HD` too a leaf
+//!   with `DBM` can be written. Hardware would then update the descriptor; the walkers only read,
+//!   and say in [`Translation::dirty_state`](crate::Translation::dirty_state) what they found.
+//! - The contiguous hint is checked, which hardware need not do: a leaf that carries it is read
+//!   with its whole group, and a group that does not agree is a conflict, as where hardware finds
+//!   two TLB entries for one address. Access flags and managed dirty states may differ. A group
+//!   that reaches beyond the input range is a translation fault. Hardware may use the hint, and
+//!   so mix the members up, or ignore it, and see nothing wrong.
+//! - Tables are little-endian, and all in one physical address space.
+//! - With 64 KiB, bits 15:12 of a descriptor are address bits 51:48 whatever the output size: an
+//!   address size fault below 52 bits, which the manual leaves open for machines without
+//!   `FEAT_LPA` but deprecates not to raise (`RWDZFC`).
 //! - Other bits that are `RES0` or `IGNORED` in a descriptor are ignored, as hardware does, and
 //!   not reported.
 //!
 //! # Order of faults
 //!
 //! Translation, external abort on the walk and address size as the walk meets them, level by
-//! level; then, for the leaf, the access flag and last the permissions.
+//! level; then, for the leaf, the contiguous hint, the access flag and last the permissions.
 //!
 //! # References
 //!
 //! Arm DDI 0487 (issues from L on, which number the sections thus): D8.2 "Translation process",
 //! D8.3 "Translation table descriptor formats", D8.4 "Memory access control", D8.6 "Memory region
-//! attributes", D8.15 "Memory aborts".
+//! attributes", D8.15 "Memory aborts"; chapter G5 for `AArch32`; J1.1 and J1.2, the pseudocode.
 
+mod aarch32;
+mod answer;
+mod attribute;
 mod config;
+mod contiguous;
 pub mod descriptor;
 mod granule;
+mod layout;
 mod lookup;
 mod mali;
+mod managed;
+mod permission;
 mod register;
 mod stage1;
 mod stage2;
 
+pub use aarch32::{Stage1Aarch32, Stage1Aarch32Registers, Stage2Aarch32, Stage2Aarch32Registers};
 pub use config::ConfigError;
 pub use mali::{Mali, MaliRegisters};
 pub use stage1::{Stage1, Stage1Registers};

@@ -5,38 +5,19 @@
 //! Arm DDI 0487, section D24.2: `TCR_EL1`, `TTBR0_EL1`, `VTCR_EL2`, `VTTBR_EL2`. For Mali: the
 //! register `AS_TRANSTAB` as the kernel drivers for Midgard and Bifrost define it.
 
+use super::descriptor::shareability;
 use super::granule::Granule;
+use super::layout::AddressLayout;
+use super::managed::Managed;
+use crate::Shareability;
 
-/// The sizes of an input address that exist without `FEAT_LVA`, LPA2 and TTST: `TnSZ` from 39 to
-/// 16.
-const INPUT_BITS: core::ops::RangeInclusive<u8> = 25..=48;
-
-const fn field(register: u64, high: u8, low: u8) -> u8 {
+pub(super) const fn field(register: u64, high: u8, low: u8) -> u8 {
     // CAST: callers name fields of at most eight bits, and the mask keeps them.
     (register >> low & ((1 << (high - low + 1)) - 1)) as u8
 }
 
-const fn bit(register: u64, at: u8) -> bool {
+pub(super) const fn bit(register: u64, at: u8) -> bool {
     register >> at & 1 == 1
-}
-
-/// Bits of an input address for a `TnSZ`, if it is in range.
-fn input_bits(tsz: u8) -> Option<u8> {
-    // OVERFLOW: `TnSZ` has six bits.
-    Some(64 - tsz).filter(|bits| INPUT_BITS.contains(bits))
-}
-
-/// Bits of an output address for `IPS` or `PS`. Larger sizes need `FEAT_LPA`, and so act as the
-/// largest that is there.
-const fn output_bits(size: u8) -> u8 {
-    match size {
-        0b000 => 32,
-        0b001 => 36,
-        0b010 => 40,
-        0b011 => 42,
-        0b100 => 44,
-        _ => 48,
-    }
 }
 
 /// `TG0` of both control registers.
@@ -49,21 +30,17 @@ const fn granule_0(tg0: u8) -> Option<Granule> {
     }
 }
 
-/// A table address in a base register: bits 47:1, aligned to `1 << table_bits` bytes. The bits
-/// above are the ASID or VMID, bit 0 is `CnP`, and bits below the alignment are read as zero.
-pub(super) const fn table_address(base: u64, table_bits: u8) -> u64 {
-    base & ((1 << 48) - 1) & (u64::MAX << table_bits)
-}
-
 /// The fields of `TCR_EL1` for one half of the address space.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TcrHalf {
-    /// From `TnSZ`; none if out of range.
-    pub(super) input_bits: Option<u8>,
+    /// `TnSZ`.
+    pub(super) size_offset: u8,
     /// `EPDn`: no walks with this half's tables.
     pub(super) walks_disabled: bool,
     /// From `TGn`; none if reserved.
     pub(super) granule: Option<Granule>,
+    /// `SHn`: of the tables, and with `DS` of all leaves.
+    pub(super) shareability: Shareability,
     /// `TBIn`: address bits 63:56 are a tag.
     pub(super) top_byte_ignored: bool,
     /// `HPDn`: permissions in table descriptors are ignored.
@@ -75,26 +52,37 @@ pub(super) struct TcrHalf {
 pub(super) struct Tcr(pub(super) u64);
 
 impl Tcr {
-    /// From `IPS`, bits 34:32.
-    pub(super) const fn output_bits(self) -> u8 {
-        output_bits(field(self.0, 34, 32))
+    /// `IPS`, bits 34:32.
+    pub(super) const fn output_size(self) -> u8 {
+        field(self.0, 34, 32)
     }
 
-    /// `T0SZ`, `EPD0`, `TG0`, `TBI0`, `HPD0`.
-    pub(super) fn lower(self) -> TcrHalf {
+    /// `HA` and `HD`, bits 39 and 40.
+    pub(super) const fn managed(self) -> Managed {
+        Managed::new(bit(self.0, 39), bit(self.0, 40))
+    }
+
+    /// `DS`, bit 59: 52-bit addresses with 4 KiB and 16 KiB.
+    pub(super) const fn ds(self) -> bool {
+        bit(self.0, 59)
+    }
+
+    /// `T0SZ`, `EPD0`, `SH0`, `TG0`, `TBI0`, `HPD0`.
+    pub(super) const fn lower(self) -> TcrHalf {
         TcrHalf {
-            input_bits: input_bits(field(self.0, 5, 0)),
+            size_offset: field(self.0, 5, 0),
             walks_disabled: bit(self.0, 7),
             granule: granule_0(field(self.0, 15, 14)),
+            shareability: shareability(self.0 >> 12),
             top_byte_ignored: bit(self.0, 37),
             hierarchy_disabled: bit(self.0, 41),
         }
     }
 
-    /// `T1SZ`, `EPD1`, `TG1`, `TBI1`, `HPD1`.
-    pub(super) fn upper(self) -> TcrHalf {
+    /// `T1SZ`, `EPD1`, `SH1`, `TG1`, `TBI1`, `HPD1`.
+    pub(super) const fn upper(self) -> TcrHalf {
         TcrHalf {
-            input_bits: input_bits(field(self.0, 21, 16)),
+            size_offset: field(self.0, 21, 16),
             walks_disabled: bit(self.0, 23),
             granule: match field(self.0, 31, 30) {
                 0b01 => Some(Granule::Size16K),
@@ -102,6 +90,7 @@ impl Tcr {
                 0b11 => Some(Granule::Size64K),
                 _ => None,
             },
+            shareability: shareability(self.0 >> 28),
             top_byte_ignored: bit(self.0, 38),
             hierarchy_disabled: bit(self.0, 42),
         }
@@ -113,22 +102,48 @@ impl Tcr {
 pub(super) struct Vtcr(pub(super) u64);
 
 impl Vtcr {
-    /// From `T0SZ`, bits 5:0; none if out of range.
-    pub(super) fn input_bits(self) -> Option<u8> {
-        input_bits(field(self.0, 5, 0))
+    /// `T0SZ`, bits 5:0.
+    pub(super) const fn size_offset(self) -> u8 {
+        field(self.0, 5, 0)
     }
 
-    /// From `SL0`, bits 7:6, whose meaning hangs on the granule (tables D8-19, D8-29, D8-38).
-    /// None for the encodings that are reserved, or that need `FEAT_TTST` (4 KiB, level 3) or
-    /// `FEAT_LPA2` (16 KiB, level 0).
-    pub(super) const fn start_level(self, granule: Granule) -> Option<u8> {
-        match (granule, field(self.0, 7, 6)) {
-            (Granule::Size4K, 0b00) | (Granule::Size16K | Granule::Size64K, 0b01) => Some(2),
-            (Granule::Size4K, 0b01) | (Granule::Size16K | Granule::Size64K, 0b10) => Some(1),
-            (Granule::Size4K, 0b10) => Some(0),
-            (Granule::Size16K | Granule::Size64K, 0b00) => Some(3),
-            _ => None,
+    /// From `SL0`, bits 7:6, and `SL2`, bit 33, whose meaning hangs on the granule and `DS`
+    /// (tables D8-19, D8-29, D8-38). None for the encodings that are reserved, or that need
+    /// `FEAT_TTST` (4 KiB, level 3).
+    pub(super) const fn start_level(self, granule: Granule, layout: AddressLayout) -> Option<i8> {
+        let lpa2 = matches!(layout, AddressLayout::Lpa2);
+        let sl0 = field(self.0, 7, 6);
+        match granule {
+            Granule::Size4K => match (lpa2 && bit(self.0, 33), sl0) {
+                (false, 0b00) => Some(2),
+                (false, 0b01) => Some(1),
+                (false, 0b10) => Some(0),
+                (true, 0b00) => Some(-1),
+                _ => None,
+            },
+            Granule::Size16K | Granule::Size64K => match sl0 {
+                0b00 => Some(3),
+                0b01 => Some(2),
+                0b10 => Some(1),
+                _ if lpa2 => Some(0),
+                _ => None,
+            },
         }
+    }
+
+    /// `HA` and `HD`, bits 21 and 22.
+    pub(super) const fn managed(self) -> Managed {
+        Managed::new(bit(self.0, 21), bit(self.0, 22))
+    }
+
+    /// `DS`, bit 32: 52-bit addresses with 4 KiB and 16 KiB.
+    pub(super) const fn ds(self) -> bool {
+        bit(self.0, 32)
+    }
+
+    /// `SH0`, bits 13:12: of the tables, and with `DS` of all leaves.
+    pub(super) const fn shareability(self) -> Shareability {
+        shareability(self.0 >> 12)
     }
 
     /// From `TG0`, bits 15:14; none if reserved.
@@ -136,9 +151,9 @@ impl Vtcr {
         granule_0(field(self.0, 15, 14))
     }
 
-    /// From `PS`, bits 18:16.
-    pub(super) const fn output_bits(self) -> u8 {
-        output_bits(field(self.0, 18, 16))
+    /// `PS`, bits 18:16.
+    pub(super) const fn output_size(self) -> u8 {
+        field(self.0, 18, 16)
     }
 }
 

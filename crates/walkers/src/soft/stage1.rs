@@ -1,15 +1,13 @@
 //! VMSAv8-64 stage 1 of the EL1&0 regime.
 
+use super::answer::Meaning;
 use super::config::ConfigError;
-use super::descriptor::{
-    ACCESS_FLAG, AP_READ_ONLY, AP_TABLE_NO_UNPRIVILEGED, AP_TABLE_READ_ONLY, AP_UNPRIVILEGED,
-    CONTIGUOUS, Descriptor, PXN, PXN_TABLE, UXN, UXN_TABLE, device_type,
-};
-use super::lookup::{Format, Leaf, Lookup};
-use super::register::{Tcr, TcrHalf, table_address};
-use crate::{
-    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
-};
+use super::descriptor::{AP_READ_ONLY, Descriptor, NS, NS_TABLE};
+use super::layout::AddressLayout;
+use super::lookup::{Format, Leaf, Lookup, Shape};
+use super::register::{Tcr, TcrHalf};
+use super::{attribute, permission};
+use crate::{Access, Fault, FaultKind, PhysMemory, Shareability, Translation, Walker};
 
 /// Raw values of the registers that control stage 1.
 ///
@@ -22,8 +20,9 @@ pub struct Stage1Registers {
     pub ttbr0: Option<u64>,
     /// Base of the tables for the upper half; `None` acts as `EPD1` set.
     pub ttbr1: Option<u64>,
-    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0` and `HPD1` are
-    /// obeyed. `IRGNn`, `ORGNn`, `SHn` say how tables are read, which changes no answer.
+    /// `T0SZ`, `EPD0`, `TG0`, `T1SZ`, `EPD1`, `TG1`, `IPS`, `TBI0`, `TBI1`, `HPD0`, `HPD1`, `HA`,
+    /// `HD` and `DS` are obeyed, and `SHn` if `DS` is set. `IRGNn` and `ORGNn` say how tables are
+    /// read, which changes no answer.
     pub tcr: u64,
     /// Eight attributes, one a byte.
     pub mair: u64,
@@ -35,7 +34,7 @@ pub struct Stage1Registers {
 /// in neither range is a level 0 translation fault.
 ///
 /// The base in a `TTBR` is aligned to the size of the root table, bits below are read as zero: a
-/// root with two entries has 16 bytes. (The minimum of 64 bytes is for 52-bit bases only.)
+/// root with two entries has 16 bytes. A 52-bit base is aligned to 64 bytes at least.
 ///
 /// # Permissions
 ///
@@ -43,10 +42,13 @@ pub struct Stage1Registers {
 /// the way, unless `HPDn` is set. What is writable for unprivileged accesses after that is not
 /// executable for privileged ones. `SCTLR_EL1.WXN` and `PSTATE.PAN` are off.
 ///
+/// With `HA` and `HD`, `AP[2]` of a leaf with `DBM` is its dirty state and forbids no write.
+///
 /// # Not modelled
 ///
-/// `TCR_EL1.HA`, `HD`, `DS`, `E0PDn`, `NFDn`, `TBIDn`; indirect and overlay permissions; the
-/// checks on a misprogrammed contiguous hint.
+/// `TCR_EL1.E0PDn`, `NFDn`, `TBIDn`; `TCR2_EL1`; `SCR_EL3.SIF`; the `nT` bit of blocks; indirect
+/// and overlay permissions; a second physical address space, from which tables below an `NSTable`
+/// would be read.
 ///
 /// # References
 ///
@@ -64,7 +66,8 @@ pub struct Stage1<M> {
 #[derive(Clone, Copy, Debug)]
 struct Half {
     lookup: Lookup,
-    input_bits: u8,
+    /// Of all leaves, where descriptors have no room for theirs.
+    shareability: Option<Shareability>,
     top_byte_ignored: bool,
     hierarchy_disabled: bool,
 }
@@ -72,32 +75,32 @@ struct Half {
 impl Half {
     fn new(
         base: Option<u64>,
-        tcr: TcrHalf,
-        output_bits: u8,
+        tcr: Tcr,
+        half: TcrHalf,
         field: &'static str,
     ) -> Result<Option<Self>, ConfigError> {
-        let Some(base) = base.filter(|_| !tcr.walks_disabled) else {
+        let Some(base) = base.filter(|_| !half.walks_disabled) else {
             return Ok(None);
         };
-        let granule = tcr.granule.ok_or(ConfigError::ReservedGranule { field })?;
-        let Some(input_bits) = tcr.input_bits else {
-            return Ok(None);
-        };
-        let start_level = granule.start_level(input_bits);
-        // OVERFLOW: the start level is the deepest with a span below the input size.
-        let index_bits = input_bits - granule.span_bits(start_level);
-        let lookup = Lookup {
-            format: Format::Vmsa,
-            granule,
-            root: table_address(base, index_bits + 3),
-            start_level,
-            output_bits,
-        };
-        Ok(Some(Self {
+        let granule = half.granule.ok_or(ConfigError::ReservedGranule { field })?;
+        let layout = AddressLayout::new(granule, tcr.ds());
+        let lookup = layout.input_bits(half.size_offset).and_then(|input_bits| {
+            let shape = Shape {
+                format: Format::Vmsa,
+                granule,
+                layout,
+                start_level: granule.start_level(input_bits),
+                input_bits,
+                output_bits: layout.output_bits(tcr.output_size()),
+                managed: tcr.managed(),
+            };
+            Lookup::new(base, shape)
+        });
+        Ok(lookup.map(|lookup| Self {
             lookup,
-            input_bits,
-            top_byte_ignored: tcr.top_byte_ignored,
-            hierarchy_disabled: tcr.hierarchy_disabled,
+            shareability: (layout == AddressLayout::Lpa2).then_some(half.shareability),
+            top_byte_ignored: half.top_byte_ignored,
+            hierarchy_disabled: half.hierarchy_disabled,
         }))
     }
 
@@ -106,8 +109,8 @@ impl Half {
         let above = if upper { u64::MAX } else { 0 };
         let tag = if self.top_byte_ignored { 0xff << 56 } else { 0 };
         let untagged = va & !tag | above & tag;
-        (untagged >> self.input_bits == above >> self.input_bits)
-            .then_some(va & ((1 << self.input_bits) - 1))
+        let input_bits = self.lookup.shape.input_bits;
+        (untagged >> input_bits == above >> input_bits).then_some(va & ((1 << input_bits) - 1))
     }
 }
 
@@ -119,44 +122,13 @@ impl<M: PhysMemory> Stage1<M> {
     /// [`ConfigError::ReservedGranule`] if the granule of a half with walks enabled is reserved.
     pub fn new(memory: M, registers: Stage1Registers) -> Result<Self, ConfigError> {
         let tcr = Tcr(registers.tcr);
-        let output_bits = tcr.output_bits();
         Ok(Self {
             memory,
-            lower: Half::new(registers.ttbr0, tcr.lower(), output_bits, "TG0")?,
-            upper: Half::new(registers.ttbr1, tcr.upper(), output_bits, "TG1")?,
+            lower: Half::new(registers.ttbr0, tcr, tcr.lower(), "TG0")?,
+            upper: Half::new(registers.ttbr1, tcr, tcr.upper(), "TG1")?,
             mair: registers.mair,
         })
     }
-
-    fn memory_type(&self, leaf: Descriptor) -> MemoryType {
-        // CAST: the lowest byte is the attribute; the shift is at most 56.
-        let attribute = (self.mair >> (8 * leaf.attribute_index())) as u8;
-        match (attribute >> 4, attribute & 0xf) {
-            (0, low @ (0b0000 | 0b0100 | 0b1000 | 0b1100)) => {
-                MemoryType::Device(device_type(low >> 2))
-            }
-            (0b0100, 0b0100) => MemoryType::NonCacheable,
-            (0b1100..=0b1111, 0b1100..=0b1111) => MemoryType::WriteBack,
-            _ => MemoryType::Other(attribute),
-        }
-    }
-}
-
-/// What `leaf` permits below `tables` (D8.4.1.2, tables D8-63 and D8-64, rule `RVWLLR`).
-fn permissions(leaf: Descriptor, tables: Descriptor) -> Permissions {
-    let read_only = leaf.has(AP_READ_ONLY) || tables.has(AP_TABLE_READ_ONLY);
-    let shared = leaf.has(AP_UNPRIVILEGED) && !tables.has(AP_TABLE_NO_UNPRIVILEGED);
-    let unprivileged = Rights {
-        read: shared,
-        write: shared && !read_only,
-        execute: !leaf.has(UXN) && !tables.has(UXN_TABLE),
-    };
-    let privileged = Rights {
-        read: true,
-        write: !read_only,
-        execute: !leaf.has(PXN) && !tables.has(PXN_TABLE) && !unprivileged.write,
-    };
-    Permissions { privileged, unprivileged }
 }
 
 impl<M: PhysMemory> Walker for Stage1<M> {
@@ -167,24 +139,20 @@ impl<M: PhysMemory> Walker for Stage1<M> {
         let half = half.as_ref().ok_or(out_of_range)?;
         let input = half.input(va, is_upper).ok_or(out_of_range)?;
 
-        let Leaf { descriptor, level, address, size, tables } =
-            half.lookup.walk(&self.memory, input)?;
-        if !descriptor.has(ACCESS_FLAG) {
-            return Err(Fault::new(FaultKind::AccessFlag, level));
-        }
-        let tables = if half.hierarchy_disabled { Descriptor::default() } else { tables };
-        let permissions = permissions(descriptor, tables);
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, level));
-        }
-        Ok(Translation {
-            address,
-            leaf_size: size,
-            level,
-            memory: self.memory_type(descriptor),
-            shareability: descriptor.shareability(),
-            contiguous: descriptor.has(CONTIGUOUS),
-            permissions,
-        })
+        let leaf = half.lookup.walk(&self.memory, input)?;
+        let managed = half.lookup.shape.managed;
+        leaf.check_access_flag(managed)?;
+        let Leaf { descriptor, tables, .. } = leaf;
+        let dirty_state = managed.dirty_state(descriptor, !descriptor.has(AP_READ_ONLY));
+        let limits = if half.hierarchy_disabled { Descriptor::default() } else { tables };
+        let meaning = Meaning {
+            memory: attribute::stage1(self.mair, descriptor),
+            shareability: half.shareability.unwrap_or(descriptor.shareability()),
+            dirty_state,
+            // HPDn does not switch NSTable off.
+            non_secure: descriptor.has(NS) || tables.has(NS_TABLE),
+            permissions: permission::stage1(descriptor, dirty_state, limits),
+        };
+        leaf.answer(access, meaning)
     }
 }

@@ -1,47 +1,50 @@
 //! VMSAv8-64 stage 2.
 
+use super::answer::Meaning;
 use super::config::ConfigError;
-use super::descriptor::{
-    ACCESS_FLAG, CONTIGUOUS, Descriptor, S2_XN_0, S2_XN_1, S2AP_READ, S2AP_WRITE, device_type,
-};
+use super::descriptor::S2AP_WRITE;
 use super::granule::Granule;
-use super::lookup::{Format, Leaf, Lookup};
-use super::register::{Vtcr, table_address};
-use crate::{
-    Access, Fault, FaultKind, MemoryType, Permissions, PhysMemory, Rights, Translation, Walker,
-};
+use super::layout::AddressLayout;
+use super::lookup::{Format, Lookup, Shape};
+use super::register::Vtcr;
+use super::{attribute, permission};
+use crate::{Access, Fault, FaultKind, PhysMemory, Shareability, Translation, Walker};
 
-/// Raw values of the registers that control stage 2.
+/// What controls stage 2: raw values of its registers, and one bit of another.
 ///
 /// # References
 ///
-/// Arm DDI 0487, section D24.2: `VTTBR_EL2`, `VTCR_EL2`.
+/// Arm DDI 0487, section D24.2: `VTTBR_EL2`, `VTCR_EL2`, `HCR_EL2`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stage2Registers {
     /// Base of the root table, or of the first of up to 16 concatenated ones.
     pub vttbr: u64,
-    /// `T0SZ`, `SL0`, `TG0` and `PS` are obeyed. `IRGN0`, `ORGN0`, `SH0` say how tables are read,
-    /// which changes no answer.
+    /// `T0SZ`, `SL0`, `SL2`, `TG0`, `PS`, `HA`, `HD` and `DS` are obeyed, and `SH0` if `DS` is set.
+    /// `IRGN0` and `ORGN0` say how tables are read, which changes no answer.
     pub vtcr: u64,
+    /// `HCR_EL2.FWB`, or `S2FWB` of an SMMU's stream table entry: `MemAttr` has the encoding of
+    /// `FEAT_S2FWB`.
+    pub force_write_back: bool,
 }
 
 /// A stage 2 MMU: the address it is asked for is an IPA.
 ///
 /// The base in `VTTBR` is aligned to the size of all concatenated root tables together, bits
-/// below are read as zero.
+/// below are read as zero. A 52-bit base is aligned to 64 bytes at least.
 ///
 /// # Configurations that fault
 ///
 /// With these, every address is a level 0 translation fault:
 ///
-/// - `T0SZ` outside 16 to 39, or an input size larger than the output size. The manual asks that
-///   the input fits the implemented physical address size; `PS` is taken for that size, as a
-///   library that writes tables knows no other.
-/// - `SL0` reserved, or a start level that the physical address size does not permit: level 0
-///   with 4 KiB below 44 bits, level 1 with 16 KiB below 42 bits, level 1 with 64 KiB below
-///   44 bits; level 0 with 16 KiB (it needs `FEAT_LPA2`), level 3 with 4 KiB (`FEAT_TTST`).
-/// - `SL0` and `T0SZ` that contradict each other: no bit is left for the lookup at the start
-///   level, or so many that more than 16 tables were concatenated.
+/// - `T0SZ` outside 16 to 39 (12 to 39 with 64 KiB or `DS`), or an input size larger than the
+///   output size. The manual asks that the input fits the implemented physical address size; `PS`
+///   is taken for that size, as a library that writes tables knows no other.
+/// - `SL0` and `SL2` reserved, or a start level that the physical address size does not permit:
+///   level -1 with 4 KiB and level 0 with 16 KiB below 52 bits (both need `DS`), level 0 with
+///   4 KiB and level 1 with 64 KiB below 44 bits, level 1 with 16 KiB below 42 bits; level 3 with
+///   4 KiB (`FEAT_TTST`).
+/// - A start level and `T0SZ` that contradict each other: no bit is left for the lookup at the
+///   start level, or so many that more than 16 tables were concatenated.
 ///
 /// # Permissions
 ///
@@ -51,10 +54,12 @@ pub struct Stage2Registers {
 /// and say of `XN` that it does "not forbid" execution with no word of reads; the rule that
 /// fetches need read permission is `AArch32`'s. Table descriptors restrict nothing at stage 2.
 ///
+/// With `HA` and `HD`, `S2AP[1]` of a leaf with `DBM` is its dirty state and forbids no write.
+///
 /// # Not modelled
 ///
-/// `VTCR_EL2.HA`, `HD`, `DS`, `SL2`, `S2PIE`, `NSA`, `NSW`; `HCR_EL2.FWB` (`MemAttr` has its
-/// meaning without it), `PTW` and `VM`; the checks on a misprogrammed contiguous hint.
+/// `VTCR_EL2.S2PIE`, `NSA`, `NSW`, `HAFT`, `AssuredOnly`; `HCR_EL2.PTW` and `VM`; the `nT` bit of
+/// blocks; what stage 1 and stage 2 combine to.
 ///
 /// # References
 ///
@@ -65,41 +70,39 @@ pub struct Stage2Registers {
 pub struct Stage2<M> {
     memory: M,
     /// None where every address faults before a lookup.
-    space: Option<Space>,
+    lookup: Option<Lookup>,
+    /// Of all leaves, where descriptors have no room for theirs.
+    shareability: Option<Shareability>,
+    force_write_back: bool,
     xnx: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Space {
-    lookup: Lookup,
-    input_bits: u8,
-}
+/// The walk that the registers ask for, if any does start.
+fn lookup(vttbr: u64, vtcr: Vtcr, granule: Granule, layout: AddressLayout) -> Option<Lookup> {
+    let output_bits = layout.output_bits(vtcr.output_size());
+    let input_bits =
+        layout.input_bits(vtcr.size_offset()).filter(|&input_bits| input_bits <= output_bits)?;
+    let start_level = vtcr.start_level(granule, layout)?;
 
-impl Space {
-    fn new(vttbr: u64, vtcr: Vtcr, granule: Granule) -> Option<Self> {
-        let output_bits = vtcr.output_bits();
-        let input_bits = vtcr.input_bits().filter(|&input| input <= output_bits)?;
-        let start_level = vtcr.start_level(granule)?;
-
-        let smallest_output = match (granule, start_level) {
-            (Granule::Size4K, 0) | (Granule::Size64K, 1) => 44,
-            (Granule::Size16K, 1) => 42,
-            _ => 0,
-        };
-        if output_bits < smallest_output {
-            return None;
-        }
-
-        // At least one bit for the first lookup, at most a table's and four for 16 tables.
-        let index_bits = input_bits.checked_sub(granule.span_bits(start_level))?;
-        if !(1..=granule.stride() + 4).contains(&index_bits) {
-            return None;
-        }
-
-        let root = table_address(vttbr, index_bits + 3);
-        let lookup = Lookup { format: Format::Vmsa, granule, root, start_level, output_bits };
-        Some(Self { lookup, input_bits })
+    let smallest_output = match (granule, start_level) {
+        (Granule::Size4K, -1) | (Granule::Size16K, 0) => 52,
+        (Granule::Size4K, 0) | (Granule::Size64K, 1) => 44,
+        (Granule::Size16K, 1) => 42,
+        _ => 0,
+    };
+    if output_bits < smallest_output {
+        return None;
     }
+    let shape = Shape {
+        format: Format::Vmsa,
+        granule,
+        layout,
+        start_level,
+        input_bits,
+        output_bits,
+        managed: vtcr.managed(),
+    };
+    Lookup::new(vttbr, shape)
 }
 
 impl<M: PhysMemory> Stage2<M> {
@@ -111,7 +114,14 @@ impl<M: PhysMemory> Stage2<M> {
     pub fn new(memory: M, registers: Stage2Registers) -> Result<Self, ConfigError> {
         let vtcr = Vtcr(registers.vtcr);
         let granule = vtcr.granule().ok_or(ConfigError::ReservedGranule { field: "TG0" })?;
-        Ok(Self { memory, space: Space::new(registers.vttbr, vtcr, granule), xnx: true })
+        let layout = AddressLayout::new(granule, vtcr.ds());
+        Ok(Self {
+            memory,
+            lookup: lookup(registers.vttbr, vtcr, granule, layout),
+            shareability: (layout == AddressLayout::Lpa2).then_some(vtcr.shareability()),
+            force_write_back: registers.force_write_back,
+            xnx: true,
+        })
     }
 
     /// The same on a machine without `FEAT_XNX`: bit 54 forbids execution at both privileges, and
@@ -120,51 +130,32 @@ impl<M: PhysMemory> Stage2<M> {
     pub fn without_xnx(self) -> Self {
         Self { xnx: false, ..self }
     }
-
-    fn permissions(&self, leaf: Descriptor) -> Permissions {
-        let xn = leaf.has(S2_XN_1);
-        let split = self.xnx && leaf.has(S2_XN_0);
-        let rights =
-            |execute| Rights { read: leaf.has(S2AP_READ), write: leaf.has(S2AP_WRITE), execute };
-        // Table D8-78. With XN[0], XN[1] says which of the two may execute.
-        Permissions { privileged: rights(if split { xn } else { !xn }), unprivileged: rights(!xn) }
-    }
-}
-
-/// `MemAttr[3:0]`: outer cacheability above inner, or Device.
-fn memory_type(attribute: u8) -> MemoryType {
-    match attribute {
-        0b0000..=0b0011 => MemoryType::Device(device_type(attribute)),
-        0b0101 => MemoryType::NonCacheable,
-        0b1111 => MemoryType::WriteBack,
-        other => MemoryType::Other(other),
-    }
 }
 
 impl<M: PhysMemory> Walker for Stage2<M> {
     fn translate(&self, va: u64, access: Access) -> Result<Translation, Fault> {
-        let space = self
-            .space
+        let lookup = self
+            .lookup
             .as_ref()
-            .filter(|space| va >> space.input_bits == 0)
+            .filter(|lookup| va >> lookup.shape.input_bits == 0)
             .ok_or(Fault::new(FaultKind::Translation, 0))?;
 
-        let Leaf { descriptor, level, address, size, .. } = space.lookup.walk(&self.memory, va)?;
-        if !descriptor.has(ACCESS_FLAG) {
-            return Err(Fault::new(FaultKind::AccessFlag, level));
-        }
-        let permissions = self.permissions(descriptor);
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, level));
-        }
-        Ok(Translation {
-            address,
-            leaf_size: size,
-            level,
-            memory: memory_type(descriptor.s2_memory_attribute()),
-            shareability: descriptor.shareability(),
-            contiguous: descriptor.has(CONTIGUOUS),
-            permissions,
-        })
+        let leaf = lookup.walk(&self.memory, va)?;
+        let managed = lookup.shape.managed;
+        leaf.check_access_flag(managed)?;
+        let descriptor = leaf.descriptor;
+        let dirty_state = managed.dirty_state(descriptor, descriptor.has(S2AP_WRITE));
+        let meaning = Meaning {
+            memory: if self.force_write_back {
+                attribute::stage2_forced_write_back(descriptor)
+            } else {
+                attribute::stage2(descriptor)
+            },
+            shareability: self.shareability.unwrap_or(descriptor.shareability()),
+            dirty_state,
+            non_secure: false,
+            permissions: permission::stage2(descriptor, dirty_state, self.xnx),
+        };
+        leaf.answer(access, meaning)
     }
 }

@@ -3,13 +3,19 @@
 // The manual writes sizes (`T0SZ`) in decimal and the other fields in binary, and so do these.
 #![allow(clippy::decimal_bitwise_operands)]
 
+mod contiguous;
+mod hardware_updates;
 mod mali;
+mod non_secure;
 mod paths;
 mod random;
 mod stage1;
+mod stage1_aarch32;
 mod stage1_faults;
 mod stage1_halves;
 mod stage1_permissions;
 mod stage2;
+mod stage2_aarch32;
 mod stage2_configurations;
 mod tables;
+mod wide;

@@ -117,9 +117,9 @@ fn there_is_no_contiguous_hint() {
 fn an_invalid_or_unreadable_entry_faults_at_its_level() {
     for level in 0..4 {
         let found = mali(&path_with(level, !1)).translate(0, READ);
-        assert_eq!(place(found), translation_fault(level as u8));
+        assert_eq!(place(found), translation_fault(level as i8));
         let found = mali(&PATH[..level]).translate(0, READ);
-        assert_eq!(place(found), external_abort(level as u8));
+        assert_eq!(place(found), external_abort(level as i8));
     }
 }
 
@@ -127,7 +127,7 @@ fn an_invalid_or_unreadable_entry_faults_at_its_level() {
 fn addresses_have_40_bits() {
     for (level, &(_, good)) in PATH.iter().enumerate() {
         let found = mali(&path_with(level, good | 1 << 40)).translate(0, READ);
-        assert_eq!(place(found), address_size_fault(level as u8));
+        assert_eq!(place(found), address_size_fault(level as i8));
     }
     for bit in 40..64 {
         let registers = MaliRegisters { transtab: TRANSTAB | 1 << bit, memattr: 0 };

@@ -3,7 +3,10 @@
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use walkers::soft::{Mali, MaliRegisters, Stage1, Stage1Registers, Stage2, Stage2Registers};
+use walkers::soft::{
+    Mali, MaliRegisters, Stage1, Stage1Aarch32, Stage1Aarch32Registers, Stage1Registers, Stage2,
+    Stage2Aarch32, Stage2Aarch32Registers, Stage2Registers,
+};
 use walkers::{Access, FnMemory, Walker};
 
 /// Memory in which every address holds a descriptor: noise from `seed`, with the bits of `ones`
@@ -20,15 +23,15 @@ fn noise(seed: u64, address: u64, ones: u64, zeros: u64) -> u64 {
 fn control() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
-        (any::<u64>(), 16..=39u64, 0..3u64, 16..=39u64, 1..4u64).prop_map(
+        (any::<u64>(), 12..=39u64, 0..3u64, 12..=39u64, 1..4u64).prop_map(
             |(noise, t0sz, tg0, t1sz, tg1)| {
                 let fields = 0x3f | 0b11 << 14 | 0x3f << 16 | 0b11 << 30 | 1 << 7 | 1 << 23;
                 noise & !fields | t0sz | tg0 << 14 | t1sz << 16 | tg1 << 30
             }
         ),
-        // VTCR_EL2: size, level, granule and 48 bits out.
-        (16..=39u64, 0..3u64, 0..3u64)
-            .prop_map(|(t0sz, sl0, tg0)| t0sz | sl0 << 6 | tg0 << 14 | 0b101 << 16),
+        // VTCR_EL2: size, level, granule, 48 or 52 bits out, DS and SL2.
+        (12..=39u64, 0..4u64, 0..3u64, 0b101..=0b110u64, 0..4u64)
+            .prop_map(|(t0sz, sl0, tg0, ps, ds)| t0sz | sl0 << 6 | tg0 << 14 | ps << 16 | ds << 32),
     ]
 }
 
@@ -66,9 +69,9 @@ fn check(walker: &impl Walker, va: u64, access: Access, output_bits: u32) {
             assert_eq!(found.address & offset, va & offset, "the offset in the leaf is kept");
             assert_eq!(found.address >> output_bits, 0, "the address fits the output size");
             assert!(found.permissions.allow(access));
-            assert!(found.level <= 3);
+            assert!((-1..=3).contains(&found.level));
         }
-        Err(fault) => assert!(fault.level <= 3),
+        Err(fault) => assert!((-1..=3).contains(&fault.level)),
     }
 }
 
@@ -84,6 +87,7 @@ proptest! {
         attributes: u64,
         va in address(),
         access in access(),
+        force_write_back: bool,
     ) {
         let lookups = Cell::new(0);
         let memory = FnMemory(|address: u64| {
@@ -99,20 +103,39 @@ proptest! {
             mair: attributes,
         };
         if let Ok(mmu) = Stage1::new(&memory as &dyn walkers::PhysMemory, registers) {
-            check(&mmu, va, access, 48);
+            check(&mmu, va, access, 52);
         }
-        prop_assert!(lookups.replace(0) <= 4);
+        prop_assert!(lookups.replace(0) <= 5 + 128);
 
-        let registers = Stage2Registers { vttbr: base, vtcr: control };
+        let registers = Stage2Registers { vttbr: base, vtcr: control, force_write_back };
         if let Ok(mmu) = Stage2::new(&memory as &dyn walkers::PhysMemory, registers) {
-            check(&mmu, va, access, 48);
+            check(&mmu, va, access, 52);
         }
-        prop_assert!(lookups.replace(0) <= 4);
+        prop_assert!(lookups.replace(0) <= 5 + 128);
 
         let registers = MaliRegisters { transtab: base, memattr: attributes };
         if let Ok(mmu) = Mali::new(&memory as &dyn walkers::PhysMemory, registers) {
             check(&mmu, va, access, 40);
         }
-        prop_assert!(lookups.get() <= 4);
+        prop_assert!(lookups.replace(0) <= 4);
+
+        let registers = Stage1Aarch32Registers {
+            ttbr0: Some(base),
+            ttbr1: Some(other),
+            ttbcr: control as u32 | 1 << 31,
+            mair0: attributes as u32,
+            mair1: seed as u32,
+        };
+        if let Ok(mmu) = Stage1Aarch32::new(&memory as &dyn walkers::PhysMemory, registers) {
+            check(&mmu, va, access, 40);
+        }
+        prop_assert!(lookups.replace(0) <= 3 + 16);
+
+        // With the sign of T0SZ in S.
+        let vtcr = control as u32 & !(1 << 4) | (control as u32 >> 3 & 1) << 4;
+        let registers = Stage2Aarch32Registers { vttbr: base, vtcr };
+        let mmu = Stage2Aarch32::new(&memory as &dyn walkers::PhysMemory, registers);
+        check(&mmu, va, access, 40);
+        prop_assert!(lookups.get() <= 3 + 16);
     }
 }

@@ -30,7 +30,7 @@ fn an_invalid_descriptor_is_a_translation_fault_at_its_level() {
     for level in 0..4 {
         // All bits but bit 0: nothing else counts.
         let mmu = lower(TCR_4K, 0x1000, &path_with(level, !1));
-        assert_eq!(place(mmu.translate(0, READ)), translation_fault(level as u8));
+        assert_eq!(place(mmu.translate(0, READ)), translation_fault(level as i8));
     }
 }
 
@@ -44,7 +44,7 @@ fn type_01_at_level_3_is_invalid() {
 fn an_unreadable_entry_is_an_external_abort_at_its_level() {
     for level in 0..4 {
         let mmu = lower(TCR_4K, 0x1000, &PATH[..level]);
-        assert_eq!(place(mmu.translate(0, READ)), external_abort(level as u8));
+        assert_eq!(place(mmu.translate(0, READ)), external_abort(level as i8));
     }
 }
 
@@ -54,7 +54,7 @@ fn an_address_beyond_the_output_size_is_an_address_size_fault_at_its_level() {
     let tcr = 0b001 << 32 | 16;
     for (level, &(_, good)) in PATH.iter().enumerate() {
         let mmu = lower(tcr, 0x1000, &path_with(level, good | 1 << 36));
-        assert_eq!(place(mmu.translate(0, READ)), address_size_fault(level as u8));
+        assert_eq!(place(mmu.translate(0, READ)), address_size_fault(level as i8));
     }
     assert!(lower(tcr, 0x1000, &PATH).translate(0, READ).is_ok());
 }
@@ -109,7 +109,7 @@ fn a_refused_access_faults_at_the_leaf() {
     for (level, leaf) in [(1, 0x701), (2, 0x701), (3, 0x703)] {
         let mmu = lower(TCR_4K, 0x1000, &path_with(level, leaf));
         let found = mmu.translate(0, Access::UNPRIVILEGED_READ);
-        assert_eq!(place(found), permission_fault(level as u8));
+        assert_eq!(place(found), permission_fault(level as i8));
     }
 }
 

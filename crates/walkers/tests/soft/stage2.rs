@@ -1,7 +1,7 @@
 //! Stage 2: leaves, concatenated roots, permissions, memory types, faults.
 
 use walkers::soft::{ConfigError, Stage2, Stage2Registers};
-use walkers::{Access, DeviceType, FnMemory, MemoryType, Permissions, Rights, Walker};
+use walkers::{Access, DeviceType, MemoryType, Permissions, Rights, Walker};
 
 use crate::tables::{
     Tables, access_flag_fault, address_size_fault, external_abort, permission_fault, place, stage2,
@@ -174,6 +174,26 @@ fn mem_attr_names_the_type_itself() {
 }
 
 #[test]
+fn forced_write_back_has_an_encoding_of_its_own() {
+    for (attribute, expected) in [
+        (0b0000, MemoryType::Device(DeviceType::NGnRnE)),
+        (0b0001, MemoryType::Device(DeviceType::NGnRE)),
+        (0b0010, MemoryType::Device(DeviceType::NGRE)),
+        (0b0011, MemoryType::Device(DeviceType::GRE)),
+        (0b0100, MemoryType::Other(0b0100)), // reserved
+        (0b0101, MemoryType::NonCacheable),
+        (0b0110, MemoryType::WriteBack),
+        (0b0111, MemoryType::AsStage1),
+        (0b1111, MemoryType::Other(0b1111)), // write-back in the other encoding
+    ] {
+        let registers = Stage2Registers { vttbr: 0x1000, vtcr: VTCR_4K, force_write_back: true };
+        let memory = Tables::new(&[(0x1000, 0x7c1 | attribute << 2)]);
+        let found = Stage2::new(memory, registers).unwrap().translate(0, READ).unwrap();
+        assert_eq!(found.memory, expected, "{attribute:#06b}");
+    }
+}
+
+#[test]
 fn faults_carry_the_level_of_the_lookup() {
     let vtcr = 0b001 << 16 | 0b01 << 6 | 28; // 36 bits in and out
     let path = [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x7ff)];
@@ -211,16 +231,7 @@ fn an_ipa_above_the_input_size_is_a_translation_fault_at_level_0() {
 
 #[test]
 fn a_reserved_granule_is_refused() {
-    let registers = Stage2Registers { vttbr: 0, vtcr: VTCR_4K | 0b11 << 14 };
+    let registers = Stage2Registers { vtcr: VTCR_4K | 0b11 << 14, ..Default::default() };
     let refused = Stage2::new(Tables::new(&[]), registers).map(|_| ());
     assert_eq!(refused, Err(ConfigError::ReservedGranule { field: "TG0" }));
-}
-
-#[test]
-fn contiguous_is_reported_and_not_acted_on() {
-    let registers = Stage2Registers { vttbr: 0x1000, vtcr: VTCR_4K };
-    let mmu = Stage2::new(FnMemory(|_| Some(1 << 52 | 0x7fd)), registers).unwrap();
-    let found = mmu.translate(0, READ).unwrap();
-    assert!(found.contiguous);
-    assert_eq!(found.leaf_size, 1 << 30);
 }

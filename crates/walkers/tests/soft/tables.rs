@@ -34,31 +34,35 @@ pub(crate) fn lower(tcr: u64, ttbr0: u64, entries: &[(u64, u64)]) -> Stage1<Tabl
 
 /// A stage 2 MMU.
 pub(crate) fn stage2(vtcr: u64, vttbr: u64, entries: &[(u64, u64)]) -> Stage2<Tables> {
-    Stage2::new(Tables::new(entries), Stage2Registers { vttbr, vtcr })
+    Stage2::new(Tables::new(entries), Stage2Registers { vttbr, vtcr, ..Default::default() })
         .expect("the granule is not reserved")
 }
 
 /// What most tests look at: the address, the leaf's size and its level.
-pub(crate) fn place(found: Result<Translation, Fault>) -> Result<(u64, u64, u8), Fault> {
+pub(crate) fn place(found: Result<Translation, Fault>) -> Result<(u64, u64, i8), Fault> {
     found.map(|found| (found.address, found.leaf_size, found.level))
 }
 
-pub(crate) fn translation_fault<T>(level: u8) -> Result<T, Fault> {
+pub(crate) fn translation_fault<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::Translation, level))
 }
 
-pub(crate) fn address_size_fault<T>(level: u8) -> Result<T, Fault> {
+pub(crate) fn address_size_fault<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::AddressSize, level))
 }
 
-pub(crate) fn access_flag_fault<T>(level: u8) -> Result<T, Fault> {
+pub(crate) fn access_flag_fault<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::AccessFlag, level))
 }
 
-pub(crate) fn permission_fault<T>(level: u8) -> Result<T, Fault> {
+pub(crate) fn permission_fault<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::Permission, level))
 }
 
-pub(crate) fn external_abort<T>(level: u8) -> Result<T, Fault> {
+pub(crate) fn conflict<T>(level: i8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Conflict, level))
+}
+
+pub(crate) fn external_abort<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::ExternalAbort, level))
 }
