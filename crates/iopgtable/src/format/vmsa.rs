@@ -173,7 +173,7 @@ impl<G: Granule> Output<G> {
     #[inline]
     pub(super) const fn group_log2(level: i8) -> u32 {
         match (G::SHIFT, level) {
-            (12, _) => 4,
+            (12, 1..=LAST_LEVEL) => 4,
             (14, LAST_LEVEL) => 7,
             (14, 2) | (16, 2 | LAST_LEVEL) => 5,
             _ => 0,
