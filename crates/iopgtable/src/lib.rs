@@ -54,7 +54,7 @@ mod prot;
 mod table;
 
 pub use addr::{Iova, IovaRange, PhysAddr, RangeError, Segment};
-pub use any::{AnyFormat, AnyPageTable, AnyRegisters, AnyReserved, ParseFormatError};
+pub use any::{AnyDump, AnyFormat, AnyPageTable, AnyRegisters, AnyReserved, ParseFormatError};
 pub use error::{CreateError, ReservedError, TableError};
 pub use format::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule, Granule4K,

@@ -110,6 +110,11 @@ impl<F: Format<Registers: Into<AnyRegisters>>> Pair<'_, F> {
         self.any.visit(whole, |visit| seen.push(visit));
         self.twin.visit(whole, |visit| expected.push(visit));
         assert_eq!(seen, expected, "{label}");
+        assert_eq!(self.any.dump(whole).to_string(), self.twin.dump(whole).to_string());
+        let (mut tables, mut twins) = (0, 0);
+        self.any.visit_to(whole, 1, |_| tables += 1);
+        self.twin.visit_to(whole, 1, |_| twins += 1);
+        assert_eq!(tables, twins, "{label}");
         assert_eq!(self.any.count_tables(), self.twin.count_tables(), "{label}");
         for visit in expected {
             if let Visit::Leaf { span, .. } = visit {
@@ -175,6 +180,7 @@ impl ForType for Histories {
         pair.both("protect", |t| t.protect(cut, Prot::READ), |t| t.protect(cut, Prot::READ));
         let pages = at(2 * block + 3 * page, 2 * page);
         pair.both("clear", |t| t.clear(pages), |t| t.clear(pages));
+        pair.dirty(at(2 * block, 64 * page));
         pair.leaves(pages);
         pair.reserved(at(5 * block, block + page));
         let whole = pair.twin.geometry().whole();
@@ -201,6 +207,30 @@ impl<F: Format<Registers: Into<AnyRegisters>>> Pair<'_, F> {
         let (count_2, gather_2) = self.twin.unmap_leaves(at, 3, 2).expect("they are there");
         assert_eq!((count, gather.stale()), (count_2, gather_2.stale()));
         self.check("unmap_leaves");
+    }
+
+    /// Reads the dirty state, and clears it in one of the two ways.
+    fn dirty(&mut self, range: IovaRange) {
+        let (mut seen, mut expected) = ([0], [0]);
+        let any = self.any.read_dirty(range, &mut seen);
+        assert_eq!(any, self.twin.read_dirty(range, &mut expected));
+        assert_eq!(seen, expected);
+        let (mut parts, mut bytes) = (0, 0);
+        let visited = self.any.visit_dirty(range, |dirty| bytes += dirty.bytes());
+        assert_eq!(visited, any);
+        let any = self.any.visit_and_clear_dirty(range, |_| parts += 1);
+        let twin = self.twin.read_and_clear_dirty(range, &mut expected);
+        assert_eq!(any.is_ok(), twin.is_ok());
+        let granule = self.twin.geometry().granule();
+        assert_eq!(bytes, u64::from(expected[0].count_ones()) * granule);
+        for gather in any.into_iter().chain(twin) {
+            assert!(parts > 0, "what was just mapped counts as written");
+            assert!(gather.stale().leaves.is_some());
+        }
+        assert_eq!(
+            self.any.read_and_clear_dirty(range, &mut seen).is_ok(),
+            self.twin.visit_and_clear_dirty(range, |_| panic!("all is clean")).is_ok(),
+        );
     }
 
     /// Maps, replaces, protects, clears and unmaps with the pages of a reservation.

@@ -5,7 +5,7 @@
 //! | here | the list of the formats, and the two ways to match on it |
 //! | `format` | [`AnyFormat`], with names to read and to write |
 //! | `registers` | [`AnyRegisters`] |
-//! | `table` | [`AnyPageTable`] |
+//! | `table` | [`AnyPageTable`], and [`AnyDump`] for people |
 //! | `reserved` | [`AnyReserved`], which cannot allocate |
 //!
 //! A format that is listed here is in all of them: the enums, their conversions and every match
@@ -67,4 +67,4 @@ mod table;
 pub use format::{AnyFormat, ParseFormatError};
 pub use registers::AnyRegisters;
 pub use reserved::AnyReserved;
-pub use table::AnyPageTable;
+pub use table::{AnyDump, AnyPageTable};

@@ -185,6 +185,64 @@ impl<A: TableAllocator> AnyPageTable<A> {
         on_table!(self, table => table.visit(range, visitor));
     }
 
+    /// [`PageTable::visit_to`].
+    pub fn visit_to(&self, range: IovaRange, level: i8, visitor: impl FnMut(Visit)) {
+        on_table!(self, table => table.visit_to(range, level, visitor));
+    }
+
+    /// [`PageTable::dump`].
+    pub const fn dump(&self, range: IovaRange) -> AnyDump<'_, A> {
+        AnyDump { table: self, range }
+    }
+
+    /// [`PageTable::read_dirty`].
+    ///
+    /// # Errors
+    ///
+    /// [`PageTable::read_dirty`]'s.
+    pub fn read_dirty(&self, range: IovaRange, bitmap: &mut [u64]) -> Result<(), TableError> {
+        on_table!(self, table => table.read_dirty(range, bitmap))
+    }
+
+    /// [`PageTable::read_and_clear_dirty`].
+    ///
+    /// # Errors
+    ///
+    /// [`PageTable::read_and_clear_dirty`]'s.
+    pub fn read_and_clear_dirty(
+        &mut self,
+        range: IovaRange,
+        bitmap: &mut [u64],
+    ) -> Result<Gather, TableError> {
+        on_table!(self, table => table.read_and_clear_dirty(range, bitmap))
+    }
+
+    /// [`PageTable::visit_dirty`].
+    ///
+    /// # Errors
+    ///
+    /// [`PageTable::visit_dirty`]'s.
+    pub fn visit_dirty(
+        &self,
+        range: IovaRange,
+        visitor: impl FnMut(IovaRange),
+    ) -> Result<(), TableError> {
+        on_table!(self, table => table.visit_dirty(range, visitor))
+    }
+
+    /// [`PageTable::visit_and_clear_dirty`].
+    ///
+    /// # Errors
+    ///
+    /// [`PageTable::visit_and_clear_dirty`]'s.
+    pub fn visit_and_clear_dirty(
+        &mut self,
+        range: IovaRange,
+        visitor: impl FnMut(IovaRange),
+    ) -> Result<Gather, TableError> {
+        on_table!(self, table => table.visit_and_clear_dirty(range, visitor))
+    }
+
     /// [`PageTable::count_tables`].
     pub fn count_tables(&self) -> TableCount {
         on_table!(self, table => table.count_tables())
@@ -245,6 +303,24 @@ impl<A: TableAllocator> AnyPageTable<A> {
         A: Clone,
     {
         on_table!(self, table => table.reserver())
+    }
+}
+
+/// What a range maps, as text: see [`PageTable::dump`].
+pub struct AnyDump<'t, A: TableAllocator> {
+    table: &'t AnyPageTable<A>,
+    range: IovaRange,
+}
+
+impl<A: TableAllocator> fmt::Display for AnyDump<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        on_table!(self.table, table => table.dump(self.range).fmt(f))
+    }
+}
+
+impl<A: TableAllocator> fmt::Debug for AnyDump<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

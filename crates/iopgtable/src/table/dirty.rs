@@ -1,4 +1,4 @@
-//! Which pages were written through: what hardware noted in the leaves, into a bitmap.
+//! Which pages were written through: what hardware noted in the leaves.
 
 use core::marker::PhantomData;
 
@@ -12,15 +12,21 @@ use crate::gather::{Gather, stale};
 use crate::memory::TableMemory;
 
 /// Checks the arguments of a look at the dirty state.
-pub(super) fn check<F: Format>(
-    tree: &Tree<F>,
-    range: IovaRange,
-    bitmap: &[u64],
-) -> Result<(), TableError> {
+pub(super) fn check<F: Format>(tree: &Tree<F>, range: IovaRange) -> Result<(), TableError> {
     tree.geometry.check_range(range)?;
     if !tree.options.contains(Options::HARDWARE_DIRTY) {
         return Err(TableError::NoDirtyState);
     }
+    Ok(())
+}
+
+/// The same where the answer goes into a bitmap.
+pub(super) fn check_bitmap<F: Format>(
+    tree: &Tree<F>,
+    range: IovaRange,
+    bitmap: &[u64],
+) -> Result<(), TableError> {
+    check(tree, range)?;
     let needed = (range.bytes() >> F::PAGE_SHIFT).div_ceil(64);
     if (bitmap.len() as u64) < needed {
         return Err(TableError::Bitmap { needed, given: bitmap.len() });
@@ -32,8 +38,8 @@ pub(super) fn check<F: Format>(
 pub(super) struct Harvest<'a, F, M: ?Sized> {
     memory: &'a M,
     range: IovaRange,
-    /// One bit a page of the range; long enough.
-    bitmap: &'a mut [u64],
+    /// Told of what is dirty, in ascending order.
+    visitor: &'a mut dyn FnMut(IovaRange),
     /// Where to say which leaves became clean, if they are to.
     cleaned: Option<&'a mut Gather>,
     format: PhantomData<F>,
@@ -43,10 +49,10 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Harvest<'a, F, M> {
     pub(super) const fn new(
         memory: &'a M,
         range: IovaRange,
-        bitmap: &'a mut [u64],
+        visitor: &'a mut dyn FnMut(IovaRange),
         cleaned: Option<&'a mut Gather>,
     ) -> Self {
-        Self { memory, range, bitmap, cleaned, format: PhantomData }
+        Self { memory, range, visitor, cleaned, format: PhantomData }
     }
 
     pub(super) fn run(mut self, tree: &Tree<F>) {
@@ -113,10 +119,15 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Harvest<'a, F, M> {
             None => dirty = (from..to).any(|index| F::cleaned(node.load(index)).is_some()),
         }
         if dirty {
-            let page = |iova: Iova| (iova.0 - self.range.first().0) >> F::PAGE_SHIFT;
-            set_bits(self.bitmap, page(inside.first()), page(inside.last()));
+            (self.visitor)(inside);
         }
     }
+}
+
+/// Notes the pages of `dirty`, a part of `range`.
+pub(super) fn note<F: Format>(bitmap: &mut [u64], range: IovaRange, dirty: IovaRange) {
+    let page = |iova: Iova| (iova.0 - range.first().0) >> F::PAGE_SHIFT;
+    set_bits(bitmap, page(dirty.first()), page(dirty.last()));
 }
 
 /// Sets the bits from `first` to `last`.

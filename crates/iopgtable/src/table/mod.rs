@@ -359,9 +359,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::NoDirtyState`]
     /// without [`Options::HARDWARE_DIRTY`], and [`TableError::Bitmap`].
     pub fn read_dirty(&self, range: IovaRange, bitmap: &mut [u64]) -> Result<(), TableError> {
-        dirty::check(&self.tree, range, bitmap)?;
-        Harvest::new(&self.allocator, range, bitmap, None).run(&self.tree);
-        Ok(())
+        dirty::check_bitmap(&self.tree, range, bitmap)?;
+        self.visit_dirty(range, |dirty| dirty::note::<F>(bitmap, range, dirty))
     }
 
     /// The same, and makes clean what lies in `range` whole, so that hardware notes the next
@@ -376,9 +375,40 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         range: IovaRange,
         bitmap: &mut [u64],
     ) -> Result<Gather, TableError> {
-        dirty::check(&self.tree, range, bitmap)?;
+        dirty::check_bitmap(&self.tree, range, bitmap)?;
+        self.visit_and_clear_dirty(range, |dirty| dirty::note::<F>(bitmap, range, dirty))
+    }
+
+    /// As [`read_dirty`](Self::read_dirty), for callers with a record of their own: shows `visitor`
+    /// each leaf of `range`, as far as it lies there, or each group with the contiguous hint, that
+    /// was written through, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// As for `read_dirty`, without a bitmap.
+    pub fn visit_dirty(
+        &self,
+        range: IovaRange,
+        mut visitor: impl FnMut(IovaRange),
+    ) -> Result<(), TableError> {
+        dirty::check(&self.tree, range)?;
+        Harvest::new(&self.allocator, range, &mut visitor, None).run(&self.tree);
+        Ok(())
+    }
+
+    /// The same as [`read_and_clear_dirty`](Self::read_and_clear_dirty) is to `read_dirty`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`visit_dirty`](Self::visit_dirty); nothing was made clean then.
+    pub fn visit_and_clear_dirty(
+        &mut self,
+        range: IovaRange,
+        mut visitor: impl FnMut(IovaRange),
+    ) -> Result<Gather, TableError> {
+        dirty::check(&self.tree, range)?;
         let mut gather = Gather::new(self.tree.id);
-        Harvest::new(&self.allocator, range, bitmap, Some(&mut gather)).run(&self.tree);
+        Harvest::new(&self.allocator, range, &mut visitor, Some(&mut gather)).run(&self.tree);
         Ok(gather)
     }
 
