@@ -117,6 +117,12 @@ int main(void)
         {.phys = 0x0badc0000, .bytes = 0x1000},
     };
     uint64_t iova = 0x40000000, bytes = 0x202000;
+    iopgtable_table_count count;
+    check(iopgtable_exact_tables(table, iova, list, 3, IOPGTABLE_READ | IOPGTABLE_WRITE, &count,
+                                 &error),
+          "count");
+    printf("  tables that it takes at levels 1 to 3: %" PRIu64 ", %" PRIu64 ", %" PRIu64 "\n",
+           count.at_level[2], count.at_level[3], count.at_level[4]);
     check(iopgtable_map(table, iova, list, 3, IOPGTABLE_READ | IOPGTABLE_WRITE, gather, &error),
           "map");
 

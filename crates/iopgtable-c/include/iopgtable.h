@@ -31,6 +31,90 @@
 #define IOPGTABLE_ARM_MALI 3
 
 /**
+ * Format: Arm's 64-bit stage 1 with the descriptors of `FEAT_LPA2`, with which addresses have up
+ * to 52 bits. 4 KiB and 16 KiB granules.
+ */
+#define IOPGTABLE_ARM64_S1_LPA2 4
+
+/**
+ * Format: Arm's 64-bit stage 2 with the descriptors of `FEAT_LPA2`. 4 KiB and 16 KiB granules.
+ */
+#define IOPGTABLE_ARM64_S2_LPA2 5
+
+/**
+ * Format: Arm's 32-bit stage 1 with long descriptors. 4 KiB granule only.
+ */
+#define IOPGTABLE_ARM32_S1 6
+
+/**
+ * Format: Arm's 32-bit stage 2. 4 KiB granule only.
+ */
+#define IOPGTABLE_ARM32_S2 7
+
+/**
+ * Option: the table translates the upper half of the address space, device addresses whose bits
+ * from the input size on are all ones (`TTBR1`; in 32 bits, the upper end of these). Stage 1.
+ */
+#define IOPGTABLE_UPPER_HALF 1
+
+/**
+ * Option: tables and what they map lie in the non-secure address space although walks begin in
+ * the secure one. Stage 1.
+ */
+#define IOPGTABLE_NON_SECURE 2
+
+/**
+ * Option: walks, which are not coherent, may be cached outside, in a system cache. Stage 1; not
+ * with a coherent allocator.
+ */
+#define IOPGTABLE_OUTER_WRITE_BACK 4
+
+/**
+ * Option: every leaf allows everything, whatever is asked for. Not for Mali.
+ */
+#define IOPGTABLE_NO_PERMISSIONS 8
+
+/**
+ * Option: stage 2 says how memory is cached, whatever stage 1 says (`FEAT_S2FWB`); the driver
+ * sets `HCR_EL2.FWB`, or `S2FWB` in the stream table entry. 64-bit stage 2.
+ */
+#define IOPGTABLE_FORCE_WRITE_BACK 16
+
+/**
+ * Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
+ * `iopgtable_read_and_clear_dirty`. 64-bit stages.
+ */
+#define IOPGTABLE_HARDWARE_DIRTY 32
+
+/**
+ * Option: aligned groups of leaves that lie side by side carry the contiguous hint. Not for Mali.
+ */
+#define IOPGTABLE_CONTIGUOUS 64
+
+/**
+ * Splits: leaves that a walker may see are cut where an operation needs that; the gather says
+ * where it happened (`break_before_make`).
+ */
+#define IOPGTABLE_SPLITS_LIVE 0
+
+/**
+ * Splits: an operation that would cut a leaf, or a group of leaves with the contiguous hint, fails
+ * with `SPLIT`.
+ */
+#define IOPGTABLE_SPLITS_FORBIDDEN 1
+
+/**
+ * Break-before-make: leaves changed their size, or lost the contiguous hint. No concern of
+ * hardware with `FEAT_BBM` level 2.
+ */
+#define IOPGTABLE_RESIZED 1
+
+/**
+ * Break-before-make: leaves may have changed their output address or their memory type.
+ */
+#define IOPGTABLE_REWRITTEN 2
+
+/**
  * The device may read. (Stage 1 requires it.)
  */
 #define IOPGTABLE_READ 1
@@ -95,7 +179,7 @@ typedef enum {
      */
     IOPGTABLE_STATUS_UNALIGNED = 6,
     /**
-     * A range ends beyond the last device address.
+     * A range does not lie among the table's device addresses.
      */
     IOPGTABLE_STATUS_INPUT_RANGE = 7,
     /**
@@ -142,6 +226,23 @@ typedef enum {
      * A fault of this library. The table must not be used any more, and calls refuse to.
      */
     IOPGTABLE_STATUS_INTERNAL = 18,
+    /**
+     * The options or the policy for splits have unknown bits, or the format, or a table with
+     * coherent memory, has no such option.
+     */
+    IOPGTABLE_STATUS_OPTIONS = 19,
+    /**
+     * The operation would cut a block, and splits are forbidden.
+     */
+    IOPGTABLE_STATUS_SPLIT = 20,
+    /**
+     * The table was made without `IOPGTABLE_HARDWARE_DIRTY`.
+     */
+    IOPGTABLE_STATUS_NO_DIRTY_STATE = 21,
+    /**
+     * The bitmap is too short for the range.
+     */
+    IOPGTABLE_STATUS_BITMAP = 22,
 } iopgtable_status;
 
 /**
@@ -173,13 +274,25 @@ typedef struct {
      */
     uint32_t granule;
     /**
-     * How many bits a device address has: 32 to 48, for stage 2 at most `output_bits`.
+     * How many bits a device address has: 32 to 48, with a granule of 65536 and with LPA2 to 52;
+     * for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
+     * (31 for the upper half).
      */
     uint32_t input_bits;
     /**
-     * How many bits a physical address has: 32, 36, 40, 42, 44 or 48; for Mali 32 to 40.
+     * How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
+     * with LPA2 also 52; for Mali and in 32 bits 32 to 40.
      */
     uint32_t output_bits;
+    /**
+     * What the format may do beyond the plain: options from above, added up; 0 for none.
+     */
+    uint32_t options;
+    /**
+     * Whether leaves that a walker may see may be cut: `IOPGTABLE_SPLITS_LIVE` or
+     * `IOPGTABLE_SPLITS_FORBIDDEN`.
+     */
+    uint32_t splits;
 } iopgtable_config;
 
 /**
@@ -193,7 +306,7 @@ typedef struct {
     void *cookie;
     /**
      * Returns `bytes` bytes of memory, aligned to `bytes` in both address spaces, or null. The
-     * rest says what for: the level of the table (0 is the root's side, 3 holds pages), whether
+     * rest says what for: the level of the table (-1 or 0 is the root's side, 3 holds pages), whether
      * it is a root, the first device address of the operation that wants it, and whether the
      * allocator may block.
      */
@@ -258,6 +371,10 @@ typedef struct {
      */
     uint64_t leaf_sizes;
     /**
+     * The first device address: 0 but for the upper half.
+     */
+    uint64_t first_iova;
+    /**
      * The last device address.
      */
     uint64_t last_iova;
@@ -280,15 +397,15 @@ typedef struct {
  */
 typedef struct {
     /**
-     * Stage 1: `TTBR0`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
+     * Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
      */
     uint64_t root;
     /**
-     * Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`.
+     * Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
      */
     uint64_t control;
     /**
-     * Stage 1: `MAIR`. Mali: `AS_MEMATTR`.
+     * Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
      */
     uint64_t attributes;
 } iopgtable_register_values;
@@ -314,13 +431,14 @@ typedef struct {
     /**
      * `OVERLAP`: the first address that is mapped. `EXHAUSTED`: where a table was wanted; what
      * lies below is done. `UNALIGNED`, `INPUT_RANGE`: the range's first address. `HOLE`: the
-     * hole's.
+     * hole's. `SPLIT`: the first address of the block that would be cut.
      */
     uint64_t iova;
     /**
      * `OVERLAP`: the bytes of the leaf that maps it. `UNALIGNED`: the granule. `INPUT_RANGE`:
      * the last device address. `HOLE`: the hole's bytes. `UNALIGNED_SEGMENT`, `OUTPUT_RANGE`:
-     * the segment's physical address.
+     * the segment's physical address. `SPLIT`: the block's bytes. `BITMAP`:
+     * how many words the range takes.
      */
     uint64_t value;
 } iopgtable_error;
@@ -407,6 +525,16 @@ typedef struct {
      * Where cached walks are out of date.
      */
     iopgtable_range walks;
+    /**
+     * Where translations that walkers may see were changed without having been invalid in between:
+     * hardware that wants break-before-make may have raised a conflict, or used either
+     * translation, there.
+     */
+    iopgtable_range break_before_make;
+    /**
+     * Why: `IOPGTABLE_RESIZED`, `IOPGTABLE_REWRITTEN` or both; 0 where the range is empty.
+     */
+    uint32_t reasons;
 } iopgtable_stale;
 
 #ifdef __cplusplus
@@ -424,8 +552,8 @@ const char *iopgtable_status_text(int32_t status);
  * from the C library's heap, physical addresses being pointers: for walkers in the same process.
  *
  * Fails with `NULL_ARGUMENT` (also for an allocator that lacks `alloc` or `free`, or has only one
- * of `virt_to_phys` and `phys_to_virt`), `UNALIGNED_ARGUMENT`, `FORMAT`, `ADDRESS_SIZE` or
- * `NO_MEMORY`; `*table` is then unchanged.
+ * of `virt_to_phys` and `phys_to_virt`), `UNALIGNED_ARGUMENT`, `FORMAT`, `ADDRESS_SIZE`, `OPTIONS`
+ * or `NO_MEMORY`; `*table` is then unchanged.
  *
  * # Safety
  *
@@ -504,8 +632,8 @@ iopgtable_status iopgtable_map(iopgtable *table,
  * hole but not in the range is lost with them, without being named in the gather.
  *
  * All or nothing. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE`, `UNALIGNED`,
- * `INPUT_RANGE`, `HOLE`, `NO_MEMORY`, `WRONG_TABLE` or `INTERNAL`, with values in `*error` unless
- * that is null.
+ * `INPUT_RANGE`, `HOLE`, `SPLIT`, `NO_MEMORY`, `WRONG_TABLE` or `INTERNAL`, with values in
+ * `*error` unless that is null.
  *
  * # Safety
  *
@@ -517,6 +645,79 @@ iopgtable_status iopgtable_unmap(iopgtable *table,
                                  const iopgtable_range *hole,
                                  iopgtable_gather *gather,
                                  iopgtable_error *error);
+
+/**
+ * Removes what the `bytes` bytes from `iova` on map but keeps all tables, so that mapping them
+ * again soon, as after an eviction, takes none. A leaf that sticks out of the range is cut.
+ *
+ * All or nothing. Fails as `iopgtable_unmap` does, but never with `HOLE`.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid.
+ */
+iopgtable_status iopgtable_clear(iopgtable *table,
+                                 uint64_t iova,
+                                 uint64_t bytes,
+                                 iopgtable_gather *gather,
+                                 iopgtable_error *error);
+
+/**
+ * Changes what the `bytes` bytes from `iova` on allow, and their memory type, to `prot`, where
+ * they map anything. A leaf that sticks out of the range is cut. What hardware has noted in the
+ * leaves is lost.
+ *
+ * All or nothing. Fails as `iopgtable_unmap` does, but never with `HOLE`; and with `PROT`.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid.
+ */
+iopgtable_status iopgtable_protect(iopgtable *table,
+                                   uint64_t iova,
+                                   uint64_t bytes,
+                                   uint32_t prot,
+                                   iopgtable_gather *gather,
+                                   iopgtable_error *error);
+
+/**
+ * Notes which pages of the `bytes` bytes from `iova` on were written through since they were
+ * mapped or last made clean: bit `i % 64` of `bitmap[i / 64]` stands for the `i`-th granule. No
+ * bit is cleared. A leaf larger than a granule counts as written all over, and what was just
+ * mapped writable counts as written. `words` is how long the bitmap is.
+ *
+ * Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE`, `UNALIGNED`, `INPUT_RANGE`,
+ * `NO_DIRTY_STATE`, `BITMAP` or `INTERNAL`, with values in `*error` unless that is null.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid; `bitmap` points to `words` words.
+ */
+iopgtable_status iopgtable_read_dirty(const iopgtable *table,
+                                      uint64_t iova,
+                                      uint64_t bytes,
+                                      uint64_t *bitmap,
+                                      size_t words,
+                                      iopgtable_error *error);
+
+/**
+ * As `iopgtable_read_dirty`, and makes clean what lies in the range whole, so that hardware notes
+ * the next write. A device that has a leaf cached goes on writing unnoticed until it has forgotten
+ * it, so what was made clean is added to `gather`.
+ *
+ * All or nothing. Fails as `iopgtable_read_dirty` does, and with `WRONG_TABLE` or `NO_MEMORY`.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid; `bitmap` points to `words` words.
+ */
+iopgtable_status iopgtable_read_and_clear_dirty(iopgtable *table,
+                                                uint64_t iova,
+                                                uint64_t bytes,
+                                                uint64_t *bitmap,
+                                                size_t words,
+                                                iopgtable_gather *gather,
+                                                iopgtable_error *error);
 
 /**
  * Stores where `iova` leads. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `INTERNAL`, or
@@ -546,6 +747,23 @@ iopgtable_status iopgtable_visit(const iopgtable *table,
                                  void *context);
 
 /**
+ * Stores how many tables `iopgtable_map` with the same arguments would take from the allocator in
+ * the state that the table is in now: what a reservation for it must hold. Fails as
+ * `iopgtable_map` does, but never with `NO_MEMORY` or `WRONG_TABLE`.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid; `segments` points to `count` segments.
+ */
+iopgtable_status iopgtable_exact_tables(const iopgtable *table,
+                                        uint64_t iova,
+                                        const iopgtable_segment *segments,
+                                        size_t count,
+                                        uint32_t prot,
+                                        iopgtable_table_count *tables,
+                                        iopgtable_error *error);
+
+/**
  * Stores how many tables mapping the `bytes` bytes from `iova` on can take in an empty table, at
  * worst. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE` or `INPUT_RANGE`.
  *
@@ -569,14 +787,15 @@ iopgtable_status iopgtable_worst_case_tables(const iopgtable *table,
 iopgtable_status iopgtable_gather_create(const iopgtable *table, iopgtable_gather **gather);
 
 /**
- * Stores what the device must forget: ranges that cover everything since the gather was last
- * finished. Fails with `NULL_ARGUMENT` or `UNALIGNED_ARGUMENT`.
+ * Stores what the device must forget, and where break-before-make was needed and not done: ranges
+ * that cover everything since the gather was last finished. Fails with `NULL_ARGUMENT` or `UNALIGNED_ARGUMENT`.
  *
  * # Safety
  *
  * The pointers are null or valid.
  */
-iopgtable_status iopgtable_gather_stale(const iopgtable_gather *gather, iopgtable_stale *stale);
+iopgtable_status iopgtable_gather_stale(const iopgtable_gather *gather,
+                                        iopgtable_stale *stale);
 
 /**
  * Says that every device has forgotten what the gather names; frees the tables that came loose,
@@ -704,6 +923,37 @@ iopgtable_status iopgtable_unmap_reserved(iopgtable *table,
                                           const iopgtable_range *hole,
                                           iopgtable_gather *gather,
                                           iopgtable_error *error);
+
+/**
+ * As `iopgtable_clear`, with tables for cut leaves from `reservation` only. Never allocates. Fails
+ * as `iopgtable_unmap_reserved` does, but never with `HOLE`.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid.
+ */
+iopgtable_status iopgtable_clear_reserved(iopgtable *table,
+                                          iopgtable_reservation *reservation,
+                                          uint64_t iova,
+                                          uint64_t bytes,
+                                          iopgtable_gather *gather,
+                                          iopgtable_error *error);
+
+/**
+ * As `iopgtable_protect`, with tables for cut leaves from `reservation` only. Never allocates.
+ * Fails as `iopgtable_unmap_reserved` does, but never with `HOLE`; and with `PROT`.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid.
+ */
+iopgtable_status iopgtable_protect_reserved(iopgtable *table,
+                                            iopgtable_reservation *reservation,
+                                            uint64_t iova,
+                                            uint64_t bytes,
+                                            uint32_t prot,
+                                            iopgtable_gather *gather,
+                                            iopgtable_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

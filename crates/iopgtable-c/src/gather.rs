@@ -2,13 +2,13 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use iopgtable::{Gather, Invalidation};
+use iopgtable::{BreakBeforeMake, Gather, Invalidation};
 
 use crate::arguments::{c_range, read, write, write_optional};
 use crate::guard::{guard, guard_table};
 use crate::status::Status;
 use crate::table::Table;
-use crate::types::Stale;
+use crate::types::{IOPGTABLE_RESIZED, IOPGTABLE_REWRITTEN, Stale};
 
 /// A number that no table had before.
 pub(crate) fn next_number() -> u64 {
@@ -21,6 +21,7 @@ pub(crate) fn next_number() -> u64 {
 pub struct GatherHandle {
     table: u64,
     stale: Invalidation,
+    live: BreakBeforeMake,
     /// Those that hold loose tables.
     loose: Vec<Gather>,
 }
@@ -38,6 +39,7 @@ impl GatherHandle {
     pub(crate) fn add(&mut self, gather: Gather) {
         let stale = *gather.stale();
         self.stale = self.stale.and(&stale);
+        self.live = self.live.and(gather.break_before_make());
         // Tables come loose only where walks are stale.
         if stale.walks.is_some() {
             self.loose.push(gather);
@@ -63,15 +65,19 @@ pub unsafe extern "C" fn iopgtable_gather_create(
     guard(|| {
         // SAFETY: null or valid.
         let (table, out) = unsafe { (read(table)?, write(gather)?) };
-        let handle =
-            GatherHandle { table: table.number, stale: Invalidation::default(), loose: Vec::new() };
+        let handle = GatherHandle {
+            table: table.number,
+            stale: Invalidation::default(),
+            live: BreakBeforeMake::default(),
+            loose: Vec::new(),
+        };
         *out = Box::into_raw(Box::new(handle));
         Ok(())
     })
 }
 
-/// Stores what the device must forget: ranges that cover everything since the gather was last
-/// finished. Fails with `NULL_ARGUMENT` or `UNALIGNED_ARGUMENT`.
+/// Stores what the device must forget, and where break-before-make was needed and not done: ranges
+/// that cover everything since the gather was last finished. Fails with `NULL_ARGUMENT` or `UNALIGNED_ARGUMENT`.
 ///
 /// # Safety
 ///
@@ -84,7 +90,14 @@ pub unsafe extern "C" fn iopgtable_gather_stale(
     guard(|| {
         // SAFETY: null or valid.
         let (gather, out) = unsafe { (read(gather)?, write(stale)?) };
-        *out = Stale { leaves: c_range(gather.stale.leaves), walks: c_range(gather.stale.walks) };
+        let reason = |applies, reason| if applies { reason } else { 0 };
+        *out = Stale {
+            leaves: c_range(gather.stale.leaves),
+            walks: c_range(gather.stale.walks),
+            break_before_make: c_range(gather.live.range),
+            reasons: reason(gather.live.resized, IOPGTABLE_RESIZED)
+                | reason(gather.live.rewritten, IOPGTABLE_REWRITTEN),
+        };
         Ok(())
     })
 }
@@ -111,7 +124,7 @@ pub unsafe extern "C" fn iopgtable_gather_finish(
             unsafe { (write(gather)?, write(table)?, write_optional(freed)?) };
         let tables = gather.empty_into(table, |table, gather| {
             // SAFETY: the caller says so.
-            table.face.free(unsafe { gather.assume_invalidated() })
+            table.inner.free(unsafe { gather.assume_invalidated() })
         })?;
         if let Some(freed) = freed {
             *freed = tables;
@@ -136,7 +149,7 @@ pub unsafe extern "C" fn iopgtable_gather_abandon(
         // SAFETY: null or valid.
         let (gather, table) = unsafe { (write(gather)?, write(table)?) };
         gather.empty_into(table, |table, gather| {
-            table.face.quarantine(gather);
+            table.inner.quarantine(gather);
             0
         })?;
         Ok(())
@@ -161,6 +174,7 @@ impl GatherHandle {
             Ok(taken)
         })?;
         self.stale = Invalidation::default();
+        self.live = BreakBeforeMake::default();
         Ok(taken)
     }
 }

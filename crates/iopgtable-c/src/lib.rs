@@ -29,7 +29,7 @@
 
 mod allocator;
 mod arguments;
-mod face;
+mod config;
 mod guard;
 
 // In the order in which the header tells of them.

@@ -1,10 +1,11 @@
 //! Reservations: tables taken in advance, for operations that must not allocate.
 
-use iopgtable::{FIRST_LEVEL, Iova, Reservation, ReservedError};
+use iopgtable::{AnyReserved, FIRST_LEVEL, Gather, Iova, Reservation, ReservedError};
 
 use crate::allocator::Source;
-use crate::arguments::{prot, range, range_of, read, segments, write, write_optional};
-use crate::face::Operation;
+use crate::arguments::{
+    engine_segments, prot, range, range_of, read, segments, write, write_optional,
+};
 use crate::gather::GatherHandle;
 use crate::guard::{guard, guard_table};
 use crate::status::{Status, detail};
@@ -40,7 +41,7 @@ pub unsafe extern "C" fn iopgtable_reserve(
             }
             wanted.increase(level, tables);
         }
-        let pages = table.face.reserver().reserve(&wanted, Iova(iova), may_block)?;
+        let pages = table.inner.reserver().reserve(&wanted, Iova(iova), may_block)?;
         *out = Box::into_raw(Box::new(ReservationHandle(pages)));
         Ok(())
     })
@@ -108,9 +109,10 @@ pub unsafe extern "C" fn iopgtable_map_reserved(
     guard(|| {
         // SAFETY: null or valid, and as many as `count` says.
         let segments = unsafe { self::segments(segments, count)? };
-        let operation = Operation::Map(range_of(iova, segments)?, segments, self::prot(prot)?);
+        let (range, prot) = (range_of(iova, segments)?, self::prot(prot)?);
+        let segments = engine_segments(segments);
         // SAFETY: null or valid.
-        unsafe { run(table, reservation, gather, error, operation) }
+        unsafe { run(table, reservation, gather, error, |table| table.map(range, segments, prot)) }
     })
 }
 
@@ -134,9 +136,12 @@ pub unsafe extern "C" fn iopgtable_replace_reserved(
     guard(|| {
         // SAFETY: null or valid, and as many as `count` says.
         let segments = unsafe { self::segments(segments, count)? };
-        let operation = Operation::Replace(range_of(iova, segments)?, segments, self::prot(prot)?);
+        let (range, prot) = (range_of(iova, segments)?, self::prot(prot)?);
+        let segments = engine_segments(segments);
         // SAFETY: null or valid.
-        unsafe { run(table, reservation, gather, error, operation) }
+        unsafe {
+            run(table, reservation, gather, error, |table| table.replace(range, segments, prot))
+        }
     })
 }
 
@@ -160,9 +165,54 @@ pub unsafe extern "C" fn iopgtable_unmap_reserved(
     guard(|| {
         let range = self::range(iova, bytes)?;
         // SAFETY: null or valid.
-        let operation = Operation::Unmap(range, unsafe { hole_or(hole, range)? });
+        let hole = unsafe { hole_or(hole, range)? };
         // SAFETY: null or valid.
-        unsafe { run(table, reservation, gather, error, operation) }
+        unsafe { run(table, reservation, gather, error, |table| table.unmap(range, hole)) }
+    })
+}
+
+/// As `iopgtable_clear`, with tables for cut leaves from `reservation` only. Never allocates. Fails
+/// as `iopgtable_unmap_reserved` does, but never with `HOLE`.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_clear_reserved(
+    table: *mut Table,
+    reservation: *mut ReservationHandle,
+    iova: u64,
+    bytes: u64,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        let range = self::range(iova, bytes)?;
+        // SAFETY: null or valid.
+        unsafe { run(table, reservation, gather, error, |table| table.clear(range)) }
+    })
+}
+
+/// As `iopgtable_protect`, with tables for cut leaves from `reservation` only. Never allocates.
+/// Fails as `iopgtable_unmap_reserved` does, but never with `HOLE`; and with `PROT`.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_protect_reserved(
+    table: *mut Table,
+    reservation: *mut ReservationHandle,
+    iova: u64,
+    bytes: u64,
+    prot: u32,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        let (range, prot) = (self::range(iova, bytes)?, self::prot(prot)?);
+        // SAFETY: null or valid.
+        unsafe { run(table, reservation, gather, error, |table| table.protect(range, prot)) }
     })
 }
 
@@ -174,16 +224,17 @@ unsafe fn run(
     reservation: *mut ReservationHandle,
     gather: *mut GatherHandle,
     error: *mut Detail,
-    operation: Operation<'_>,
+    operation: impl FnOnce(&mut AnyReserved<'_, Source>) -> Result<Gather, ReservedError>,
 ) -> Result<(), Status> {
     // SAFETY: null or valid.
     let (table, reservation) = unsafe { (write(table)?, write(reservation)?) };
     // SAFETY: null or valid.
     let (gather, error) = unsafe { (write(gather)?, write_optional(error)?) };
     gather.prepare(table)?;
-    let face = &mut *table.face;
+    let inner = &mut table.inner;
     let outcome = guard_table(&mut table.interrupted, || {
-        face.reserved(&mut reservation.0, operation).ok_or(Status::WrongTable)
+        let mut reserved = inner.reserved(&mut reservation.0).ok_or(Status::WrongTable)?;
+        Ok(operation(&mut reserved))
     })?;
     let (status, values) = match outcome {
         Ok(added) => {

@@ -26,7 +26,7 @@ pub enum Status {
     Range = 5,
     /// A device address or a length is not a multiple of the granule.
     Unaligned = 6,
-    /// A range ends beyond the last device address.
+    /// A range does not lie among the table's device addresses.
     InputRange = 7,
     /// The hole does not cover the range.
     Hole = 8,
@@ -50,6 +50,15 @@ pub enum Status {
     Pending = 17,
     /// A fault of this library. The table must not be used any more, and calls refuse to.
     Internal = 18,
+    /// The options or the policy for splits have unknown bits, or the format, or a table with
+    /// coherent memory, has no such option.
+    Options = 19,
+    /// The operation would cut a block, and splits are forbidden.
+    Split = 20,
+    /// The table was made without `IOPGTABLE_HARDWARE_DIRTY`.
+    NoDirtyState = 21,
+    /// The bitmap is too short for the range.
+    Bitmap = 22,
 }
 
 impl Status {
@@ -62,7 +71,7 @@ impl Status {
             Self::AddressSize => c"no such address size in this format",
             Self::Range => c"the range is empty or ends beyond 2^64",
             Self::Unaligned => c"not a multiple of the granule",
-            Self::InputRange => c"beyond the last device address",
+            Self::InputRange => c"not among the table's device addresses",
             Self::Hole => c"the hole does not cover the range",
             Self::UnalignedSegment => c"a segment is empty or not a multiple of the granule",
             Self::OutputRange => c"beyond the last physical address",
@@ -74,6 +83,10 @@ impl Status {
             Self::WrongTable => c"made for another table",
             Self::Pending => c"a device has not forgotten it yet",
             Self::Internal => c"a fault of the library",
+            Self::Options => c"no such option in this format",
+            Self::Split => c"splitting live blocks is forbidden",
+            Self::NoDirtyState => c"the table has no dirty state",
+            Self::Bitmap => c"the bitmap is too short",
         }
     }
 }
@@ -82,7 +95,7 @@ impl Status {
 /// status has a text, too.
 #[unsafe(no_mangle)]
 pub extern "C" fn iopgtable_status_text(status: i32) -> *const c_char {
-    const ALL: [Status; 19] = [
+    const ALL: [Status; 23] = [
         Status::Ok,
         Status::NullArgument,
         Status::UnalignedArgument,
@@ -102,6 +115,10 @@ pub extern "C" fn iopgtable_status_text(status: i32) -> *const c_char {
         Status::WrongTable,
         Status::Pending,
         Status::Internal,
+        Status::Options,
+        Status::Split,
+        Status::NoDirtyState,
+        Status::Bitmap,
     ];
     let known = ALL.into_iter().find(|known| *known as i32 == status);
     known.map_or(c"no such status", Status::text).as_ptr()
@@ -118,6 +135,9 @@ impl From<&TableError> for Status {
             TableError::SegmentsLength { .. } => Self::Range,
             TableError::Prot { .. } => Self::Prot,
             TableError::Overlap { .. } => Self::Overlap,
+            TableError::Split { .. } => Self::Split,
+            TableError::NoDirtyState => Self::NoDirtyState,
+            TableError::Bitmap { .. } => Self::Bitmap,
             TableError::Alloc(_) => Self::NoMemory,
             _ => Self::Internal,
         }
@@ -138,6 +158,9 @@ impl From<CreateError> for Status {
                 | ConfigError::OutputBits { .. }
                 | ConfigError::TablesOutOfReach { .. },
             ) => Self::AddressSize,
+            CreateError::Config(
+                ConfigError::Options { .. } | ConfigError::CoherentOuterWriteBack,
+            ) => Self::Options,
             CreateError::Alloc(_) => Self::NoMemory,
             _ => Self::Format,
         }
@@ -157,6 +180,8 @@ pub(crate) fn detail(error: &TableError) -> Detail {
         TableError::UnalignedSegment { segment, .. } | TableError::OutputRange { segment, .. } => {
             Detail { iova: 0, value: segment.phys.0 }
         }
+        TableError::Split { block } => Detail { iova: block.first().0, value: block.bytes() },
+        TableError::Bitmap { needed, .. } => Detail { iova: 0, value: needed },
         TableError::Overlap { iova, leaf } => Detail { iova: iova.0, value: leaf },
         _ => Detail::default(),
     }
@@ -172,12 +197,12 @@ mod tests {
             // SAFETY: the function returns a C string that lives for ever.
             unsafe { CStr::from_ptr(iopgtable_status_text(status)) }
         };
-        let texts: Vec<_> = (0..=Status::Internal as i32).map(text).collect();
+        let texts: Vec<_> = (0..=Status::Bitmap as i32).map(text).collect();
         for (index, one) in texts.iter().enumerate() {
             assert!(!one.is_empty());
             assert!(!texts[..index].contains(one), "{one:?} twice");
         }
         assert_eq!(text(-1), c"no such status");
-        assert_eq!(text(19), c"no such status");
+        assert_eq!(text(23), c"no such status");
     }
 }

@@ -3,13 +3,14 @@
 use core::ffi::c_void;
 
 use iopgtable::memory::Heap;
-use iopgtable::{FIRST_LEVEL, Gather, Iova, IovaRange, TableError, Visit};
+use iopgtable::{AnyPageTable, AnyRegisters, Gather, Iova, IovaRange, TableError, Visit};
 
 use crate::allocator::Source;
 use crate::arguments::{
-    c_range, prot, prot_bits, range, range_of, read, segments, write, write_optional,
+    bitmap, c_count, c_range, engine_segments, prot, prot_bits, range, range_of, read, segments,
+    write, write_optional,
 };
-use crate::face::{self, Face};
+use crate::config;
 use crate::gather::GatherHandle;
 use crate::guard::{guard, guard_table};
 use crate::status::{Status, detail};
@@ -20,7 +21,7 @@ use crate::types::{
 
 /// A page table.
 pub struct Table {
-    pub(crate) face: Box<dyn Face>,
+    pub(crate) inner: AnyPageTable<Source>,
     /// Which table this is, for gathers; never used again.
     pub(crate) number: u64,
     /// Whether a panic has left the table in an unknown state.
@@ -33,31 +34,30 @@ impl Table {
         &mut self,
         gather: &mut GatherHandle,
         error: Option<&mut Detail>,
-        operation: impl FnOnce(&mut dyn Face) -> Result<Gather, TableError>,
+        operation: impl FnOnce(&mut AnyPageTable<Source>) -> Result<Gather, TableError>,
     ) -> Result<(), Status> {
         gather.prepare(self)?;
-        let face = &mut *self.face;
-        match guard_table(&mut self.interrupted, || Ok(operation(face)))? {
-            Ok(added) => {
-                gather.add(added);
-                Ok(())
-            }
-            Err(refused) => {
-                if let Some(error) = error {
-                    *error = detail(&refused);
-                }
-                Err(Status::from(&refused))
-            }
-        }
+        let inner = &mut self.inner;
+        let outcome = guard_table(&mut self.interrupted, || Ok(operation(inner)))?;
+        gather.add(outcome.map_err(|refused| refuse(&refused, error))?);
+        Ok(())
     }
+}
+
+/// Stores the values of a refusal; returns its status.
+fn refuse(refused: &TableError, error: Option<&mut Detail>) -> Status {
+    if let Some(error) = error {
+        *error = detail(refused);
+    }
+    Status::from(refused)
 }
 
 /// Makes an empty table and stores it in `*table`. Without an `allocator` (null) its tables come
 /// from the C library's heap, physical addresses being pointers: for walkers in the same process.
 ///
 /// Fails with `NULL_ARGUMENT` (also for an allocator that lacks `alloc` or `free`, or has only one
-/// of `virt_to_phys` and `phys_to_virt`), `UNALIGNED_ARGUMENT`, `FORMAT`, `ADDRESS_SIZE` or
-/// `NO_MEMORY`; `*table` is then unchanged.
+/// of `virt_to_phys` and `phys_to_virt`), `UNALIGNED_ARGUMENT`, `FORMAT`, `ADDRESS_SIZE`, `OPTIONS`
+/// or `NO_MEMORY`; `*table` is then unchanged.
 ///
 /// # Safety
 ///
@@ -79,9 +79,9 @@ pub unsafe extern "C" fn iopgtable_create(
             // SAFETY: null or valid, and the callbacks keep their word.
             unsafe { Source::new(read(allocator)?)? }
         };
-        let face = face::create(config, source)?;
+        let inner = config::create(config, source)?;
         let number = crate::gather::next_number();
-        *out = Box::into_raw(Box::new(Table { face, number, interrupted: false }));
+        *out = Box::into_raw(Box::new(Table { inner, number, interrupted: false }));
         Ok(())
     })
 }
@@ -117,11 +117,12 @@ pub unsafe extern "C" fn iopgtable_shape(table: *const Table, shape: *mut Shape)
     guard(|| {
         // SAFETY: null or valid.
         let (table, shape) = unsafe { (read(table)?, write(shape)?) };
-        let geometry = table.face.geometry();
+        let geometry = table.inner.geometry();
         *shape = Shape {
             granule: geometry.granule(),
             root_bytes: geometry.root_bytes(),
             leaf_sizes: geometry.leaf_sizes().sum(),
+            first_iova: geometry.first_iova().0,
             last_iova: geometry.last_iova().0,
             last_phys: geometry.last_phys().0,
             first_level: geometry.first_level().into(),
@@ -149,9 +150,25 @@ pub unsafe extern "C" fn iopgtable_registers(
         // SAFETY: null or valid.
         let (table, registers) = unsafe { (read(table)?, write(registers)?) };
         // SAFETY: the caller takes this function's contract on, which is the same.
-        *registers = unsafe { table.face.registers() };
+        *registers = pack(unsafe { table.inner.registers() })?;
         Ok(())
     })
+}
+
+/// The registers of any format as C gets them.
+fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
+    let (root, control, attributes) = match registers {
+        AnyRegisters::Arm64S1(values) => (values.ttbr, values.tcr, values.mair),
+        AnyRegisters::Arm64S2(values) => (values.vttbr, values.vtcr, 0),
+        AnyRegisters::Arm32S1(values) => {
+            let [low, high] = values.mair.map(u64::from);
+            (values.ttbr, values.ttbcr.into(), low | high << 32)
+        }
+        AnyRegisters::Arm32S2(values) => (values.vttbr, values.vtcr.into(), 0),
+        AnyRegisters::ArmMali(values) => (values.transtab, 0, values.memattr),
+        _ => return Err(Status::Internal),
+    };
+    Ok(Registers { root, control, attributes })
 }
 
 /// Maps a scatter list: `count` segments, one after the other, from `iova` on, with permissions
@@ -184,7 +201,7 @@ pub unsafe extern "C" fn iopgtable_map(
         // SAFETY: null or valid, and as many as `count` says.
         let segments = unsafe { self::segments(segments, count)? };
         let (range, prot) = (range_of(iova, segments)?, self::prot(prot)?);
-        table.run(gather, error, |face| face.map(range, segments, prot))
+        table.run(gather, error, |table| table.map(range, engine_segments(segments), prot))
     })
 }
 
@@ -197,8 +214,8 @@ pub unsafe extern "C" fn iopgtable_map(
 /// hole but not in the range is lost with them, without being named in the gather.
 ///
 /// All or nothing. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE`, `UNALIGNED`,
-/// `INPUT_RANGE`, `HOLE`, `NO_MEMORY`, `WRONG_TABLE` or `INTERNAL`, with values in `*error` unless
-/// that is null.
+/// `INPUT_RANGE`, `HOLE`, `SPLIT`, `NO_MEMORY`, `WRONG_TABLE` or `INTERNAL`, with values in
+/// `*error` unless that is null.
 ///
 /// # Safety
 ///
@@ -219,7 +236,123 @@ pub unsafe extern "C" fn iopgtable_unmap(
         let range = self::range(iova, bytes)?;
         // SAFETY: null or valid.
         let hole = unsafe { hole_or(hole, range)? };
-        table.run(gather, error, |face| face.unmap(range, hole))
+        table.run(gather, error, |table| table.unmap(range, hole))
+    })
+}
+
+/// Removes what the `bytes` bytes from `iova` on map but keeps all tables, so that mapping them
+/// again soon, as after an eviction, takes none. A leaf that sticks out of the range is cut.
+///
+/// All or nothing. Fails as `iopgtable_unmap` does, but never with `HOLE`.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_clear(
+    table: *mut Table,
+    iova: u64,
+    bytes: u64,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, gather, error) =
+            unsafe { (write(table)?, write(gather)?, write_optional(error)?) };
+        let range = self::range(iova, bytes)?;
+        table.run(gather, error, |table| table.clear(range))
+    })
+}
+
+/// Changes what the `bytes` bytes from `iova` on allow, and their memory type, to `prot`, where
+/// they map anything. A leaf that sticks out of the range is cut. What hardware has noted in the
+/// leaves is lost.
+///
+/// All or nothing. Fails as `iopgtable_unmap` does, but never with `HOLE`; and with `PROT`.
+///
+/// # Safety
+///
+/// The pointers are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_protect(
+    table: *mut Table,
+    iova: u64,
+    bytes: u64,
+    prot: u32,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, gather, error) =
+            unsafe { (write(table)?, write(gather)?, write_optional(error)?) };
+        let (range, prot) = (self::range(iova, bytes)?, self::prot(prot)?);
+        table.run(gather, error, |table| table.protect(range, prot))
+    })
+}
+
+/// Notes which pages of the `bytes` bytes from `iova` on were written through since they were
+/// mapped or last made clean: bit `i % 64` of `bitmap[i / 64]` stands for the `i`-th granule. No
+/// bit is cleared. A leaf larger than a granule counts as written all over, and what was just
+/// mapped writable counts as written. `words` is how long the bitmap is.
+///
+/// Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE`, `UNALIGNED`, `INPUT_RANGE`,
+/// `NO_DIRTY_STATE`, `BITMAP` or `INTERNAL`, with values in `*error` unless that is null.
+///
+/// # Safety
+///
+/// The pointers are null or valid; `bitmap` points to `words` words.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_read_dirty(
+    table: *const Table,
+    iova: u64,
+    bytes: u64,
+    bitmap: *mut u64,
+    words: usize,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, error) = unsafe { (read(table)?, write_optional(error)?) };
+        // SAFETY: null or valid, and as long as `words` says.
+        let bitmap = unsafe { self::bitmap(bitmap, words)? };
+        let range = self::range(iova, bytes)?;
+        if table.interrupted {
+            return Err(Status::Internal);
+        }
+        let read = table.inner.read_dirty(range, bitmap);
+        read.map_err(|refused| refuse(&refused, error))
+    })
+}
+
+/// As `iopgtable_read_dirty`, and makes clean what lies in the range whole, so that hardware notes
+/// the next write. A device that has a leaf cached goes on writing unnoticed until it has forgotten
+/// it, so what was made clean is added to `gather`.
+///
+/// All or nothing. Fails as `iopgtable_read_dirty` does, and with `WRONG_TABLE` or `NO_MEMORY`.
+///
+/// # Safety
+///
+/// The pointers are null or valid; `bitmap` points to `words` words.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_read_and_clear_dirty(
+    table: *mut Table,
+    iova: u64,
+    bytes: u64,
+    bitmap: *mut u64,
+    words: usize,
+    gather: *mut GatherHandle,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, gather, error) =
+            unsafe { (write(table)?, write(gather)?, write_optional(error)?) };
+        // SAFETY: null or valid, and as long as `words` says.
+        let bitmap = unsafe { self::bitmap(bitmap, words)? };
+        let range = self::range(iova, bytes)?;
+        table.run(gather, error, |table| table.read_and_clear_dirty(range, bitmap))
     })
 }
 
@@ -255,7 +388,7 @@ pub unsafe extern "C" fn iopgtable_translate(
         if table.interrupted {
             return Err(Status::Internal);
         }
-        let found = table.face.translate(Iova(iova)).ok_or(Status::NotMapped)?;
+        let found = table.inner.translate(Iova(iova)).ok_or(Status::NotMapped)?;
         *out = Translation {
             phys: found.phys.0,
             leaf_bytes: found.leaf_bytes,
@@ -288,7 +421,7 @@ pub unsafe extern "C" fn iopgtable_visit(
         if table.interrupted {
             return Err(Status::Internal);
         }
-        table.face.visit(range, &mut |seen| {
+        table.inner.visit(range, &mut |seen| {
             let (span, phys, level, prot) = match seen {
                 Visit::Table { span, level, phys } => (span, phys, level, 0),
                 Visit::Leaf { span, level, phys, prot, .. } => (span, phys, level, prot_bits(prot)),
@@ -299,6 +432,38 @@ pub unsafe extern "C" fn iopgtable_visit(
             // SAFETY: the caller allows the call.
             unsafe { visitor(context, &raw const visited) };
         });
+        Ok(())
+    })
+}
+
+/// Stores how many tables `iopgtable_map` with the same arguments would take from the allocator in
+/// the state that the table is in now: what a reservation for it must hold. Fails as
+/// `iopgtable_map` does, but never with `NO_MEMORY` or `WRONG_TABLE`.
+///
+/// # Safety
+///
+/// The pointers are null or valid; `segments` points to `count` segments.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn iopgtable_exact_tables(
+    table: *const Table,
+    iova: u64,
+    segments: *const Segment,
+    count: usize,
+    prot: u32,
+    tables: *mut TableCount,
+    error: *mut Detail,
+) -> Status {
+    guard(|| {
+        // SAFETY: null or valid.
+        let (table, out, error) = unsafe { (read(table)?, write(tables)?, write_optional(error)?) };
+        // SAFETY: null or valid, and as many as `count` says.
+        let segments = unsafe { self::segments(segments, count)? };
+        let (range, prot) = (range_of(iova, segments)?, self::prot(prot)?);
+        if table.interrupted {
+            return Err(Status::Internal);
+        }
+        let exact = table.inner.exact_tables(range, engine_segments(segments), prot);
+        *out = c_count(&exact.map_err(|refused| refuse(&refused, error))?);
         Ok(())
     })
 }
@@ -320,14 +485,12 @@ pub unsafe extern "C" fn iopgtable_worst_case_tables(
         // SAFETY: null or valid.
         let (table, out) = unsafe { (read(table)?, write(count)?) };
         let range = self::range(iova, bytes)?;
-        let geometry = table.face.geometry();
+        let geometry = table.inner.geometry();
         if !geometry.whole().covers(range) {
             return Err(Status::InputRange);
         }
         let worst = geometry.worst_case_tables(range);
-        for (level, tables) in (FIRST_LEVEL..).zip(&mut out.at_level) {
-            *tables = worst.at(level);
-        }
+        *out = c_count(&worst);
         Ok(())
     })
 }

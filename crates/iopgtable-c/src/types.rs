@@ -8,6 +8,48 @@ pub const IOPGTABLE_ARM64_S1: u32 = 1;
 pub const IOPGTABLE_ARM64_S2: u32 = 2;
 /// Format: Mali Midgard and Bifrost. 4 KiB granule only.
 pub const IOPGTABLE_ARM_MALI: u32 = 3;
+/// Format: Arm's 64-bit stage 1 with the descriptors of `FEAT_LPA2`, with which addresses have up
+/// to 52 bits. 4 KiB and 16 KiB granules.
+pub const IOPGTABLE_ARM64_S1_LPA2: u32 = 4;
+/// Format: Arm's 64-bit stage 2 with the descriptors of `FEAT_LPA2`. 4 KiB and 16 KiB granules.
+pub const IOPGTABLE_ARM64_S2_LPA2: u32 = 5;
+/// Format: Arm's 32-bit stage 1 with long descriptors. 4 KiB granule only.
+pub const IOPGTABLE_ARM32_S1: u32 = 6;
+/// Format: Arm's 32-bit stage 2. 4 KiB granule only.
+pub const IOPGTABLE_ARM32_S2: u32 = 7;
+
+/// Option: the table translates the upper half of the address space, device addresses whose bits
+/// from the input size on are all ones (`TTBR1`; in 32 bits, the upper end of these). Stage 1.
+pub const IOPGTABLE_UPPER_HALF: u32 = 1;
+/// Option: tables and what they map lie in the non-secure address space although walks begin in
+/// the secure one. Stage 1.
+pub const IOPGTABLE_NON_SECURE: u32 = 2;
+/// Option: walks, which are not coherent, may be cached outside, in a system cache. Stage 1; not
+/// with a coherent allocator.
+pub const IOPGTABLE_OUTER_WRITE_BACK: u32 = 4;
+/// Option: every leaf allows everything, whatever is asked for. Not for Mali.
+pub const IOPGTABLE_NO_PERMISSIONS: u32 = 8;
+/// Option: stage 2 says how memory is cached, whatever stage 1 says (`FEAT_S2FWB`); the driver
+/// sets `HCR_EL2.FWB`, or `S2FWB` in the stream table entry. 64-bit stage 2.
+pub const IOPGTABLE_FORCE_WRITE_BACK: u32 = 16;
+/// Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
+/// `iopgtable_read_and_clear_dirty`. 64-bit stages.
+pub const IOPGTABLE_HARDWARE_DIRTY: u32 = 32;
+/// Option: aligned groups of leaves that lie side by side carry the contiguous hint. Not for Mali.
+pub const IOPGTABLE_CONTIGUOUS: u32 = 64;
+
+/// Splits: leaves that a walker may see are cut where an operation needs that; the gather says
+/// where it happened (`break_before_make`).
+pub const IOPGTABLE_SPLITS_LIVE: u32 = 0;
+/// Splits: an operation that would cut a leaf, or a group of leaves with the contiguous hint, fails
+/// with `SPLIT`.
+pub const IOPGTABLE_SPLITS_FORBIDDEN: u32 = 1;
+
+/// Break-before-make: leaves changed their size, or lost the contiguous hint. No concern of
+/// hardware with `FEAT_BBM` level 2.
+pub const IOPGTABLE_RESIZED: u32 = 1;
+/// Break-before-make: leaves may have changed their output address or their memory type.
+pub const IOPGTABLE_REWRITTEN: u32 = 2;
 
 /// The device may read. (Stage 1 requires it.)
 pub const IOPGTABLE_READ: u32 = 1;
@@ -30,10 +72,18 @@ pub struct Config {
     pub format: u32,
     /// The size of the smallest page and of tables in bytes: 4096, 16384 or 65536.
     pub granule: u32,
-    /// How many bits a device address has: 32 to 48, for stage 2 at most `output_bits`.
+    /// How many bits a device address has: 32 to 48, with a granule of 65536 and with LPA2 to 52;
+    /// for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
+    /// (31 for the upper half).
     pub input_bits: u32,
-    /// How many bits a physical address has: 32, 36, 40, 42, 44 or 48; for Mali 32 to 40.
+    /// How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
+    /// with LPA2 also 52; for Mali and in 32 bits 32 to 40.
     pub output_bits: u32,
+    /// What the format may do beyond the plain: options from above, added up; 0 for none.
+    pub options: u32,
+    /// Whether leaves that a walker may see may be cut: `IOPGTABLE_SPLITS_LIVE` or
+    /// `IOPGTABLE_SPLITS_FORBIDDEN`.
+    pub splits: u32,
 }
 
 /// Where tables come from. All callbacks get `cookie` first, may be called from the thread that
@@ -44,7 +94,7 @@ pub struct Allocator {
     /// The caller's.
     pub cookie: *mut c_void,
     /// Returns `bytes` bytes of memory, aligned to `bytes` in both address spaces, or null. The
-    /// rest says what for: the level of the table (0 is the root's side, 3 holds pages), whether
+    /// rest says what for: the level of the table (-1 or 0 is the root's side, 3 holds pages), whether
     /// it is a root, the first device address of the operation that wants it, and whether the
     /// allocator may block.
     pub alloc: Option<
@@ -106,11 +156,12 @@ pub struct Range {
 pub struct Detail {
     /// `OVERLAP`: the first address that is mapped. `EXHAUSTED`: where a table was wanted; what
     /// lies below is done. `UNALIGNED`, `INPUT_RANGE`: the range's first address. `HOLE`: the
-    /// hole's.
+    /// hole's. `SPLIT`: the first address of the block that would be cut.
     pub iova: u64,
     /// `OVERLAP`: the bytes of the leaf that maps it. `UNALIGNED`: the granule. `INPUT_RANGE`:
     /// the last device address. `HOLE`: the hole's bytes. `UNALIGNED_SEGMENT`, `OUTPUT_RANGE`:
-    /// the segment's physical address.
+    /// the segment's physical address. `SPLIT`: the block's bytes. `BITMAP`:
+    /// how many words the range takes.
     pub value: u64,
 }
 
@@ -124,6 +175,8 @@ pub struct Shape {
     pub root_bytes: u64,
     /// The sum of the sizes that a leaf can have, each a power of two.
     pub leaf_sizes: u64,
+    /// The first device address: 0 but for the upper half.
+    pub first_iova: u64,
     /// The last device address.
     pub last_iova: u64,
     /// The last physical address.
@@ -138,11 +191,11 @@ pub struct Shape {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
-    /// Stage 1: `TTBR0`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
+    /// Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
     pub root: u64,
-    /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`.
+    /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
     pub control: u64,
-    /// Stage 1: `MAIR`. Mali: `AS_MEMATTR`.
+    /// Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
     pub attributes: u64,
 }
 
@@ -192,4 +245,10 @@ pub struct Stale {
     pub leaves: Range,
     /// Where cached walks are out of date.
     pub walks: Range,
+    /// Where translations that walkers may see were changed without having been invalid in between:
+    /// hardware that wants break-before-make may have raised a conflict, or used either
+    /// translation, there.
+    pub break_before_make: Range,
+    /// Why: `IOPGTABLE_RESIZED`, `IOPGTABLE_REWRITTEN` or both; 0 where the range is empty.
+    pub reasons: u32,
 }

@@ -17,8 +17,14 @@ use iopgtable_c::status::Status;
 use iopgtable_c::table::*;
 use iopgtable_c::types::*;
 
-const CONFIG: Config =
-    Config { format: IOPGTABLE_ARM64_S2, granule: 4096, input_bits: 48, output_bits: 48 };
+const CONFIG: Config = Config {
+    format: IOPGTABLE_ARM64_S2,
+    granule: 4096,
+    input_bits: 48,
+    output_bits: 48,
+    options: 0,
+    splits: 0,
+};
 const RW: u32 = IOPGTABLE_READ | IOPGTABLE_WRITE;
 const IOVA: u64 = 0x4000_0000;
 
@@ -154,6 +160,53 @@ fn replacing_and_unmapping_take_from_the_reservation() {
 }
 
 #[test]
+fn the_exact_count_is_what_a_map_takes() {
+    let f = Fixture::new();
+    let (segment, mut count) = (Segment { phys: 0x1000, bytes: 0x40_0000 }, TableCount::default());
+    let exact = |count: &mut TableCount| unsafe {
+        iopgtable_exact_tables(f.table, IOVA, &segment, 1, RW, count, null_mut())
+    };
+    assert_eq!(exact(&mut count), Status::Ok);
+    assert_eq!(count.at_level, [0, 0, 1, 1, 2]);
+    let reservation = f.reserve(count.at_level).unwrap();
+    f.counted.allow(0);
+    assert_eq!(f.map(reservation, segment.phys, segment.bytes).0, Status::Ok);
+    assert_eq!(remaining(reservation), 0);
+    assert_eq!(exact(&mut count), Status::Overlap);
+    assert_eq!(count.at_level, [0, 0, 1, 1, 2], "unchanged");
+    unsafe { iopgtable_reservation_release(reservation) };
+}
+
+#[test]
+fn protecting_and_clearing_take_from_the_reservation() {
+    let f = Fixture::new();
+    let reservation = f.reserve([0, 0, 1, 1, 1]).unwrap();
+    assert_eq!(f.map(reservation, 0, 0x40_0000).0, Status::Ok);
+    f.counted.allow(0);
+    let (table, gather) = (f.table, f.gather);
+    let mut error = Detail::default();
+    unsafe {
+        let read = IOPGTABLE_READ;
+        let status =
+            iopgtable_protect_reserved(table, reservation, IOVA, 0x1000, read, gather, &mut error);
+        assert_eq!((status, remaining(reservation)), (Status::Ok, 0));
+        let status =
+            iopgtable_clear_reserved(table, reservation, IOVA, 0x20_0000, gather, &mut error);
+        assert_eq!(status, Status::Ok);
+        // The other block is still whole.
+        let cut = IOVA + 0x20_0000;
+        let status = iopgtable_clear_reserved(table, reservation, cut, 0x1000, gather, &mut error);
+        assert_eq!((status, error.iova), (Status::Exhausted, cut));
+        let status =
+            iopgtable_protect_reserved(table, reservation, IOVA, 0x1000, 0, gather, &mut error);
+        assert_eq!(status, Status::Prot);
+        iopgtable_reservation_release(reservation);
+    }
+    assert_eq!(f.phys(IOVA), None);
+    assert_eq!(f.phys(IOVA + 0x20_0000), Some(0x20_0000));
+}
+
+#[test]
 fn bad_reservations_are_refused() {
     let (f, other) = (Fixture::new(), Fixture::new());
     assert_eq!(f.reserve([0, 0, 0, 0, u64::MAX]).unwrap_err(), Status::NoMemory);
@@ -177,6 +230,8 @@ fn bad_reservations_are_refused() {
             iopgtable_map_reserved(table, foreign, 0, null(), 1, RW, gather, null_mut()),
             iopgtable_replace_reserved(null_mut(), foreign, 0, &segment, 1, RW, gather, null_mut()),
             iopgtable_unmap_reserved(table, foreign, 0, 4096, null(), null_mut(), null_mut()),
+            iopgtable_clear_reserved(table, none, 0, 4096, gather, null_mut()),
+            iopgtable_protect_reserved(table, none, 0, 4096, RW, gather, null_mut()),
         ] {
             assert_eq!(status, Status::NullArgument);
         }

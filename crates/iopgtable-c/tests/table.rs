@@ -6,80 +6,18 @@
 )]
 #![allow(clippy::borrow_as_ptr, reason = "as C writes it")]
 
+mod fixture;
 mod hooks;
 
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 
+use fixture::{CONFIG, Fixture, RW, segment};
 use hooks::Counted;
 use iopgtable_c::gather::*;
 use iopgtable_c::status::Status;
 use iopgtable_c::table::*;
 use iopgtable_c::types::*;
-
-const CONFIG: Config =
-    Config { format: IOPGTABLE_ARM64_S1, granule: 4096, input_bits: 48, output_bits: 48 };
-const RW: u32 = IOPGTABLE_READ | IOPGTABLE_WRITE;
-
-/// A table with a gather, destroyed at the end.
-struct Fixture {
-    table: *mut Table,
-    gather: *mut GatherHandle,
-}
-
-impl Fixture {
-    fn new(allocator: *const Allocator) -> Self {
-        let (mut table, mut gather) = (null_mut(), null_mut());
-        unsafe {
-            assert_eq!(iopgtable_create(&CONFIG, allocator, &mut table), Status::Ok);
-            assert_eq!(iopgtable_gather_create(table, &mut gather), Status::Ok);
-        }
-        Self { table, gather }
-    }
-
-    fn map(&self, iova: u64, segments: &[Segment], prot: u32) -> (Status, Detail) {
-        let mut error = Detail::default();
-        let (first, count) = (segments.as_ptr(), segments.len());
-        let status =
-            unsafe { iopgtable_map(self.table, iova, first, count, prot, self.gather, &mut error) };
-        (status, error)
-    }
-
-    fn unmap(&self, iova: u64, bytes: u64, hole: Option<Range>) -> Status {
-        let hole = hole.as_ref().map_or(null(), core::ptr::from_ref);
-        unsafe { iopgtable_unmap(self.table, iova, bytes, hole, self.gather, null_mut()) }
-    }
-
-    fn phys(&self, iova: u64) -> Option<u64> {
-        let mut found = Translation::default();
-        match unsafe { iopgtable_translate(self.table, iova, &mut found) } {
-            Status::Ok => Some(found.phys),
-            Status::NotMapped => None,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn finish(&self) -> usize {
-        let mut freed = 0;
-        let status = unsafe { iopgtable_gather_finish(self.gather, self.table, &mut freed) };
-        assert_eq!(status, Status::Ok);
-        freed
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        self.finish();
-        unsafe {
-            assert_eq!(iopgtable_gather_destroy(self.gather), Status::Ok);
-            assert_eq!(iopgtable_destroy(self.table), Status::Ok);
-        }
-    }
-}
-
-fn segment(phys: u64, bytes: u64) -> Segment {
-    Segment { phys, bytes }
-}
 
 #[test]
 fn null_pointers_are_refused_by_every_call() {
@@ -106,6 +44,18 @@ fn null_pointers_are_refused_by_every_call() {
             iopgtable_translate(t, 0, null_mut()),
             iopgtable_visit(null(), 0, 4096, Some(count_leaves), null_mut()),
             iopgtable_visit(t, 0, 4096, None, null_mut()),
+            iopgtable_clear(null_mut(), 0, 4096, g, null_mut()),
+            iopgtable_clear(t, 0, 4096, null_mut(), null_mut()),
+            iopgtable_protect(null_mut(), 0, 4096, RW, g, null_mut()),
+            iopgtable_protect(t, 0, 4096, RW, null_mut(), null_mut()),
+            iopgtable_read_dirty(null(), 0, 4096, &mut 0, 1, null_mut()),
+            iopgtable_read_dirty(t, 0, 4096, null_mut(), 1, null_mut()),
+            iopgtable_read_and_clear_dirty(null_mut(), 0, 4096, &mut 0, 1, g, null_mut()),
+            iopgtable_read_and_clear_dirty(t, 0, 4096, null_mut(), 0, g, null_mut()),
+            iopgtable_read_and_clear_dirty(t, 0, 4096, &mut 0, 1, null_mut(), null_mut()),
+            iopgtable_exact_tables(null(), 0, &one, 1, RW, &mut TableCount::default(), null_mut()),
+            iopgtable_exact_tables(t, 0, null(), 1, RW, &mut TableCount::default(), null_mut()),
+            iopgtable_exact_tables(t, 0, &one, 1, RW, null_mut(), null_mut()),
             iopgtable_worst_case_tables(null(), 0, 4096, &mut TableCount::default()),
             iopgtable_worst_case_tables(t, 0, 4096, null_mut()),
             iopgtable_gather_create(null(), &mut null_mut()),
@@ -141,6 +91,18 @@ fn unaligned_pointers_are_refused() {
             iopgtable_map(table, 0, odd.cast(), 1, RW, gather, null_mut()),
             iopgtable_map(table, 0, &segment(0, 4096), 1, RW, gather, odd.cast_mut().cast()),
             iopgtable_unmap(table, 0, 4096, odd.cast(), gather, null_mut()),
+            iopgtable_clear(table, 0, 4096, gather, odd.cast_mut().cast()),
+            iopgtable_protect(table, 0, 4096, RW, odd.cast_mut().cast(), null_mut()),
+            iopgtable_read_dirty(table, 0, 4096, odd.cast_mut().cast(), 1, null_mut()),
+            iopgtable_exact_tables(
+                table,
+                0,
+                &segment(0, 4096),
+                1,
+                RW,
+                odd.cast_mut().cast(),
+                null_mut(),
+            ),
             iopgtable_translate(table, 0, odd.cast_mut().cast()),
             iopgtable_gather_stale(odd.cast(), &mut Stale::default()),
             iopgtable_gather_finish(gather, table, odd.cast_mut().cast()),
@@ -159,7 +121,9 @@ fn what_no_format_has_is_refused() {
         status
     };
     assert_eq!(create(Config { format: 0, ..CONFIG }), Status::Format);
-    assert_eq!(create(Config { format: 4, ..CONFIG }), Status::Format);
+    assert_eq!(create(Config { format: 8, ..CONFIG }), Status::Format);
+    let lpa2 = Config { format: IOPGTABLE_ARM64_S2_LPA2, granule: 65536, ..CONFIG };
+    assert_eq!(create(lpa2), Status::Format);
     assert_eq!(create(Config { granule: 8192, ..CONFIG }), Status::Format);
     let mali = Config { format: IOPGTABLE_ARM_MALI, granule: 16384, ..CONFIG };
     assert_eq!(create(mali), Status::Format);
@@ -167,6 +131,14 @@ fn what_no_format_has_is_refused() {
         assert_eq!(create(Config { input_bits: bits, ..CONFIG }), Status::AddressSize);
         assert_eq!(create(Config { output_bits: bits, ..CONFIG }), Status::AddressSize);
     }
+    // Unknown, or not this format's.
+    for options in [1 << 7, 1 << 31, IOPGTABLE_FORCE_WRITE_BACK] {
+        assert_eq!(create(Config { options, ..CONFIG }), Status::Options);
+    }
+    assert_eq!(create(Config { splits: 2, ..CONFIG }), Status::Options);
+    // The heap is coherent.
+    let options = IOPGTABLE_OUTER_WRITE_BACK;
+    assert_eq!(create(Config { options, ..CONFIG }), Status::Options);
     // The heap's pointers do not fit into 40 bits.
     assert_eq!(create(Config { output_bits: 40, ..CONFIG }), Status::AddressSize);
 }
@@ -259,8 +231,7 @@ fn tables_come_from_the_callbacks_and_all_go_back() {
     let hole = Range { iova: 0, bytes: 1 << 48 };
     assert_eq!(f.unmap(0x4000_1000, 0x2000, Some(hole)), Status::Ok);
     assert_eq!(counted.out(), 4);
-    let mut stale = Stale::default();
-    assert_eq!(unsafe { iopgtable_gather_stale(f.gather, &mut stale) }, Status::Ok);
+    let stale = f.stale();
     assert_eq!(stale.leaves, Range { iova: 0x4000_1000, bytes: 0x2000 });
     assert!(stale.walks.bytes >= 1 << 30);
     assert_eq!(unsafe { iopgtable_gather_destroy(f.gather) }, Status::Pending);
@@ -276,15 +247,10 @@ fn a_gather_adds_up_and_is_empty_after_it_is_finished() {
     assert_eq!(f.map(0x10_0000, &[segment(0, 0x10_0000)], RW).0, Status::Ok);
     assert_eq!(f.unmap(0x10_0000, 0x1000, None), Status::Ok);
     assert_eq!(f.unmap(0x18_0000, 0x1000, None), Status::Ok);
-    let stale = || {
-        let mut stale = Stale::default();
-        assert_eq!(unsafe { iopgtable_gather_stale(f.gather, &mut stale) }, Status::Ok);
-        stale
-    };
-    assert_eq!(stale().leaves, Range { iova: 0x10_0000, bytes: 0x8_1000 });
-    assert_eq!(stale().walks, Range::default());
+    assert_eq!(f.stale().leaves, Range { iova: 0x10_0000, bytes: 0x8_1000 });
+    assert_eq!(f.stale().walks, Range::default());
     f.finish();
-    assert_eq!(stale(), Stale::default());
+    assert_eq!(f.stale(), Stale::default());
 }
 
 #[test]

@@ -1,20 +1,27 @@
 //! An allocator in C's terms that counts.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use std::alloc::{Layout, alloc, dealloc};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use iopgtable_c::types::Allocator;
 
 /// Where this allocator's "physical" addresses differ from pointers.
 const OFFSET: u64 = 1 << 47;
 
+/// The last address of those that the 32-bit formats and Mali reach.
+const LAST_LOW: u64 = (1 << 40) - 1;
+
 pub(crate) struct Counted {
     out: AtomicUsize,
     allowed: AtomicUsize,
     published: AtomicUsize,
     commits: AtomicUsize,
+    /// What low addresses lack of the pointers.
+    high: AtomicU64,
 }
 
 impl Counted {
@@ -24,6 +31,7 @@ impl Counted {
             allowed: AtomicUsize::new(usize::MAX),
             published: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
+            high: AtomicU64::new(0),
         })
     }
 
@@ -59,6 +67,16 @@ impl Counted {
             last_phys: (1 << 48) - 1,
             zeroed: false,
             coherent: false,
+        }
+    }
+
+    /// The same for tables within 40 bits.
+    pub(crate) fn low_allocator(&self) -> Allocator {
+        Allocator {
+            virt_to_phys: Some(low_phys),
+            phys_to_virt: Some(low_virt),
+            last_phys: LAST_LOW,
+            ..self.allocator()
         }
     }
 }
@@ -102,6 +120,18 @@ unsafe extern "C" fn phys(_: *mut c_void, page: *const u8) -> u64 {
 
 unsafe extern "C" fn virt(_: *mut c_void, phys: u64) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut((phys ^ OFFSET) as usize)
+}
+
+unsafe extern "C" fn low_phys(cookie: *mut c_void, page: *const u8) -> u64 {
+    let address = page.expose_provenance() as u64;
+    let high = of(cookie).high.swap(address & !LAST_LOW, Relaxed);
+    assert!(high == 0 || high == address & !LAST_LOW, "the heap is smaller than that");
+    address & LAST_LOW
+}
+
+unsafe extern "C" fn low_virt(cookie: *mut c_void, phys: u64) -> *mut u8 {
+    let high = of(cookie).high.load(Relaxed);
+    core::ptr::with_exposed_provenance_mut((high | phys) as usize)
 }
 
 unsafe extern "C" fn publish(cookie: *mut c_void, _: *const u8, _: u64, bytes: usize) {

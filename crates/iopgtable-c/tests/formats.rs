@@ -1,0 +1,226 @@
+//! What a table may be: every format, every option, and whether blocks may be cut.
+
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every call is a test's: its pointers are the fixture's"
+)]
+#![allow(clippy::borrow_as_ptr, reason = "as C writes it")]
+
+mod fixture;
+mod hooks;
+
+use core::ptr::{null, null_mut};
+
+use fixture::{CONFIG, Fixture, RW, segment};
+use hooks::Counted;
+use iopgtable_c::status::Status;
+use iopgtable_c::table::*;
+use iopgtable_c::types::*;
+
+const BLOCK: u64 = 0x20_0000;
+
+fn shape(table: *const Table) -> Shape {
+    let mut shape = Shape::default();
+    assert_eq!(unsafe { iopgtable_shape(table, &mut shape) }, Status::Ok);
+    shape
+}
+
+fn registers(table: *const Table) -> Registers {
+    let mut registers = Registers::default();
+    assert_eq!(unsafe { iopgtable_registers(table, &mut registers) }, Status::Ok);
+    registers
+}
+
+#[test]
+fn every_format_and_granule_maps_and_translates() {
+    let counted = Counted::boxed();
+    let mut made = 0;
+    for format in 0..=16 {
+        for granule in [0x1000u32, 0x4000, 0x1_0000] {
+            let config = Config { format, granule, input_bits: 32, output_bits: 40, ..CONFIG };
+            let mut table = null_mut();
+            let allocator = counted.low_allocator();
+            match unsafe { iopgtable_create(&config, &allocator, &mut table) } {
+                Status::Ok => assert_eq!(unsafe { iopgtable_destroy(table) }, Status::Ok),
+                status => {
+                    assert_eq!(status, Status::Format);
+                    continue;
+                }
+            }
+            made += 1;
+            let f = Fixture::with(&config, &allocator);
+            let page = u64::from(granule);
+            let list = [segment(page, 3 * page), segment(0, BLOCK)];
+            assert_eq!(f.map(1 << 30, &list, RW).0, Status::Ok);
+            assert_eq!(f.phys((1 << 30) + 2 * page + 5), Some(3 * page + 5), "{config:?}");
+            assert_eq!(f.unmap(1 << 30, page, None), Status::Ok);
+            assert_eq!(f.phys(1 << 30), None);
+        }
+    }
+    assert_eq!((made, counted.out()), (13, 0));
+}
+
+#[test]
+fn formats_differ_in_their_shape_and_registers() {
+    // The heap's pointers have 48 bits.
+    for (format, granule, input_bits, first_level) in [
+        (IOPGTABLE_ARM64_S1, 0x1000, 48, 0),
+        (IOPGTABLE_ARM64_S1, 0x4000, 47, 1),
+        (IOPGTABLE_ARM64_S1, 0x1_0000, 52, 1),
+        (IOPGTABLE_ARM64_S1_LPA2, 0x1000, 52, -1),
+        (IOPGTABLE_ARM64_S1_LPA2, 0x4000, 52, 0),
+        (IOPGTABLE_ARM64_S2, 0x1000, 48, 0),
+        (IOPGTABLE_ARM64_S2_LPA2, 0x1000, 52, -1),
+        (IOPGTABLE_ARM64_S2_LPA2, 0x4000, 52, 0),
+    ] {
+        let wide = input_bits == 52;
+        let output_bits = if wide { 52 } else { 48 };
+        let config = Config { format, granule, input_bits, output_bits, ..CONFIG };
+        let f = Fixture::with(&config, null());
+        let found = shape(f.table);
+        assert_eq!((found.first_level, found.granule), (first_level, granule.into()), "{config:?}");
+        assert_eq!(found.last_iova, (1 << input_bits) - 1);
+        let last = found.last_iova + 1 - found.granule;
+        let phys = found.last_phys + 1 - found.granule;
+        assert_eq!(f.map(last, &[segment(phys, found.granule)], RW).0, Status::Ok);
+        assert_eq!(f.phys(found.last_iova), Some(found.last_phys), "{config:?}");
+        assert_eq!(registers(f.table).control & 0x3f, u64::from(64 - input_bits), "T0SZ");
+    }
+}
+
+#[test]
+fn tables_of_32_bits_say_what_to_program() {
+    let counted = Counted::boxed();
+    let allocator = counted.low_allocator();
+    let mut table = null_mut();
+    let config = Config {
+        format: IOPGTABLE_ARM32_S1,
+        input_bits: 30,
+        output_bits: 40,
+        options: IOPGTABLE_UPPER_HALF,
+        ..CONFIG
+    };
+    assert_eq!(unsafe { iopgtable_create(&config, &allocator, &mut table) }, Status::Ok);
+    let found = shape(table);
+    assert_eq!((found.first_iova, found.last_iova), (0xc000_0000, 0xffff_ffff));
+    let values = registers(table);
+    assert_eq!(values.control >> 16 & 0b111, 2, "T1SZ");
+    assert_eq!(values.control >> 31, 1, "EAE");
+    assert_eq!(values.attributes, 0x04_ff44);
+    unsafe { iopgtable_destroy(table) };
+    let config = Config { format: IOPGTABLE_ARM32_S2, input_bits: 40, output_bits: 40, ..CONFIG };
+    assert_eq!(unsafe { iopgtable_create(&config, &allocator, &mut table) }, Status::Ok);
+    assert_eq!(shape(table).root_bytes, 0x2000);
+    assert_eq!(registers(table).control & 0x1f, 0x18, "T0SZ with its sign");
+    unsafe { iopgtable_destroy(table) };
+}
+
+#[test]
+fn the_upper_half_has_the_upper_addresses() {
+    let config = Config { options: IOPGTABLE_UPPER_HALF, ..CONFIG };
+    let f = Fixture::with(&config, null());
+    let first = u64::MAX << 48;
+    assert_eq!((shape(f.table).first_iova, shape(f.table).last_iova), (first, u64::MAX));
+    assert_eq!(f.map(!0xfff, &[segment(0x7000, 0x1000)], RW).0, Status::Ok);
+    assert_eq!(f.phys(u64::MAX), Some(0x7fff));
+    let (status, error) = f.map(0x1000, &[segment(0, 0x1000)], RW);
+    assert_eq!((status, error.value), (Status::InputRange, u64::MAX));
+    assert_eq!(registers(f.table).control >> 16 & 0x3f, 16, "T1SZ");
+}
+
+#[test]
+fn a_block_is_cut_or_not_as_the_configuration_says() {
+    let forbidden = Config { splits: IOPGTABLE_SPLITS_FORBIDDEN, ..CONFIG };
+    let f = Fixture::with(&forbidden, null());
+    assert_eq!(f.map(BLOCK, &[segment(0, BLOCK)], RW).0, Status::Ok);
+    let mut error = Detail::default();
+    for status in unsafe {
+        [
+            iopgtable_unmap(f.table, BLOCK + 0x1000, 0x1000, null(), f.gather, &mut error),
+            iopgtable_clear(f.table, BLOCK + 0x1000, 0x1000, f.gather, &mut error),
+            iopgtable_protect(f.table, BLOCK, 0x1000, IOPGTABLE_READ, f.gather, &mut error),
+        ]
+    } {
+        assert_eq!(status, Status::Split);
+        assert_eq!(error, Detail { iova: BLOCK, value: BLOCK });
+    }
+    assert_eq!(f.stale(), Stale::default());
+    assert_eq!(f.unmap(BLOCK, BLOCK, None), Status::Ok);
+
+    let f = Fixture::new(null());
+    assert_eq!(f.map(BLOCK, &[segment(0, BLOCK)], RW).0, Status::Ok);
+    assert_eq!(f.unmap(BLOCK + 0x1000, 0x1000, None), Status::Ok);
+    assert_eq!(f.stale().break_before_make, Range { iova: BLOCK, bytes: BLOCK });
+    assert_eq!(f.stale().reasons, IOPGTABLE_RESIZED);
+    // One gather adds up.
+    let status = unsafe {
+        let device = RW | IOPGTABLE_DEVICE;
+        iopgtable_protect(f.table, BLOCK, 0x1000, device, f.gather, null_mut())
+    };
+    assert_eq!(status, Status::Ok);
+    assert_eq!(f.stale().reasons, IOPGTABLE_RESIZED | IOPGTABLE_REWRITTEN);
+    f.finish();
+    assert_eq!(f.stale(), Stale::default());
+}
+
+#[test]
+fn what_is_protected_translates_with_its_new_rights() {
+    let f = Fixture::new(null());
+    assert_eq!(f.map(0x1000, &[segment(0x5000, 0x3000)], RW).0, Status::Ok);
+    let protect = |iova, bytes, prot| unsafe {
+        iopgtable_protect(f.table, iova, bytes, prot, f.gather, null_mut())
+    };
+    assert_eq!(protect(0x2000, 0x1000, IOPGTABLE_READ), Status::Ok);
+    assert_eq!(f.stale().leaves, Range { iova: 0x2000, bytes: 0x1000 });
+    let prot = |iova| {
+        let mut found = Translation::default();
+        assert_eq!(unsafe { iopgtable_translate(f.table, iova, &mut found) }, Status::Ok);
+        found.prot
+    };
+    assert_eq!([prot(0x1000), prot(0x2000), prot(0x3000)], [RW, IOPGTABLE_READ, RW]);
+    assert_eq!(protect(0x2000, 0x1000, 0), Status::Prot);
+    assert_eq!(protect(0x2000, 0x1000, 1 << 31), Status::Prot);
+    assert_eq!(protect(0x2800, 0x1000, RW), Status::Unaligned);
+    assert_eq!(protect(0, 0, RW), Status::Range);
+}
+
+#[test]
+fn what_is_cleared_keeps_its_tables() {
+    let counted = Counted::boxed();
+    let f = Fixture::new(&counted.allocator());
+    assert_eq!(f.map(0x1000, &[segment(0x5000, 0x3000)], RW).0, Status::Ok);
+    let out = counted.out();
+    let status = unsafe { iopgtable_clear(f.table, 0, BLOCK, f.gather, null_mut()) };
+    assert_eq!((status, f.phys(0x1000)), (Status::Ok, None));
+    assert_eq!(f.stale().walks, Range::default());
+    f.finish();
+    assert_eq!(counted.out(), out);
+}
+
+#[test]
+fn what_was_written_is_noted_and_made_clean() {
+    let f = Fixture::with(&Config { options: IOPGTABLE_HARDWARE_DIRTY, ..CONFIG }, null());
+    assert_eq!(f.map(0x1000, &[segment(0x5000, 0x2000)], RW).0, Status::Ok);
+    assert_eq!(f.map(0x3000, &[segment(0x9000, 0x1000)], IOPGTABLE_READ).0, Status::Ok);
+    let mut words = [0, 0];
+    let first = words.as_mut_ptr();
+    unsafe {
+        assert_eq!(iopgtable_read_dirty(f.table, 0, 0x4_1000, first, 2, null_mut()), Status::Ok);
+        assert_eq!(words, [0b0110, 0]);
+        let mut error = Detail::default();
+        let status = iopgtable_read_dirty(f.table, 0, 0x4_1000, first, 1, &mut error);
+        assert_eq!((status, error.value), (Status::Bitmap, 2));
+        let clear = |first, gather| {
+            iopgtable_read_and_clear_dirty(f.table, 0, 0x4000, first, 1, gather, null_mut())
+        };
+        assert_eq!(clear(first, f.gather), Status::Ok);
+        assert_eq!(f.stale().leaves, Range { iova: 0x1000, bytes: 0x2000 });
+        let mut again = 0;
+        assert_eq!(clear(&mut again, f.gather), Status::Ok);
+        assert_eq!(again, 0);
+        let plain = Fixture::new(null());
+        let status = iopgtable_read_dirty(plain.table, 0, 0x1000, first, 1, null_mut());
+        assert_eq!(status, Status::NoDirtyState);
+        assert_eq!(clear(&mut again, plain.gather), Status::WrongTable);
+    }
+}
