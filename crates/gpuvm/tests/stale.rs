@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gpuvm::{Op, Vm};
-use iopgtable::{Invalidation, IovaRange, PhysAddr, Prot, Visit};
+use iopgtable::{Invalidation, IovaRange, Options, PhysAddr, Prot, Visit};
 use machine::{Ask, Faulty, Memory, memory};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, map, range, unmap};
 use proptest::prelude::*;
@@ -151,6 +151,30 @@ fn a_fresh_map_invalidates_nothing() {
     let ops = vec![map(0, PAGE, 0), map(PAGE, 4 * MIB, PAGE), map(GIB, 3 * GIB, GIB)];
     assert_eq!(run(&vm, ops), []);
     assert_eq!(run(&vm, vec![unmap(8 * GIB, GIB), Op::SyncOnly]), []);
+}
+
+#[test]
+fn a_cut_group_is_stale_as_a_whole() {
+    let memory = memory();
+    let config = CONFIG.with(Options::CONTIGUOUS);
+    let vm = Vm::<S1, _, _>::new(config, Arc::clone(&memory), Faulty::default()).unwrap();
+    let blocks = 32 * MIB;
+    vm.submit([map(GIB, blocks, blocks), map(2 * GIB, 16 * PAGE, 0)], [], []).unwrap();
+    vm.run_ready();
+    for (first, bytes) in [(GIB, blocks), (2 * GIB, 16 * PAGE)] {
+        vm.with_device(|device| device.asked.clear());
+        vm.submit([unmap(first + PAGE, PAGE)], [], []).unwrap();
+        vm.run_ready();
+        let group = range(first, bytes);
+        let asked = vm.with_device(|device| device.asked.clone());
+        let covers = |ask: &Ask| match ask {
+            Ask::Begin(_, footprint) => footprint.covers(group),
+            Ask::Forget(stale) => stale.leaves.is_some_and(|leaves| leaves.covers(group)),
+            Ask::End(_) => true,
+        };
+        assert_eq!(asked.len(), 3);
+        assert!(asked.iter().all(covers), "{asked:x?} does not cover {group}");
+    }
 }
 
 #[test]

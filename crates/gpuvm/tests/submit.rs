@@ -13,7 +13,10 @@ use std::sync::Arc;
 use deadline::bounded;
 use gpuvm::{BindError, Device, Figures, Op, SubmitError, SubmitReason, Timeline, Vm};
 use iopgtable::memory::{Account, Accounted, Failing, LimitExceeded, TableAllocator};
-use iopgtable::{AllocError, Iova, IovaRange, PhysAddr, Prot, TableCount, Translation, Unwalked};
+use iopgtable::{
+    AllocError, Iova, IovaRange, Options, PhysAddr, Prot, Splits, TableCount, TableError,
+    Translation, Unwalked,
+};
 use machine::{Ask, Faulty, Memory, memory};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, backing, map, map_backing, unmap};
 
@@ -261,4 +264,34 @@ fn an_iterator_that_panics_leaves_everything_as_it_was() {
         catch_unwind(AssertUnwindSafe(submission)).unwrap_err();
         assert_eq!(snapshot(&vm, &memory), before);
     }
+}
+
+#[test]
+fn a_bind_that_splits_a_live_block_is_refused_where_that_is_forbidden() {
+    let memory = memory();
+    let config = CONFIG.with(Options::CONTIGUOUS).splits(Splits::Forbidden);
+    let vm = Vm::<S1, _, _>::new(config, Arc::clone(&memory), Unwalked).unwrap();
+    // A block, a group of pages, and pages that no group holds.
+    let ops = [
+        map(GIB, 2 * MIB, 2 * MIB),
+        map(GIB + 4 * MIB, 16 * PAGE, 0),
+        map(GIB + 6 * MIB, 16 * PAGE, PAGE),
+    ];
+    vm.submit(ops, [], []).unwrap();
+    vm.run_ready();
+    let before = snapshot(&vm, &memory);
+    for (first, block) in [(GIB, 2 * MIB), (GIB + 4 * MIB, 16 * PAGE)] {
+        let block = ops::range(first, block);
+        for op in [unmap(first + PAGE, PAGE), map(first + PAGE, PAGE, 0), unmap(first, PAGE)] {
+            let refused = SubmitReason::Argument(TableError::Split { block });
+            let error = vm.submit([op], [], []).unwrap_err();
+            assert_eq!((error.op, error.reason), (Some(0), refused));
+        }
+    }
+    assert_eq!(snapshot(&vm, &memory), before);
+    let fitting =
+        [unmap(GIB, 2 * MIB), unmap(GIB + 4 * MIB, 16 * PAGE), unmap(GIB + 6 * MIB + PAGE, PAGE)];
+    let done = vm.submit(fitting, [], []).unwrap();
+    vm.run_ready();
+    assert_eq!(done.state(), Some(Ok(())));
 }

@@ -3,6 +3,7 @@
 //! block, and changes nothing.
 
 #![cfg(feature = "alloc")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod machine;
 

@@ -2,6 +2,7 @@
 //! leaf is one that hardware marks, and only what hardware has marked is reported.
 
 #![cfg(feature = "alloc")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod machine;
 

@@ -3,6 +3,7 @@
 //! meets one, never finds a group that disagrees.
 
 #![cfg(feature = "alloc")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod machine;
 
@@ -244,6 +245,21 @@ fn what_is_left_of_a_cut_block_has_groups_of_its_own() {
         }
     });
     assert_eq!(contiguous.at(3), 31 * 16);
+}
+
+#[test]
+fn what_replaces_a_part_of_a_block_leaves_groups_around_it() {
+    let memory = machine::memory();
+    let mut table = blocks(&memory);
+    let page = range(0x20_5000, 0x1000);
+    let mut pages = table.reserver().reserve(&TableCount::of(3, 1), page.first(), true).unwrap();
+    let segment = Segment::new(PhysAddr(0), 0x1000);
+    let replaced = table.reserved(&mut pages).unwrap().replace(page, [segment], Prot::RW);
+    finish(&table, replaced.unwrap());
+    for (iova, hint) in [(0x20_0000, false), (0x20_5000, false), (0x21_0000, true), (0, false)] {
+        let found = machine::walk(&table, iova, Access::UNPRIVILEGED_READ).unwrap();
+        assert_eq!(found.contiguous, hint, "{iova:#x}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod ops;
 use iopgtable::memory::{Pool, TableAllocator, TableLayout, Watermarks};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount,
+    Options, PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount,
 };
 use machine::{Walked, finish, range};
 use mirror::{Event, Memory, Mirror, expected};
@@ -171,6 +171,16 @@ histories! {
     publishing_mali: ArmMali, 33, 40;
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #[test]
+    fn publishing_groups(raw in prop::collection::vec((ops::small(), any::<bool>()), 1..12)) {
+        let config = Config::new(48, 48).with(Options::CONTIGUOUS);
+        histories::<Arm64S1<Granule4K>>(config, &raw);
+        histories::<Arm64S1<Granule16K>>(config, &raw);
+    }
+}
+
 #[test]
 fn a_new_table_is_published_before_its_link() {
     let memory = mirror::memory();
@@ -231,6 +241,23 @@ fn what_was_done_before_a_reservation_ran_out_is_published() {
     assert_eq!(mirror.get(&table, 2 * block), None);
     assert_eq!(mirror.get(&table, 3 * block), Some((3 * block, true, false)));
     assert_eq!(finish(&table, gather), 1);
+}
+
+#[test]
+fn clean_leaves_are_published() {
+    let memory = mirror::memory();
+    let config = Config::new(48, 48).with(Options::HARDWARE_DIRTY | Options::CONTIGUOUS);
+    let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(config, &memory).unwrap();
+    let all = range(0, 0x1_3000);
+    let _ = table.map(all, [Segment::new(PhysAddr(0), 0x1_3000)], Prot::RW).unwrap();
+    let _ = table.read_and_clear_dirty(all, &mut [0]).unwrap();
+    let events = memory.publisher().take();
+    assert_eq!(events.last(), Some(&Event::Commit));
+    let mut mirror = Mirror::new();
+    for event in &events {
+        mirror.apply(event);
+    }
+    mirror.check_equal(&table, &memory);
 }
 
 #[test]

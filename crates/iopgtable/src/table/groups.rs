@@ -53,15 +53,25 @@ pub(super) fn strip<F: Format>(node: Node, level: i8, table: IovaRange, range: I
 }
 
 /// Takes the hint from groups that `range` cuts, in tables that walkers see.
+#[inline]
 pub(super) fn dissolve<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     gather: &mut Gather,
     range: IovaRange,
 ) {
-    if tree.hint == 0 {
-        return;
+    if tree.hint != 0 {
+        dissolve_ends(tree, memory, gather, range);
     }
+}
+
+#[cold]
+fn dissolve_ends<F: Format, M: TableMemory + ?Sized>(
+    tree: &Tree<F>,
+    memory: &M,
+    gather: &mut Gather,
+    range: IovaRange,
+) {
     for end in [range.first(), range.last()] {
         let Some(cut) = find(tree, memory, end).filter(|found| !range.covers(found.group)) else {
             continue;

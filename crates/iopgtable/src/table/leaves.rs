@@ -184,15 +184,36 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
                 Entry::Table(_) => return None,
             }
         }
+        if used > 0 && self.tree.hint != 0 {
+            return Some((used, self.unmap_from_groups(cursor, node, (index, used), range)));
+        }
         let mut gather = Gather::new(self.tree.id);
         if used > 0 {
-            groups::dissolve(&self.tree, &self.allocator, &mut gather, range);
             node.clear_live(index, used);
             Tree::<F>::publish(&self.allocator, node, cursor.table, index, used);
             self.allocator.commit();
-            stale(&mut gather.stale.leaves, range);
+            gather.stale.leaves = Some(range);
         }
         Some((used, gather))
+    }
+
+    /// Removes leaves that may have the contiguous hint. Apart, so that the gather of others stays
+    /// in registers.
+    #[cold]
+    fn unmap_from_groups(
+        &self,
+        cursor: Cursor,
+        node: Node,
+        (index, used): (usize, usize),
+        range: IovaRange,
+    ) -> Gather {
+        let mut gather = Gather::new(self.tree.id);
+        groups::dissolve(&self.tree, &self.allocator, &mut gather, range);
+        node.clear_live(index, used);
+        Tree::<F>::publish(&self.allocator, node, cursor.table, index, used);
+        self.allocator.commit();
+        stale(&mut gather.stale.leaves, range);
+        gather
     }
 
     /// Where `count` leaves at `LEVEL` from `iova` on stand in the cursor's table, if they may.
