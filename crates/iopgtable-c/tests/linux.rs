@@ -12,13 +12,14 @@ use core::ffi::{c_int, c_uint, c_ulong};
 use core::ptr::{null, null_mut};
 
 use driver::{RW, SIZES, Table, cfg};
-use iopgtable_c::linux::abi::{Cfg, IotlbGather, fmt, prot, quirk};
+use iopgtable_c::linux::abi::{Cfg, DirtyBitmap, IotlbGather, fmt, prot, quirk};
 use iopgtable_c::linux::{alloc_io_pgtable_ops, free_io_pgtable_ops};
 
 const EEXIST: c_int = -17;
 const EINVAL: c_int = -22;
 const ERANGE: c_int = -34;
 const ENOMEM: c_int = -12;
+const EOPNOTSUPP: c_int = -95;
 
 const GIB: c_ulong = 1 << 30;
 
@@ -225,8 +226,9 @@ fn creation_restricts_the_configuration_and_refuses_what_there_is_not() {
     refused(fmt::ARM_64_LPAE_S1, cfg(0, 48, 48));
     refused(fmt::ARM_64_LPAE_S1, cfg(2 << 20, 48, 48));
     refused(fmt::ARM_64_LPAE_S1, cfg(SIZES[0], 48, 47));
-    for bit in (0..c_ulong::BITS).filter(|&bit| 1 << bit != quirk::ARM_OUTER_WBWA) {
-        refused(fmt::ARM_64_LPAE_S1, Cfg { quirks: 1 << bit, ..cfg(SIZES[0], 48, 48) });
+    let known = quirk::ARM_NS | quirk::ARM_TTBR1 | quirk::ARM_OUTER_WBWA | quirk::ARM_HD;
+    for quirks in (0..c_ulong::BITS).map(|bit| 1 << bit).filter(|quirk| quirk & known == 0) {
+        refused(fmt::ARM_64_LPAE_S1, Cfg { quirks, ..cfg(SIZES[0], 48, 48) });
     }
     // Only for walkers that do not snoop, and there is no way to publish to them here.
     for coherent_walk in [true, false] {
@@ -287,7 +289,7 @@ fn without_callbacks_the_heap_serves() {
 }
 
 #[test]
-fn no_page_is_ever_dirty() {
+fn without_the_quirk_no_page_is_ever_dirty() {
     let table = Table::s1();
     table.map(GIB, 0, 4096, 2);
     let dirty = |iova, size| unsafe {
@@ -297,4 +299,27 @@ fn no_page_is_ever_dirty() {
     assert_eq!(dirty(GIB, 0x3000), EINVAL);
     assert_eq!(dirty(GIB, 0), EINVAL);
     assert_eq!(dirty(1 << 48, 0x1000), EINVAL);
+}
+
+#[test]
+fn a_bitmap_that_nobody_can_set_is_refused_and_the_pages_stay_dirty() {
+    let hd = Cfg { quirks: quirk::ARM_HD, ..cfg(SIZES[0], 48, 48) };
+    let table = Table::granted(fmt::ARM_64_LPAE_S1, hd);
+    table.map(GIB, 0, 4096, 1);
+    let mut gather = IotlbGather {
+        start: c_ulong::MAX,
+        end: 0,
+        pgsize: 0,
+        freelist: [null_mut(); 2],
+        queued: false,
+    };
+    let mut read = |bitmap| {
+        let mut dirty = DirtyBitmap { bitmap, gather: &mut gather };
+        let result =
+            unsafe { ((*table.ops).read_and_clear_dirty)(table.ops, GIB, 0x1000, 0, &mut dirty) };
+        (result, gather.start, gather.end)
+    };
+    assert_eq!(read(core::ptr::without_provenance_mut(8)), (EOPNOTSUPP, c_ulong::MAX, 0));
+    // The gather alone tells, too.
+    assert_eq!(read(null_mut()), (0, GIB, GIB + 0xfff));
 }

@@ -33,8 +33,21 @@ pub mod fmt {
 /// Bits of `cfg.quirks` that this implementation knows.
 pub mod quirk {
     use core::ffi::c_ulong;
+    /// Tables and leaves of stage 1 are marked non-secure.
+    pub const ARM_NS: c_ulong = 1 << 0;
+    /// The table is for the upper half of a split address space.
+    pub const ARM_TTBR1: c_ulong = 1 << 5;
     /// A non-coherent walker whose outer cacheability is write-back all the same.
     pub const ARM_OUTER_WBWA: c_ulong = 1 << 6;
+    /// Hardware notes which leaves of stage 1 were written through.
+    pub const ARM_HD: c_ulong = 1 << 7;
+}
+
+/// Bits of the `flags` of `read_and_clear_dirty`.
+pub mod dirty {
+    use core::ffi::c_ulong;
+    /// Read only.
+    pub const NO_CLEAR: c_ulong = 1 << 0;
 }
 
 /// Bits of `prot`.
@@ -54,8 +67,9 @@ pub mod prot {
     pub const PRIV: c_int = 1 << 5;
 }
 
-/// `struct iommu_iotlb_gather`: collects what a driver will invalidate. Only `queued` is read
-/// here; the rest belongs to the driver's `tlb_add_page`.
+/// `struct iommu_iotlb_gather`: collects what a driver will invalidate. Of an unmap's, only `queued`
+/// is read here; the rest belongs to the driver's `tlb_add_page`. Of `read_and_clear_dirty`'s,
+/// `start` and `end` are extended here.
 #[repr(C)]
 #[derive(Debug)]
 pub struct IotlbGather {
@@ -170,11 +184,21 @@ pub struct MaliOutput {
     pub memattr: u64,
 }
 
-/// `struct iommu_dirty_bitmap`: nothing here writes to one.
+/// `struct iova_bitmap`: only passed on.
 #[repr(C)]
 #[derive(Debug)]
-pub struct DirtyBitmap {
+pub struct IovaBitmap {
     _private: [u8; 0],
+}
+
+/// `struct iommu_dirty_bitmap`: where dirty pages are noted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DirtyBitmap {
+    /// One bit a page, or null.
+    pub bitmap: *mut IovaBitmap,
+    /// What the driver must invalidate, or null.
+    pub gather: *mut IotlbGather,
 }
 
 /// `ops->map_pages`.
@@ -260,5 +284,6 @@ mod tests {
         assert_eq!(offset_of!(IoPgtable, cfg), 16);
         assert_eq!(offset_of!(IoPgtable, ops), 120);
         assert_eq!(size_of::<Ops>(), 32);
+        assert_eq!(offset_of!(DirtyBitmap, gather), 8);
     }
 }

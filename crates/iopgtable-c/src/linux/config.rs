@@ -2,7 +2,9 @@
 
 use core::ffi::{c_uint, c_ulong};
 
-use super::abi::{Cfg, fmt};
+use iopgtable::Options;
+
+use super::abi::{Cfg, fmt, quirk};
 
 /// The formats that there is an engine for, with the granule that the page sizes select.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +13,10 @@ pub(super) enum Choice {
     Stage1(u32),
     /// Stage 2.
     Stage2(u32),
+    /// Stage 1 of 32 bits, 4 KiB.
+    Stage1Of32,
+    /// Stage 2 of 32 bits, 4 KiB.
+    Stage2Of32,
     /// Mali, 4 KiB.
     Mali,
 }
@@ -28,11 +34,17 @@ const SIZES_4K: c_ulong = 4 << 10 | 2 << 20 | 1 << 30;
 const SIZES_16K: c_ulong = 16 << 10 | 32 << 20;
 /// 64 KiB, 512 MiB.
 const SIZES_64K: c_ulong = 64 << 10 | 512 << 20;
+/// With 64 KiB, where physical addresses have more than 48 bits.
+const SIZE_4T: c_ulong = 4 << 40;
 
-/// No format here has larger addresses.
+/// 4 KiB and 16 KiB granules have no larger addresses.
 const MAX_ADDRESS_BITS: c_uint = 48;
-/// The 32-bit formats and Mali output no more.
-const MAX_SMALL_OUTPUT: c_uint = 40;
+/// 64 KiB granules have.
+const MAX_ADDRESS_BITS_64K: c_uint = 52;
+/// Mali outputs no more.
+const MAX_MALI_OUTPUT: c_uint = 40;
+/// The output sizes of the 32-bit formats, as Linux has them.
+const OUTPUTS_32: [c_uint; 3] = [32, 36, 40];
 
 /// The log2 of the granule that a set of page sizes means, and the sizes that go with it: the
 /// CPU's page size if it is among them, else the largest smaller one, else the smallest larger.
@@ -56,25 +68,43 @@ fn granule(sizes: c_ulong) -> Option<(u32, c_ulong)> {
 /// Which format and granule `format` and `cfg` select, and restricts `cfg` to them. Nothing where
 /// there is no such format; `cfg` may be restricted all the same.
 pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
-    let (max_input, max_output, sizes) = match format {
-        fmt::ARM_64_LPAE_S1 | fmt::ARM_64_LPAE_S2 => (c_uint::MAX, c_uint::MAX, c_ulong::MAX),
-        fmt::ARM_32_LPAE_S1 => (32, MAX_SMALL_OUTPUT, SIZES_4K),
-        fmt::ARM_32_LPAE_S2 => (40, MAX_SMALL_OUTPUT, SIZES_4K),
-        fmt::ARM_MALI_LPAE => (MAX_ADDRESS_BITS, MAX_SMALL_OUTPUT, SIZES_4K),
+    let sizes = match format {
+        fmt::ARM_64_LPAE_S1 | fmt::ARM_64_LPAE_S2 => c_ulong::MAX,
+        fmt::ARM_32_LPAE_S1 | fmt::ARM_32_LPAE_S2 if OUTPUTS_32.contains(&cfg.oas) => SIZES_4K,
+        fmt::ARM_MALI_LPAE if cfg.ias <= MAX_ADDRESS_BITS && cfg.oas <= MAX_MALI_OUTPUT => SIZES_4K,
         _ => return None,
     };
-    if cfg.ias > max_input || cfg.oas > max_output {
-        return None;
+    let (shift, mut of_granule) = granule(cfg.pgsize_bitmap & sizes)?;
+    let mut max_bits = MAX_ADDRESS_BITS;
+    if shift == SHIFT_64K {
+        max_bits = MAX_ADDRESS_BITS_64K;
+        if cfg.oas > MAX_ADDRESS_BITS {
+            of_granule |= SIZE_4T;
+        }
     }
-    let (shift, of_granule) = granule(cfg.pgsize_bitmap & sizes)?;
     cfg.pgsize_bitmap &= sizes & of_granule;
-    cfg.ias = cfg.ias.min(MAX_ADDRESS_BITS);
-    cfg.oas = cfg.oas.min(MAX_ADDRESS_BITS);
+    cfg.ias = cfg.ias.min(max_bits);
+    cfg.oas = cfg.oas.min(max_bits);
     Some(match format {
-        fmt::ARM_32_LPAE_S1 | fmt::ARM_64_LPAE_S1 => Choice::Stage1(shift),
-        fmt::ARM_MALI_LPAE => Choice::Mali,
-        _ => Choice::Stage2(shift),
+        fmt::ARM_64_LPAE_S1 => Choice::Stage1(shift),
+        fmt::ARM_64_LPAE_S2 => Choice::Stage2(shift),
+        fmt::ARM_32_LPAE_S1 => Choice::Stage1Of32,
+        fmt::ARM_32_LPAE_S2 => Choice::Stage2Of32,
+        _ => Choice::Mali,
     })
+}
+
+const QUIRKS: [(c_ulong, Options); 4] = [
+    (quirk::ARM_NS, Options::NON_SECURE),
+    (quirk::ARM_TTBR1, Options::UPPER_HALF),
+    (quirk::ARM_OUTER_WBWA, Options::OUTER_WRITE_BACK),
+    (quirk::ARM_HD, Options::HARDWARE_DIRTY),
+];
+
+/// The options that `quirks` stand for.
+pub(super) fn options(quirks: c_ulong) -> Options {
+    let wanted = QUIRKS.iter().filter(|&&(quirk, _)| quirks & quirk != 0);
+    wanted.fold(Options::NONE, |options, &(_, option)| options | option)
 }
 
 #[cfg(test)]

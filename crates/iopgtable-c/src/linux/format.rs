@@ -2,8 +2,13 @@
 
 use core::ffi::c_int;
 
-use iopgtable::format::{Attributes, MaliRegisters, Stage1Registers, Stage2Registers};
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, Options, Prot};
+use iopgtable::format::{
+    Attributes, MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers,
+    Stage2Registers32,
+};
+use iopgtable::{
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, PageTable, Prot, TableAllocator,
+};
 
 use super::abi::{Cfg, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk};
 
@@ -30,8 +35,10 @@ pub(super) trait LinuxFormat: Format {
 }
 
 /// What leaves look like, for each value of `prot` that the format can express.
-pub(super) fn attributes<F: LinuxFormat>() -> [Option<Attributes>; PROTS] {
-    F::PROTS.map(|prot| F::attributes(Options::NONE, prot).ok())
+pub(super) fn attributes<F: LinuxFormat, A: TableAllocator>(
+    table: &PageTable<F, A>,
+) -> [Option<Attributes>; PROTS] {
+    F::PROTS.map(|prot| table.attributes(prot).ok())
 }
 
 /// Rights as a format sees them: stage 1 reads whatever else it may, and only stage 1 tells
@@ -74,24 +81,70 @@ const fn field(register: u64, shift: u32, bits: u32) -> u32 {
     (register >> shift) as u32 & ((1 << bits) - 1)
 }
 
+/// What Linux packs of a control register, whose fields begin at bit 0, or at bit 16 for the upper
+/// half: `SH`, `ORGN` and `IRGN`, from bit 5 on.
+const fn walks(control: u64) -> u32 {
+    field(control, 12, 2) << 5 | field(control, 10, 2) << 7 | field(control, 8, 2) << 9
+}
+
+/// Stores what the driver programs for stage 1: `ips` and `tg` apart, as not every control register
+/// has them, and so the size of the input, whose field Linux takes from 64 also in 32 bits.
+fn store_stage1(cfg: &mut Cfg, ttbr: u64, half: u64, (ips, tg): (u32, u32), mair: u64) {
+    let tcr = ips | tg << 3 | walks(half) | (64 - cfg.ias) << 11;
+    // Byte 3: normal memory, inner non-cached, outer write-back. No leaf names it, but drivers
+    // that hand the register on to a device's firmware expect it.
+    let mair = mair | 0xf4 << 24;
+    cfg.out = Output { largest: [0; 5] };
+    cfg.out.s1 = Stage1Output { ttbr, tcr, mair };
+}
+
+/// The same for stage 2.
+fn store_stage2(cfg: &mut Cfg, vttbr: u64, control: u64, (ps, tg): (u32, u32)) {
+    let sl = field(control, 6, 2);
+    let vtcr = ps | tg << 3 | walks(control) | sl << 11 | (64 - cfg.ias) << 13;
+    cfg.out = Output { largest: [0; 5] };
+    cfg.out.s2 = Stage2Output { vttbr, vtcr };
+}
+
+/// The encoding of a physical address size of the 32-bit formats, which have no field for it.
+const fn output_size(cfg: &Cfg) -> u32 {
+    match cfg.oas {
+        32 => 0,
+        36 => 1,
+        _ => 2,
+    }
+}
+
 impl<G: Granule> LinuxFormat for Arm64S1<G> {
     const PROTS: [Prot; PROTS] = prots(true);
-    const QUIRKS: u64 = quirk::ARM_OUTER_WBWA;
+    const QUIRKS: u64 = quirk::ARM_NS | quirk::ARM_TTBR1 | quirk::ARM_OUTER_WBWA | quirk::ARM_HD;
 
     fn store(registers: Stage1Registers, cfg: &mut Cfg) {
         let Stage1Registers { ttbr, tcr, mair, .. } = registers;
-        let orgn = if cfg.quirks & quirk::ARM_OUTER_WBWA != 0 { 0b01 } else { field(tcr, 10, 2) };
-        let packed = field(tcr, 32, 3)
-            | field(tcr, 14, 2) << 3
-            | field(tcr, 12, 2) << 5
-            | orgn << 7
-            | field(tcr, 8, 2) << 9
-            | field(tcr, 0, 6) << 11;
-        // Byte 3: normal memory, inner non-cached, outer write-back. No leaf names it, but drivers
-        // that hand the register on to a device's firmware expect it.
-        let mair = mair | 0xf4 << 24;
-        cfg.out = Output { largest: [0; 5] };
-        cfg.out.s1 = Stage1Output { ttbr, tcr: packed, mair };
+        let upper = cfg.quirks & quirk::ARM_TTBR1 != 0;
+        let half = if upper { tcr >> 16 } else { tcr };
+        store_stage1(cfg, ttbr, half, (field(tcr, 32, 3), field(half, 14, 2)), mair);
+    }
+}
+
+impl LinuxFormat for Arm32S1 {
+    const PROTS: [Prot; PROTS] = prots(true);
+    const QUIRKS: u64 = quirk::ARM_NS | quirk::ARM_OUTER_WBWA;
+
+    fn store(registers: Stage1Registers32, cfg: &mut Cfg) {
+        let Stage1Registers32 { ttbr, ttbcr, mair: [low, high], .. } = registers;
+        let mair = u64::from(low) | u64::from(high) << 32;
+        store_stage1(cfg, ttbr, ttbcr.into(), (output_size(cfg), 0), mair);
+    }
+}
+
+impl LinuxFormat for Arm32S2 {
+    const PROTS: [Prot; PROTS] = prots(false);
+    const QUIRKS: u64 = 0;
+
+    fn store(registers: Stage2Registers32, cfg: &mut Cfg) {
+        let Stage2Registers32 { vttbr, vtcr, .. } = registers;
+        store_stage2(cfg, vttbr, vtcr.into(), (output_size(cfg), 0));
     }
 }
 
@@ -101,15 +154,7 @@ impl<G: Granule> LinuxFormat for Arm64S2<G> {
 
     fn store(registers: Stage2Registers, cfg: &mut Cfg) {
         let Stage2Registers { vttbr, vtcr, .. } = registers;
-        let packed = field(vtcr, 16, 3)
-            | field(vtcr, 14, 2) << 3
-            | field(vtcr, 12, 2) << 5
-            | field(vtcr, 10, 2) << 7
-            | field(vtcr, 8, 2) << 9
-            | field(vtcr, 6, 2) << 11
-            | field(vtcr, 0, 6) << 13;
-        cfg.out = Output { largest: [0; 5] };
-        cfg.out.s2 = Stage2Output { vttbr, vtcr: packed };
+        store_stage2(cfg, vttbr, vtcr, (field(vtcr, 16, 3), field(vtcr, 14, 2)));
     }
 }
 

@@ -6,14 +6,21 @@
 //!
 //! # What is there
 //!
-//! | format | granules | notes |
+//! | format | granules | quirks |
 //! |---|---|---|
-//! | `ARM_64_LPAE_S1`, `ARM_32_LPAE_S1` | 4K, 16K, 64K (32: 4K) | quirk `ARM_OUTER_WBWA` |
-//! | `ARM_64_LPAE_S2`, `ARM_32_LPAE_S2` | 4K, 16K, 64K (32: 4K) | input no larger than output |
+//! | `ARM_64_LPAE_S1` | 4K, 16K, 64K | `ARM_NS`, `ARM_TTBR1`, `ARM_OUTER_WBWA`, `ARM_HD` |
+//! | `ARM_64_LPAE_S2` | 4K, 16K, 64K | |
+//! | `ARM_32_LPAE_S1` | 4K | `ARM_NS`, `ARM_OUTER_WBWA` |
+//! | `ARM_32_LPAE_S2` | 4K | |
 //! | `ARM_MALI_LPAE` | 4K | |
 //!
 //! All other formats, and all other quirks, make [`alloc_io_pgtable_ops`] return null. Every
-//! format takes a custom allocator.
+//! format takes a custom allocator. Addresses have up to 48 bits, and up to 52 with 64 KiB, where
+//! pages of 4 TiB come with them.
+//!
+//! `read_and_clear_dirty` answers for `ARM_64_LPAE_S1`: into the driver's gather, and into Linux's
+//! bitmaps once the platform has said how with [`iopgtable_linux_set_iova_bitmap`]. Without `ARM_HD`
+//! no page is ever dirty.
 //!
 //! # Where it differs from Linux 6.12
 //!
@@ -22,8 +29,18 @@
 //! - Arguments that Linux leaves unchecked are refused: addresses that are not aligned to the page
 //!   size (`-EINVAL`, or 0 bytes unmapped), ranges that end beyond the input or the output size
 //!   (`-ERANGE`, or 0 bytes unmapped).
-//! - Input sizes below 32 bits are refused at creation, and no format has more than 48 bits: 64 KiB
-//!   granules do not get 52.
+//! - Input sizes below 32 bits (below 25 for `ARM_32_LPAE_S1`) are refused at creation, and so are
+//!   those of stage 2 that are larger than the output, and outputs of less than 32 bits for Mali.
+//! - The 32-bit stage 1 has neither `ARM_TTBR1`, whose addresses Linux extends to 64 bits, nor
+//!   `ARM_HD`, which the architecture does not have there.
+//! - What privileged transactions alone may use can be fetched by them alone: in 64-bit stage 1,
+//!   leaves with `IOMMU_PRIV` and without `IOMMU_NOEXEC` have `UXN` set.
+//! - Nobody can fetch from stage-2 leaves with `IOMMU_NOEXEC`, also with `FEAT_XNX`: `XN[1:0]` is
+//!   `0b10`, where `0b11` would forbid it to EL0 alone.
+//! - Leaves with `IOMMU_MMIO` are outer shareable also with `IOMMU_CACHE`.
+//! - `read_and_clear_dirty` changes and notes nothing where a page of the range is not mapped. A leaf
+//!   that sticks out of the range is noted as far as it lies there, and stays dirty. It works with
+//!   `ARM_TTBR1`.
 //! - Stage 2 concatenates root tables only where the architecture asks for it.
 //! - Roots smaller than a granule are allocated as one granule.
 //! - `mair` has no stray bits above its fourth byte.
@@ -48,16 +65,21 @@ use core::mem::offset_of;
 use core::ptr;
 
 use iopgtable::format::Attributes;
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, PageTable};
+use iopgtable::{
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K,
+    PageTable,
+};
 
 pub mod abi;
 mod barrier;
 mod config;
+mod dirty;
 mod format;
 mod ops;
 mod pages;
 mod sync;
 
+pub use dirty::{BitmapFn, iopgtable_linux_set_iova_bitmap};
 pub use sync::{SyncFn, iopgtable_linux_set_sync};
 
 use abi::{Cfg, IoPgtable, Ops};
@@ -124,6 +146,8 @@ pub unsafe extern "C" fn alloc_io_pgtable_ops(
         Some(Choice::Stage2(12)) => create::<Arm64S2<Granule4K>>,
         Some(Choice::Stage2(14)) => create::<Arm64S2<Granule16K>>,
         Some(Choice::Stage2(_)) => create::<Arm64S2<Granule64K>>,
+        Some(Choice::Stage1Of32) => create::<Arm32S1>,
+        Some(Choice::Stage2Of32) => create::<Arm32S2>,
         Some(Choice::Mali) => create::<ArmMali>,
         None => return ptr::null_mut(),
     };
@@ -139,20 +163,20 @@ unsafe fn create<F: LinuxFormat>(
     cfg: &mut Cfg,
     cookie: *mut c_void,
 ) -> Option<*mut Ops> {
-    let outer_wbwa = cfg.quirks & abi::quirk::ARM_OUTER_WBWA != 0;
-    if cfg.quirks & !F::QUIRKS != 0 || (outer_wbwa && cfg.coherent_walk) {
+    if cfg.quirks & !F::QUIRKS != 0 {
         return None;
     }
     let sync = if cfg.coherent_walk { None } else { Some(Sync::for_device(cfg.iommu_dev)?) };
     // SAFETY: the caller's promise covers the functions in `cfg`.
     let pages = unsafe { Pages::new(cfg, cookie, sync) }?;
-    let config = Config::new(u8::try_from(cfg.ias).ok()?, u8::try_from(cfg.oas).ok()?);
-    let table = PageTable::<F, Pages>::new(config, pages).ok()?;
+    let sizes = Config::new(u8::try_from(cfg.ias).ok()?, u8::try_from(cfg.oas).ok()?);
+    let options = config::options(cfg.quirks);
+    let table = PageTable::<F, Pages>::new(sizes.with(options), pages).ok()?;
     // SAFETY: the driver, who is about to have the table walked, destroys it only when that is
     // over, and each gather here is invalidated through the driver's callbacks.
     F::store(unsafe { table.registers() }, cfg);
     let public = IoPgtable { fmt, cookie, cfg: *cfg, ops: ops::table::<F>() };
-    let attributes = format::attributes::<F>();
+    let attributes = format::attributes(&table);
     let object =
         Box::new(Object { head: Head { public, destroy: destroy::<F> }, table, attributes });
     // SAFETY: the object lives until `destroy`; the pointer may reach all of it.

@@ -8,8 +8,10 @@ use core::ffi::{c_int, c_ulong};
 use iopgtable::{Gather, Iova, IovaRange, LAST_LEVEL, PhysAddr, Segment, TableError};
 
 use super::abi::{
-    self, Cfg, DirtyBitmap, GFP_ATOMIC, Gfp, IotlbGather, Ops, Phys, ReadAndClearDirty, fmt,
+    self, Cfg, DirtyBitmap, GFP_ATOMIC, Gfp, IoPgtable, IotlbGather, Ops, Phys, ReadAndClearDirty,
+    fmt, quirk,
 };
+use super::dirty::Record;
 use super::format::{LinuxFormat, PROTS};
 use super::{Object, head_of};
 
@@ -17,6 +19,7 @@ const ENOMEM: c_int = 12;
 const EEXIST: c_int = 17;
 const EINVAL: c_int = 22;
 const ERANGE: c_int = 34;
+const EOPNOTSUPP: c_int = 95;
 
 /// The operations for `F`.
 pub(super) const fn table<F: LinuxFormat>() -> Ops {
@@ -167,7 +170,7 @@ struct Run {
 impl Run {
     /// The bytes of the next larger leaf.
     const fn next_size<F: LinuxFormat>(self) -> u64 {
-        // No overflow: page sizes are at most 2^30, and a table has at most 2^13 entries.
+        // No overflow: pages of 2^42 bytes have tables of 2^13 entries, and all others less.
         self.pgsize << table_bits::<F>()
     }
 
@@ -383,31 +386,53 @@ unsafe extern "C" fn iova_to_phys<F: LinuxFormat>(ops: *mut Ops, iova: c_ulong) 
     object.table.translate(Iova(iova)).map_or(0, |found| found.phys.0)
 }
 
-/// Without hardware management of the dirty state (`ARM_HD`, which is refused) no page is ever
-/// dirty: nothing is recorded. Returns 0; `-EINVAL` for other formats than stage 1, for an empty
-/// range or one beyond the input size, and where something in it is not mapped.
+/// Notes in `dirty` which parts of `size` bytes from `iova` on were written through, and makes them
+/// clean, unless `flags` says to read only: its gather, if it has one, is extended by all that was
+/// dirty, as the driver must have the device forget the leaves. Without `ARM_HD` nothing is dirty.
+///
+/// Returns 0; `-EINVAL` for other formats than 64-bit stage 1, for a range that is empty or not
+/// among the table's addresses, where something in it is not mapped, and without `dirty`;
+/// `-EOPNOTSUPP` for a bitmap that there is no way to write to. Nothing was noted then.
 unsafe extern "C" fn read_and_clear_dirty<F: LinuxFormat>(
     ops: *mut Ops,
     iova: c_ulong,
     size: usize,
-    _flags: c_ulong,
-    _dirty: *mut DirtyBitmap,
+    flags: c_ulong,
+    dirty: *mut DirtyBitmap,
 ) -> c_int {
     // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
     let object = unsafe { object::<F>(ops) };
-    let format = object.head.public.fmt;
-    if format != fmt::ARM_64_LPAE_S1 && format != fmt::ARM_32_LPAE_S1 {
+    let IoPgtable { fmt: format, cfg, .. } = &object.head.public;
+    if *format != fmt::ARM_64_LPAE_S1 {
         return -EINVAL;
     }
-    let last = object.table.geometry().last_iova();
     let Ok(range) = IovaRange::new(Iova(iova), size as u64) else { return -EINVAL };
     // All pages that the range has a part of.
     let low = (1u64 << F::PAGE_SHIFT) - 1;
     let pages = IovaRange::inclusive(Iova(range.first().0 & !low), Iova(range.last().0 | low))
         .unwrap_or(range);
-    if range.last() <= last && object.table.occupied(pages, LAST_LEVEL) == pages.bytes() {
-        0
-    } else {
-        -EINVAL
+    let mapped = object.table.geometry().whole().covers(pages)
+        && object.table.occupied(pages, LAST_LEVEL) == pages.bytes();
+    if !mapped {
+        return -EINVAL;
     }
+    if cfg.quirks & quirk::ARM_HD == 0 {
+        return 0;
+    }
+    // SAFETY: null or the caller's.
+    let Some(dirty) = (unsafe { dirty.as_ref() }) else { return -EINVAL };
+    let Some(record) = Record::new(dirty) else { return -EOPNOTSUPP };
+    let note = |found: IovaRange| {
+        if let Some(found) = found.intersection(range) {
+            // SAFETY: they are this call's.
+            unsafe { record.add(found) };
+        }
+    };
+    let outcome = if flags & abi::dirty::NO_CLEAR != 0 {
+        object.table.visit_dirty(pages, note)
+    } else {
+        // What the gather names was noted, for the driver to invalidate; no table came loose.
+        object.table.visit_and_clear_dirty(pages, note).map(drop)
+    };
+    outcome.map_or_else(|error| -errno(&error), |()| 0)
 }

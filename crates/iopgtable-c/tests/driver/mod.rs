@@ -1,5 +1,7 @@
 //! A driver of Linux's interface that notes what its callbacks see.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use core::ptr::null_mut;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -10,6 +12,7 @@ use iopgtable_c::linux::{alloc_io_pgtable_ops, free_io_pgtable_ops};
 
 pub(crate) const RW: c_int = prot::READ | prot::WRITE;
 
+/// The page sizes of each granule.
 pub(crate) const SIZES: [c_ulong; 3] =
     [4 << 10 | 2 << 20 | 1 << 30, 16 << 10 | 32 << 20, 64 << 10 | 512 << 20];
 
