@@ -298,6 +298,10 @@ unsafe impl<A: TableAllocator, C: Charge> TableAllocator for Accounted<A, C> {
         self.charged(bytes, |upstream| upstream.alloc_bulk(layout, tables, context))
     }
 
+    fn frees_in_bulk(&self) -> bool {
+        true
+    }
+
     unsafe fn free_bulk(&self, pages: PageList) {
         let mut bytes = 0;
         let mut counted = PageList::new();

@@ -162,6 +162,12 @@ pub unsafe trait TableAllocator: TableMemory {
             unsafe { self.free(page) };
         }
     }
+
+    /// Whether [`free_bulk`](Self::free_bulk) does better than [`free`](Self::free) page by page,
+    /// so that pages to be freed are worth a list.
+    fn frees_in_bulk(&self) -> bool {
+        false
+    }
 }
 
 impl TableCount {
@@ -280,6 +286,9 @@ macro_rules! forward {
             unsafe fn free_bulk(&self, pages: PageList) {
                 // SAFETY: the caller's promise is passed on.
                 unsafe { (**self).free_bulk(pages) };
+            }
+            fn frees_in_bulk(&self) -> bool {
+                (**self).frees_in_bulk()
             }
         }
     };

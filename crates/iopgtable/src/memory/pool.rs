@@ -370,6 +370,10 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
         Ok(pages)
     }
 
+    fn frees_in_bulk(&self) -> bool {
+        true
+    }
+
     unsafe fn free_bulk(&self, pages: PageList) {
         let mut mine = PageList::new();
         let mut others = PageList::new();

@@ -14,7 +14,7 @@ use super::tree::Tree;
 use crate::addr::PhysAddr;
 use crate::format::{Entry, Format};
 use crate::geometry::{FIRST_LEVEL, LAST_LEVEL, level_index};
-use crate::memory::{PageList, TableMemory, TablePage};
+use crate::memory::{PageList, TableAllocator, TableMemory, TablePage};
 
 /// Subtrees that came loose from one tree.
 ///
@@ -103,25 +103,25 @@ impl Loose {
         }
     }
 
-    /// All tables, as pages that nobody else holds.
+    /// Gives all tables to `allocator`, and says how many they were.
     ///
     /// # Safety
     ///
-    /// No walker reaches them any more.
-    pub(crate) unsafe fn into_pages<F: Format, M: TableMemory + ?Sized>(
-        self,
-        memory: &M,
-    ) -> PageList {
-        let mut sink = Sink::<F, M> { memory, pages: PageList::new(), format: PhantomData };
+    /// They are the allocator's, and no walker reaches them any more.
+    pub(crate) unsafe fn free<F: Format, A: TableAllocator>(self, allocator: &A) -> usize {
+        let mut sink = Sink::<F, A>::new(allocator);
         let mut link = self.head;
         for _ in 0..self.subtrees {
             let (table, level) = (link.table(), link.level());
-            let node = Tree::<F>::child(memory, table);
+            let node = Tree::<F>::child(allocator, table);
             link = Link(node.load(0));
-            sink.take_children(node, level, 1);
-            sink.take_page(node, table);
+            // SAFETY: the caller's promise; the link was read before.
+            unsafe {
+                sink.take_children(node, level, 1);
+                sink.take_page(node, table);
+            }
         }
-        sink.pages
+        sink.finish()
     }
 }
 
@@ -131,45 +131,78 @@ impl fmt::Debug for Loose {
     }
 }
 
-/// Collects the pages of subtrees that no walker reaches.
-pub(super) struct Sink<'m, F, M: ?Sized> {
-    memory: &'m M,
+/// Gives the pages of subtrees to their allocator.
+struct Sink<'a, F, A: TableAllocator> {
+    allocator: &'a A,
+    /// What the allocator is to get at once.
     pages: PageList,
+    count: usize,
     format: PhantomData<F>,
 }
 
-impl<'m, F: Format, M: TableMemory + ?Sized> Sink<'m, F, M> {
-    /// All tables below the root of `tree`, which is about to go.
-    ///
-    /// # Safety
-    ///
-    /// No walker uses the tree any more.
-    pub(super) unsafe fn drain(memory: &'m M, tree: &Tree<F>) -> PageList {
-        let mut sink = Self { memory, pages: PageList::new(), format: PhantomData };
-        sink.take_children(tree.root(), tree.geometry.first_level(), 0);
-        sink.pages
+/// Gives all tables below the root of `tree`, which is about to go, to `allocator`.
+///
+/// # Safety
+///
+/// They are the allocator's, and no walker uses the tree any more.
+pub(super) unsafe fn drain<F: Format, A: TableAllocator>(allocator: &A, tree: &Tree<F>) {
+    let mut sink = Sink::<F, A>::new(allocator);
+    // SAFETY: the caller's promise.
+    unsafe { sink.take_children(tree.root(), tree.geometry.first_level(), 0) };
+    sink.finish();
+}
+
+impl<'a, F: Format, A: TableAllocator> Sink<'a, F, A> {
+    const fn new(allocator: &'a A) -> Self {
+        Self { allocator, pages: PageList::new(), count: 0, format: PhantomData }
     }
 
     /// Takes the subtrees that the entries of `node` link, from `first` on. Recurses once per
     /// level.
-    fn take_children(&mut self, node: Node, level: i8, first: usize) {
+    ///
+    /// # Safety
+    ///
+    /// They are the allocator's, and no walker reaches them any more.
+    unsafe fn take_children(&mut self, node: Node, level: i8, first: usize) {
         if level == LAST_LEVEL {
             return;
         }
         for index in first..node.entries() {
             if let Entry::Table(table) = F::decode(node.load(index), level) {
-                let child = Tree::<F>::child(self.memory, table);
-                self.take_children(child, level + 1, 0);
-                self.take_page(child, table);
+                let child = Tree::<F>::child(self.allocator, table);
+                // SAFETY: the caller's promise covers the subtree; its table goes after what it
+                // links.
+                unsafe {
+                    self.take_children(child, level + 1, 0);
+                    self.take_page(child, table);
+                }
             }
         }
     }
 
-    fn take_page(&mut self, node: Node, table: PhysAddr) {
-        // SAFETY: the table is a page of the allocator (invariant of `Tree`), which the tree
-        // owned and no longer links; its contents are unknown, so it does not count as zeroed.
-        self.pages.push(unsafe {
-            TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false)
-        });
+    /// # Safety
+    ///
+    /// The table is the allocator's; nobody looks at it any more.
+    unsafe fn take_page(&mut self, node: Node, table: PhysAddr) {
+        self.count += 1;
+        // SAFETY: the table is a page of the allocator (the caller's promise), which nobody uses;
+        // its contents are unknown, so it does not count as zeroed.
+        let page =
+            unsafe { TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false) };
+        if self.allocator.frees_in_bulk() {
+            self.pages.push(page);
+        } else {
+            // SAFETY: as above.
+            unsafe { self.allocator.free(page) };
+        }
+    }
+
+    /// How many pages were taken, all of which are free now.
+    fn finish(self) -> usize {
+        if !self.pages.is_empty() {
+            // SAFETY: whoever had them taken has promised that they may be freed.
+            unsafe { self.allocator.free_bulk(self.pages) };
+        }
+        self.count
     }
 }

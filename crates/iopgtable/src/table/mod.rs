@@ -444,10 +444,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             return 0;
         }
         // SAFETY: an `Invalidated` is the proof that no walker reaches them.
-        let pages = unsafe { invalidated.loose.into_pages::<F, A>(&self.allocator) };
-        let count = pages.len();
-        self.give_back(pages);
-        count
+        unsafe { invalidated.loose.free::<F, A>(&self.allocator) }
     }
 
     /// Keeps the tables of a gather that could not be invalidated out of use until this page table
@@ -498,11 +495,12 @@ impl<F: Format, A: TableAllocator> Drop for PageTable<F, A> {
     /// Gives every table back, the root included.
     fn drop(&mut self) {
         let quarantine = core::mem::replace(&mut self.quarantine, Loose::new());
-        // SAFETY: whoever gave the root to a walker has promised that it is forgotten by now.
-        let mut pages = unsafe { loose::Sink::<F, A>::drain(&self.allocator, &self.tree) };
-        // SAFETY: so are the tables that once hung from it.
-        pages.append(unsafe { quarantine.into_pages::<F, A>(&self.allocator) });
-        self.give_back(pages);
+        // SAFETY: whoever gave the root to a walker has promised that it is forgotten by now, and
+        // so are the tables that once hung from it.
+        unsafe {
+            loose::drain::<F, A>(&self.allocator, &self.tree);
+            quarantine.free::<F, A>(&self.allocator);
+        }
         // SAFETY: this is the root's memory as it came from the allocator (see `new`); nobody
         // uses it after the table, and its contents are unknown.
         unsafe {
