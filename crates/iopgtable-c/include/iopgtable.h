@@ -681,6 +681,33 @@ iopgtable_status iopgtable_protect(iopgtable *table,
                                    iopgtable_error *error);
 
 /**
+ * Stores where `iova` leads. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `INTERNAL`, or
+ * `NOT_MAPPED`, also for addresses that the table does not translate.
+ *
+ * # Safety
+ *
+ * The pointers are null or valid.
+ */
+iopgtable_status iopgtable_translate(const iopgtable *table,
+                                     uint64_t iova,
+                                     iopgtable_translation *translation);
+
+/**
+ * Shows `visitor` every table (but the root) and every leaf that translates a part of the `bytes`
+ * bytes from `iova` on; what lies beyond the last device address holds none. Fails with
+ * `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE` or `INTERNAL`; the visitor is then not called.
+ *
+ * # Safety
+ *
+ * `table` is null or valid; `visitor` may be called with `context` and does not unwind.
+ */
+iopgtable_status iopgtable_visit(const iopgtable *table,
+                                 uint64_t iova,
+                                 uint64_t bytes,
+                                 iopgtable_visitor visitor,
+                                 void *context);
+
+/**
  * Notes which pages of the `bytes` bytes from `iova` on were written through since they were
  * mapped or last made clean: bit `i % 64` of `bitmap[i / 64]` stands for the `i`-th granule. No
  * bit is cleared. A leaf larger than a granule counts as written all over, and what was just
@@ -718,33 +745,6 @@ iopgtable_status iopgtable_read_and_clear_dirty(iopgtable *table,
                                                 size_t words,
                                                 iopgtable_gather *gather,
                                                 iopgtable_error *error);
-
-/**
- * Stores where `iova` leads. Fails with `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `INTERNAL`, or
- * `NOT_MAPPED`, also for addresses that the table does not translate.
- *
- * # Safety
- *
- * The pointers are null or valid.
- */
-iopgtable_status iopgtable_translate(const iopgtable *table,
-                                     uint64_t iova,
-                                     iopgtable_translation *translation);
-
-/**
- * Shows `visitor` every table (but the root) and every leaf that translates a part of the `bytes`
- * bytes from `iova` on; what lies beyond the last device address holds none. Fails with
- * `NULL_ARGUMENT`, `UNALIGNED_ARGUMENT`, `RANGE` or `INTERNAL`; the visitor is then not called.
- *
- * # Safety
- *
- * `table` is null or valid; `visitor` may be called with `context` and does not unwind.
- */
-iopgtable_status iopgtable_visit(const iopgtable *table,
-                                 uint64_t iova,
-                                 uint64_t bytes,
-                                 iopgtable_visitor visitor,
-                                 void *context);
 
 /**
  * Stores how many tables `iopgtable_map` with the same arguments would take from the allocator in

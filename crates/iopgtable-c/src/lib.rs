@@ -5,7 +5,7 @@
 //!
 //! | face | for whom | header |
 //! |---|---|---|
-//! | [`table`], [`gather`], [`reservation`] | new code in C | `iopgtable.h`, generated from this crate |
+//! | [`table`], [`look`], [`gather`], [`reservation`] | new code in C | `iopgtable.h`, generated from this crate |
 //! | [`linux`] | code written against Linux's io-pgtable | Linux's own `linux/io-pgtable.h` |
 //!
 //! # Panics
@@ -37,6 +37,8 @@ pub mod status;
 pub mod types;
 
 pub mod table;
+
+pub mod look;
 
 pub mod gather;
 

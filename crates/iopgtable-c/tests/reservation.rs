@@ -12,6 +12,7 @@ use core::ptr::{null, null_mut};
 
 use hooks::Counted;
 use iopgtable_c::gather::*;
+use iopgtable_c::look::*;
 use iopgtable_c::reservation::*;
 use iopgtable_c::status::Status;
 use iopgtable_c::table::*;

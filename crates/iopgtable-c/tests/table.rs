@@ -15,6 +15,7 @@ use core::ptr::{null, null_mut};
 use fixture::{CONFIG, Fixture, RW, segment};
 use hooks::Counted;
 use iopgtable_c::gather::*;
+use iopgtable_c::look::*;
 use iopgtable_c::status::Status;
 use iopgtable_c::table::*;
 use iopgtable_c::types::*;

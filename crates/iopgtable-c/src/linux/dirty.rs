@@ -1,11 +1,13 @@
-//! Where Linux wants to hear of dirty pages.
+//! Which pages were written through, in Linux's terms.
 
-use core::ffi::c_ulong;
+use core::ffi::{c_int, c_ulong};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use iopgtable::IovaRange;
+use iopgtable::{Iova, IovaRange, LAST_LEVEL};
 
-use super::abi::{DirtyBitmap, IotlbGather, IovaBitmap};
+use super::abi::{self, DirtyBitmap, IoPgtable, IotlbGather, IovaBitmap, Ops, fmt, quirk};
+use super::format::LinuxFormat;
+use super::ops::{EINVAL, EOPNOTSUPP, errno, object};
 
 /// Notes that `length` bytes from `iova` on were written through: Linux's `iova_bitmap_set`.
 pub type BitmapFn = unsafe extern "C" fn(bitmap: *mut IovaBitmap, iova: c_ulong, length: usize);
@@ -34,14 +36,14 @@ fn bitmap_function() -> Option<BitmapFn> {
 }
 
 /// Where one call answers.
-pub(super) struct Record {
+struct Record {
     bitmap: Option<(BitmapFn, *mut IovaBitmap)>,
     gather: *mut IotlbGather,
 }
 
 impl Record {
     /// What `dirty` asks for; nothing where it has a bitmap and there is no way to set its bits.
-    pub(super) fn new(dirty: &DirtyBitmap) -> Option<Self> {
+    fn new(dirty: &DirtyBitmap) -> Option<Self> {
         let bitmap =
             if dirty.bitmap.is_null() { None } else { Some((bitmap_function()?, dirty.bitmap)) };
         Some(Self { bitmap, gather: dirty.gather })
@@ -52,7 +54,7 @@ impl Record {
     /// # Safety
     ///
     /// The bitmap and the gather are those of a running call.
-    pub(super) unsafe fn add(&self, dirty: IovaRange) {
+    unsafe fn add(&self, dirty: IovaRange) {
         let (first, last) = (dirty.first().0, dirty.last().0);
         if let Some((set, bitmap)) = self.bitmap {
             // SAFETY: `iopgtable_linux_set_iova_bitmap` was promised that it may be called so.
@@ -64,4 +66,55 @@ impl Record {
             gather.end = gather.end.max(last);
         }
     }
+}
+
+/// Notes in `dirty` which parts of `size` bytes from `iova` on were written through, and makes them
+/// clean, unless `flags` says to read only: its gather, if it has one, is extended by all that was
+/// dirty, as the driver must have the device forget the leaves. Without `ARM_HD` nothing is dirty.
+///
+/// Returns 0; `-EINVAL` for other formats than 64-bit stage 1, for a range that is empty or not
+/// among the table's addresses, where something in it is not mapped, and without `dirty`;
+/// `-EOPNOTSUPP` for a bitmap that there is no way to write to. Nothing was noted then.
+pub(super) unsafe extern "C" fn read_and_clear_dirty<F: LinuxFormat>(
+    ops: *mut Ops,
+    iova: c_ulong,
+    size: usize,
+    flags: c_ulong,
+    dirty: *mut DirtyBitmap,
+) -> c_int {
+    // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
+    let object = unsafe { object::<F>(ops) };
+    let IoPgtable { fmt: format, cfg, .. } = &object.head.public;
+    if *format != fmt::ARM_64_LPAE_S1 {
+        return -EINVAL;
+    }
+    let Ok(range) = IovaRange::new(Iova(iova), size as u64) else { return -EINVAL };
+    // All pages that the range has a part of.
+    let low = (1u64 << F::PAGE_SHIFT) - 1;
+    let pages = IovaRange::inclusive(Iova(range.first().0 & !low), Iova(range.last().0 | low))
+        .unwrap_or(range);
+    let mapped = object.table.geometry().whole().covers(pages)
+        && object.table.occupied(pages, LAST_LEVEL) == pages.bytes();
+    if !mapped {
+        return -EINVAL;
+    }
+    if cfg.quirks & quirk::ARM_HD == 0 {
+        return 0;
+    }
+    // SAFETY: null or the caller's.
+    let Some(dirty) = (unsafe { dirty.as_ref() }) else { return -EINVAL };
+    let Some(record) = Record::new(dirty) else { return -EOPNOTSUPP };
+    let note = |found: IovaRange| {
+        if let Some(found) = found.intersection(range) {
+            // SAFETY: they are this call's.
+            unsafe { record.add(found) };
+        }
+    };
+    let outcome = if flags & abi::dirty::NO_CLEAR != 0 {
+        object.table.visit_dirty(pages, note)
+    } else {
+        // What the gather names was noted, for the driver to invalidate; no table came loose.
+        object.table.visit_and_clear_dirty(pages, note).map(drop)
+    };
+    outcome.map_or_else(|error| -errno(&error), |()| 0)
 }

@@ -5,21 +5,18 @@
 
 use core::ffi::{c_int, c_ulong};
 
-use iopgtable::{Gather, Iova, IovaRange, LAST_LEVEL, PhysAddr, Segment, TableError};
+use iopgtable::{Gather, Iova, IovaRange, PhysAddr, Segment, TableError};
 
-use super::abi::{
-    self, Cfg, DirtyBitmap, GFP_ATOMIC, Gfp, IoPgtable, IotlbGather, Ops, Phys, ReadAndClearDirty,
-    fmt, quirk,
-};
-use super::dirty::Record;
+use super::abi::{self, Cfg, GFP_ATOMIC, Gfp, IotlbGather, Ops, Phys, ReadAndClearDirty};
+use super::dirty::read_and_clear_dirty;
 use super::format::{LinuxFormat, PROTS};
 use super::{Object, head_of};
 
 const ENOMEM: c_int = 12;
 const EEXIST: c_int = 17;
-const EINVAL: c_int = 22;
+pub(super) const EINVAL: c_int = 22;
 const ERANGE: c_int = 34;
-const EOPNOTSUPP: c_int = 95;
+pub(super) const EOPNOTSUPP: c_int = 95;
 
 /// The operations for `F`.
 pub(super) const fn table<F: LinuxFormat>() -> Ops {
@@ -36,7 +33,7 @@ pub(super) const fn table<F: LinuxFormat>() -> Ops {
 /// # Safety
 ///
 /// `ops` came from `create::<F>`, and no other call uses it meanwhile.
-unsafe fn object<'o, F: LinuxFormat>(ops: *mut Ops) -> &'o mut Object<F> {
+pub(super) unsafe fn object<'o, F: LinuxFormat>(ops: *mut Ops) -> &'o mut Object<F> {
     // SAFETY: the caller's promise.
     unsafe { &mut *head_of(ops).cast::<Object<F>>() }
 }
@@ -238,7 +235,7 @@ fn make_room<F: LinuxFormat>(
 }
 
 /// Linux's number for a refusal.
-fn errno(error: &TableError) -> c_int {
+pub(super) fn errno(error: &TableError) -> c_int {
     match error {
         TableError::InputRange { .. } | TableError::OutputRange { .. } => ERANGE,
         TableError::Overlap { .. } => EEXIST,
@@ -384,55 +381,4 @@ unsafe extern "C" fn iova_to_phys<F: LinuxFormat>(ops: *mut Ops, iova: c_ulong) 
     // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
     let object = unsafe { object::<F>(ops) };
     object.table.translate(Iova(iova)).map_or(0, |found| found.phys.0)
-}
-
-/// Notes in `dirty` which parts of `size` bytes from `iova` on were written through, and makes them
-/// clean, unless `flags` says to read only: its gather, if it has one, is extended by all that was
-/// dirty, as the driver must have the device forget the leaves. Without `ARM_HD` nothing is dirty.
-///
-/// Returns 0; `-EINVAL` for other formats than 64-bit stage 1, for a range that is empty or not
-/// among the table's addresses, where something in it is not mapped, and without `dirty`;
-/// `-EOPNOTSUPP` for a bitmap that there is no way to write to. Nothing was noted then.
-unsafe extern "C" fn read_and_clear_dirty<F: LinuxFormat>(
-    ops: *mut Ops,
-    iova: c_ulong,
-    size: usize,
-    flags: c_ulong,
-    dirty: *mut DirtyBitmap,
-) -> c_int {
-    // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
-    let object = unsafe { object::<F>(ops) };
-    let IoPgtable { fmt: format, cfg, .. } = &object.head.public;
-    if *format != fmt::ARM_64_LPAE_S1 {
-        return -EINVAL;
-    }
-    let Ok(range) = IovaRange::new(Iova(iova), size as u64) else { return -EINVAL };
-    // All pages that the range has a part of.
-    let low = (1u64 << F::PAGE_SHIFT) - 1;
-    let pages = IovaRange::inclusive(Iova(range.first().0 & !low), Iova(range.last().0 | low))
-        .unwrap_or(range);
-    let mapped = object.table.geometry().whole().covers(pages)
-        && object.table.occupied(pages, LAST_LEVEL) == pages.bytes();
-    if !mapped {
-        return -EINVAL;
-    }
-    if cfg.quirks & quirk::ARM_HD == 0 {
-        return 0;
-    }
-    // SAFETY: null or the caller's.
-    let Some(dirty) = (unsafe { dirty.as_ref() }) else { return -EINVAL };
-    let Some(record) = Record::new(dirty) else { return -EOPNOTSUPP };
-    let note = |found: IovaRange| {
-        if let Some(found) = found.intersection(range) {
-            // SAFETY: they are this call's.
-            unsafe { record.add(found) };
-        }
-    };
-    let outcome = if flags & abi::dirty::NO_CLEAR != 0 {
-        object.table.visit_dirty(pages, note)
-    } else {
-        // What the gather names was noted, for the driver to invalidate; no table came loose.
-        object.table.visit_and_clear_dirty(pages, note).map(drop)
-    };
-    outcome.map_or_else(|error| -errno(&error), |()| 0)
 }
