@@ -7,8 +7,7 @@
 use super::stage1::{self, Kind};
 use super::vmsa::{self, Output};
 use super::{
-    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed,
-    check_options,
+    Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check_options,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
@@ -53,8 +52,6 @@ impl Format for Arm32S1 {
         .with(Options::OUTER_WRITE_BACK)
         .with(Options::NO_PERMISSIONS)
         .with(Options::CONTIGUOUS);
-    const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
-    const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage1::LIVE;
     type Registers = Stage1Registers32;
 
@@ -95,33 +92,15 @@ impl Format for Arm32S1 {
         stage1::attributes(KIND, options, prot)
     }
 
-    #[inline]
-    fn output(phys: PhysAddr) -> u64 {
-        Output::<Granule4K>::pack(phys)
-    }
-
     fn table_bits(options: Options) -> u64 {
         stage1::table_bits(options)
     }
 
-    #[inline]
-    fn decode(entry: u64, level: i8) -> Entry {
-        Output::<Granule4K>::decode(entry, level)
-    }
-
-    #[inline]
-    fn attributes_of(leaf: u64) -> Attributes {
-        Output::<Granule4K>::attributes_of(leaf)
-    }
+    vmsa::entries!(Granule4K);
 
     #[inline]
     fn prot_of(leaf: u64) -> Prot {
         stage1::prot_of(KIND, leaf)
-    }
-
-    #[inline]
-    fn group_log2(level: i8) -> u32 {
-        Output::<Granule4K>::group_log2(level)
     }
 
     #[inline]

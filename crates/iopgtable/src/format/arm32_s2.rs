@@ -6,8 +6,8 @@
 
 use super::vmsa::{self, Output};
 use super::{
-    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed,
-    check_options, stage2,
+    Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check_options,
+    stage2,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
@@ -39,8 +39,6 @@ impl Format for Arm32S2 {
     const PAGE_SHIFT: u8 = Granule4K::SHIFT;
     const MIN_LEVEL: i8 = 1;
     const OPTIONS: Options = Options::NO_PERMISSIONS.with(Options::CONTIGUOUS);
-    const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
-    const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage2::LIVE;
     type Registers = Stage2Registers32;
 
@@ -72,33 +70,15 @@ impl Format for Arm32S2 {
         stage2::attributes(true, options, prot)
     }
 
-    #[inline]
-    fn output(phys: PhysAddr) -> u64 {
-        Output::<Granule4K>::pack(phys)
-    }
-
     fn table_bits(_: Options) -> u64 {
         vmsa::TABLE_OR_PAGE
     }
 
-    #[inline]
-    fn decode(entry: u64, level: i8) -> Entry {
-        Output::<Granule4K>::decode(entry, level)
-    }
-
-    #[inline]
-    fn attributes_of(leaf: u64) -> Attributes {
-        Output::<Granule4K>::attributes_of(leaf)
-    }
+    vmsa::entries!(Granule4K);
 
     #[inline]
     fn prot_of(leaf: u64) -> Prot {
         stage2::prot_of(leaf)
-    }
-
-    #[inline]
-    fn group_log2(level: i8) -> u32 {
-        Output::<Granule4K>::group_log2(level)
     }
 
     #[inline]

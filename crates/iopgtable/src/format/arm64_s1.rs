@@ -9,9 +9,7 @@ use core::marker::PhantomData;
 
 use super::stage1::{self, Kind};
 use super::vmsa::{self, Output};
-use super::{
-    Attributes, Config, ConfigError, Entry, Format, Granule, Options, Sealed, check_options,
-};
+use super::{Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check_options};
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
@@ -60,8 +58,6 @@ impl<G: Granule> Format for Arm64S1<G> {
         .with(Options::NO_PERMISSIONS)
         .with(Options::HARDWARE_DIRTY)
         .with(Options::CONTIGUOUS);
-    const FIELD_BITS: u32 = Output::<G>::FIELD_BITS;
-    const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage1::LIVE;
     type Registers = Stage1Registers;
 
@@ -109,33 +105,15 @@ impl<G: Granule> Format for Arm64S1<G> {
         stage1::attributes(Self::KIND, options, prot)
     }
 
-    #[inline]
-    fn output(phys: PhysAddr) -> u64 {
-        Output::<G>::pack(phys)
-    }
-
     fn table_bits(options: Options) -> u64 {
         stage1::table_bits(options)
     }
 
-    #[inline]
-    fn decode(entry: u64, level: i8) -> Entry {
-        Output::<G>::decode(entry, level)
-    }
-
-    #[inline]
-    fn attributes_of(leaf: u64) -> Attributes {
-        Output::<G>::attributes_of(leaf)
-    }
+    vmsa::entries!(G);
 
     #[inline]
     fn prot_of(leaf: u64) -> Prot {
         stage1::prot_of(Self::KIND, leaf)
-    }
-
-    #[inline]
-    fn group_log2(level: i8) -> u32 {
-        Output::<G>::group_log2(level)
     }
 
     #[inline]

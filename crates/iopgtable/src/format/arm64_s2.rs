@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use super::vmsa::{self, Output};
 use super::{
-    Attributes, Config, ConfigError, Entry, Format, Granule, Options, Sealed, check_options, stage2,
+    Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check_options, stage2,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
@@ -53,8 +53,6 @@ impl<G: Granule> Format for Arm64S2<G> {
         .with(Options::FORCE_WRITE_BACK)
         .with(Options::HARDWARE_DIRTY)
         .with(Options::CONTIGUOUS);
-    const FIELD_BITS: u32 = Output::<G>::FIELD_BITS;
-    const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage2::LIVE;
     type Registers = Stage2Registers;
 
@@ -98,33 +96,15 @@ impl<G: Granule> Format for Arm64S2<G> {
         stage2::attributes(!G::LPA2, options, prot)
     }
 
-    #[inline]
-    fn output(phys: PhysAddr) -> u64 {
-        Output::<G>::pack(phys)
-    }
-
     fn table_bits(_: Options) -> u64 {
         vmsa::TABLE_OR_PAGE
     }
 
-    #[inline]
-    fn decode(entry: u64, level: i8) -> Entry {
-        Output::<G>::decode(entry, level)
-    }
-
-    #[inline]
-    fn attributes_of(leaf: u64) -> Attributes {
-        Output::<G>::attributes_of(leaf)
-    }
+    vmsa::entries!(G);
 
     #[inline]
     fn prot_of(leaf: u64) -> Prot {
         stage2::prot_of(leaf)
-    }
-
-    #[inline]
-    fn group_log2(level: i8) -> u32 {
-        Output::<G>::group_log2(level)
     }
 
     #[inline]

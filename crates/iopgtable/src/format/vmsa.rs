@@ -181,6 +181,35 @@ impl<G: Granule> Output<G> {
     }
 }
 
+/// What the formats of both stages have in common of [`Format`](super::Format), for a granule.
+macro_rules! entries {
+    ($granule:ty) => {
+        const FIELD_BITS: u32 = vmsa::Output::<$granule>::FIELD_BITS;
+        const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
+
+        #[inline]
+        fn output(phys: crate::addr::PhysAddr) -> u64 {
+            vmsa::Output::<$granule>::pack(phys)
+        }
+
+        #[inline]
+        fn decode(entry: u64, level: i8) -> super::Entry {
+            vmsa::Output::<$granule>::decode(entry, level)
+        }
+
+        #[inline]
+        fn attributes_of(leaf: u64) -> super::Attributes {
+            vmsa::Output::<$granule>::attributes_of(leaf)
+        }
+
+        #[inline]
+        fn group_log2(level: i8) -> u32 {
+            vmsa::Output::<$granule>::group_log2(level)
+        }
+    };
+}
+pub(super) use entries;
+
 /// The level that the longest walk with a granule starts at.
 pub(super) const fn min_level<G: Granule>() -> i8 {
     match (G::SHIFT, G::LPA2) {
