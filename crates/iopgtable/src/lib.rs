@@ -31,7 +31,7 @@
 //! |---|---|
 //! | [`memory`] | table pages, the allocator traits with their contract, the allocators |
 //! | [`mod@format`] | one file per format: geometry, entry encoding, registers |
-//! | `table` | the engine: [`PageTable`] and its faces, among them [`Reserved`], which cannot allocate |
+//! | `table` | the engine: [`PageTable`] and its faces [`Reserved`], which cannot allocate, and [`SharedPageTable`], for many threads |
 //! | `gather` | [`Gather`]: what the device must forget, and the tables that came loose |
 //! | `geometry` | [`Geometry`]: levels, spans, leaf sizes, table counts |
 //! | `addr`, `prot`, `error` | the vocabulary |
@@ -65,4 +65,4 @@ pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };
 pub use prot::{Prot, ProtError};
-pub use table::{PageTable, Reserved, Translation, Visit};
+pub use table::{PageTable, Reserved, SharedPageTable, Translation, Visit};

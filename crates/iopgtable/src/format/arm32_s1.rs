@@ -56,6 +56,7 @@ impl Format for Arm32S1 {
     const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
     const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage1::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage1Registers32;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

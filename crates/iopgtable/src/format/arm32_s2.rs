@@ -42,6 +42,7 @@ impl Format for Arm32S2 {
     const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
     const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage2::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage2Registers32;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

@@ -63,6 +63,7 @@ impl<G: Granule> Format for Arm64S1<G> {
     const FIELD_BITS: u32 = Output::<G>::FIELD_BITS;
     const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage1::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage1Registers;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

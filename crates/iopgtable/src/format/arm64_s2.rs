@@ -53,6 +53,7 @@ impl<G: Granule> Format for Arm64S2<G> {
     const FIELD_BITS: u32 = Output::<G>::FIELD_BITS;
     const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
     const LIVE: u64 = stage2::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage2Registers;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

@@ -150,6 +150,22 @@ impl<'m, F: Format, M: TableMemory + ?Sized> Sink<'m, F, M> {
         sink.pages
     }
 
+    /// The tables of a subtree under `node`, a table at `level`, which was never linked; without
+    /// those below it where its entries went elsewhere (`alone`).
+    pub(super) fn discard(
+        memory: &'m M,
+        (node, table): (Node, PhysAddr),
+        level: i8,
+        alone: bool,
+    ) -> PageList {
+        let mut sink = Self { memory, pages: PageList::new(), format: PhantomData };
+        if !alone {
+            sink.take_children(node, level, 0);
+        }
+        sink.take_page(node, table);
+        sink.pages
+    }
+
     /// Takes the subtrees that the entries of `node` link, from `first` on. Recurses once per
     /// level.
     fn take_children(&mut self, node: Node, level: i8, first: usize) {
