@@ -52,9 +52,8 @@ fn look<F: Walked>(table: &Shared<'_, F>, address: u64) -> Option<(u64, bool)> {
 /// How many tables lead to no leaf.
 fn empty_tables(visits: &[Visit]) -> usize {
     let has_leaf = |span: IovaRange| {
-        let inside = |visit: &Visit| {
-            matches!(visit, Visit::Leaf { span: leaf, .. } if span.covers(*leaf))
-        };
+        let inside =
+            |visit: &Visit| matches!(visit, Visit::Leaf { span: leaf, .. } if span.covers(*leaf));
         visits.iter().any(inside)
     };
     let empty = |visit: &&Visit| matches!(visit, Visit::Table { span, .. } if !has_leaf(*span));

@@ -41,13 +41,15 @@ impl Operation {
         let gather = match self {
             Map { first, bytes } => {
                 let segment = Segment::new(PhysAddr(first), bytes);
-                table.map(range(first, bytes), [segment], Prot::RW).unwrap();
+                let mapped = table.map(range(first, bytes), [segment], Prot::RW);
+                mapped.expect("nothing is mapped there");
                 return;
             }
             Unmap { first, bytes } => table.unmap(range(first, bytes)),
             Protect { first, bytes } => table.protect(range(first, bytes), Prot::READ),
         };
-        table.finish(gather.unwrap(), &mut Unwalked).unwrap();
+        let gather = gather.expect("nothing is wrong with it");
+        table.finish(gather, &mut Unwalked).expect("nobody walks it");
     }
 
     /// That walkers see what it did.
@@ -71,8 +73,11 @@ fn stop_everywhere(before: &[Operation], slow: Operation, fast: Operation) {
     for points in 0.. {
         let memory = staged::memory(false);
         let config = Config::new(48, 48).with(Options::CONTIGUOUS);
-        let mut table = PageTable::<S1, _>::new(config, &memory).unwrap().into_shared();
-        before.iter().for_each(|operation| operation.run(&table));
+        let table = PageTable::<S1, _>::new(config, &memory).expect("a good configuration");
+        let mut table = table.into_shared();
+        for operation in before {
+            operation.run(&table);
+        }
         let meanwhile = || {
             fast.run(&table);
             fast.check(&memory, &table);
@@ -91,7 +96,7 @@ fn stop_everywhere(before: &[Operation], slow: Operation, fast: Operation) {
         });
         assert_eq!(memory.in_use(), (tables + 1) << 12, "no page is lost");
         let gather = table.trim();
-        table.finish(gather, &mut Unwalked).unwrap();
+        table.finish(gather, &mut Unwalked).expect("nobody walks it");
         drop(table);
         assert_eq!(memory.in_use(), 0);
     }
@@ -110,7 +115,7 @@ fn no_stale_group(memory: &Memory, table: &Shared<'_, S1>, operation: Operation)
     let Some((PhysAddr(phys), start)) = leaf_table.filter(|_| !whole) else { return };
     let group = (first - start) / GROUP * GROUP / PAGE;
     for index in group..group + GROUP / PAGE {
-        let entry = memory.read(phys + index * 8).unwrap();
+        let entry = memory.read(phys + index * 8).expect("in the region");
         assert_eq!(entry & HINT, 0, "entry {index} after {operation:x?}");
     }
 }

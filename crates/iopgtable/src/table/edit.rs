@@ -42,7 +42,10 @@ impl Edit {
     }
 
     /// Checks the argument of a clear.
-    pub(super) fn clear<F: Format, S>(tree: &Tree<F, S>, range: IovaRange) -> Result<Self, TableError> {
+    pub(super) fn clear<F: Format, S>(
+        tree: &Tree<F, S>,
+        range: IovaRange,
+    ) -> Result<Self, TableError> {
         tree.geometry.check_range(range)?;
         Ok(Self::Clear)
     }

@@ -176,7 +176,13 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
         for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
             let Some(node) = self.seat(chunk.iova, chunk.level)? else { continue };
             let first = node.index(chunk.iova.0, Tree::<F>::entry_shift(chunk.level));
-            find_leaf_in(self.tree, self.memory, node, (chunk.level, first, chunk.count), chunk.iova)?;
+            find_leaf_in(
+                self.tree,
+                self.memory,
+                node,
+                (chunk.level, first, chunk.count),
+                chunk.iova,
+            )?;
         }
         Ok(())
     }

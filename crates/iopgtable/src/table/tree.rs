@@ -30,7 +30,7 @@ impl TableId {
 /// address `root_phys`. Every table entry below it links a page of the allocator that `memory`,
 /// wherever one is passed to a method, belongs to.
 ///
-/// Those of `S`, which says who may change it at the same time.
+/// And those of `S`, which says who may change it at the same time.
 pub(crate) struct Tree<F: Format, S = Exclusive> {
     pub(crate) geometry: Geometry,
     pub(crate) id: TableId,
@@ -88,7 +88,6 @@ impl<F: Format> Tree<F> {
 }
 
 impl<F: Format, S> Tree<F, S> {
-
     /// The entry that links the table at `phys`.
     #[inline]
     pub(crate) fn table_entry(&self, phys: PhysAddr) -> u64 {
@@ -150,6 +149,7 @@ impl<F: Format, S> Tree<F, S> {
 
     /// Whether `count` entries of a linked table of this tree from `index` on are all zero.
     #[inline]
+    #[expect(clippy::unused_self, reason = "the kind of tree that a caller has says who writes")]
     pub(crate) fn is_zero(&self, node: Node, index: usize, count: usize) -> bool
     where
         S: Sharing,

@@ -210,13 +210,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     }
 
     /// A table in place of a leaf at `level`, which maps what the leaf mapped.
-    fn split(
-        &mut self,
-        iova: Iova,
-        level: i8,
-        leaf: u64,
-        phys: PhysAddr,
-    ) -> Result<Step, Stopped> {
+    fn split(&mut self, iova: Iova, level: i8, leaf: u64, phys: PhysAddr) -> Result<Step, Stopped> {
         let mut step = self.fresh_table(iova)?;
         let span = span_of::<F>(iova, level);
         self.tree.fill_in_place_of(step.node, leaf, level, phys);

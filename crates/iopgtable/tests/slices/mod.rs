@@ -4,11 +4,11 @@
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use iopgtable::{
-    Geometry, Gather, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, SharedPageTable,
+    Gather, Geometry, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, SharedPageTable,
     TableAllocator, TableError, Unwalked,
 };
 use proptest::prelude::*;
@@ -55,13 +55,22 @@ fn raw() -> impl Strategy<Value = Raw> {
         prop::bool::weighted(0.8),
         select(vec![Prot::RW, Prot::READ]),
     )
-        .prop_map(|(kind, slice, units, aligned, prot)| Raw { kind, slice, units, aligned, prot })
+        .prop_map(|(kind, slice, units, aligned, prot)| Raw {
+            kind,
+            slice,
+            units,
+            aligned,
+            prot,
+        })
 }
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let operations = prop::collection::vec([raw(), raw(), raw()], 1..24);
-    (0usize..6, any::<bool>(), operations)
-        .prop_map(|(scale, full, operations)| Plan { scale, full, operations })
+    (0usize..6, any::<bool>(), operations).prop_map(|(scale, full, operations)| Plan {
+        scale,
+        full,
+        operations,
+    })
 }
 
 /// What is mapped, by the first address of each unit.
@@ -112,16 +121,18 @@ impl Plan {
         look: impl Fn(u64) -> Option<(u64, bool)> + Sync,
     ) -> Units {
         let window = self.window(table.geometry());
-        let barrier = Barrier::new(THREADS);
+        let meeting = Meeting::default();
         let work = |thread: usize| {
             let mut mine = units.clone();
             mine.retain(|&unit, _| window.owner(unit) == thread);
-            for raws in &self.operations {
-                barrier.wait();
+            let _leaves = Leaves(&meeting);
+            for (round, raws) in self.operations.iter().enumerate() {
+                meeting.wait(round);
                 let range = operate(table, window, thread, &raws[thread], &mut mine);
                 for unit in window.units(range) {
                     for at in [unit, unit + window.unit / 2, unit + window.unit - 1] {
-                        let expected = mine.get(&unit).map(|(phys, prot)| (phys + at - unit, *prot));
+                        let expected =
+                            mine.get(&unit).map(|(phys, prot)| (phys + at - unit, *prot));
                         let found = table.translate(Iova(at)).map(|at| (at.phys.0, at.prot));
                         assert_eq!(found, expected, "{at:#x} after {raws:?}");
                         let expected = expected.map(|(at, prot)| (at, prot.contains(Prot::WRITE)));
@@ -137,6 +148,33 @@ impl Plan {
                 (0..THREADS).map(|thread| scope.spawn(move || work(thread))).collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("it ends well")).collect()
         })
+    }
+}
+
+/// Where the threads wait for each other before each round, unless one has failed.
+#[derive(Default)]
+struct Meeting {
+    arrived: AtomicUsize,
+    failed: AtomicBool,
+}
+
+impl Meeting {
+    fn wait(&self, round: usize) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        let all = (round + 1) * THREADS;
+        while self.arrived.load(Ordering::Acquire) < all && !self.failed.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+    }
+}
+
+struct Leaves<'m>(&'m Meeting);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -159,8 +197,7 @@ fn operate<F: Walked, A: TableAllocator>(
     match raw.kind {
         Kind::Map => {
             let phys = range.first().0 + if raw.aligned { 0 } else { window.off };
-            let mapped =
-                table.map(range, [Segment::new(PhysAddr(phys), range.bytes())], raw.prot);
+            let mapped = table.map(range, [Segment::new(PhysAddr(phys), range.bytes())], raw.prot);
             if window.units(range).any(|unit| mine.contains_key(&unit)) {
                 let error = mapped.expect_err("something is mapped there");
                 assert!(matches!(error, TableError::Overlap { .. }), "{error}");
