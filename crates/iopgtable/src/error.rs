@@ -18,7 +18,7 @@ pub enum CreateError {
     Alloc(AllocError),
 }
 
-/// Why an operation was refused; the table is as it was before.
+/// Why an operation was refused; the table is as it was before (but for [`Raced`](Self::Raced)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableError {
@@ -94,6 +94,13 @@ pub enum TableError {
         /// How many there are.
         given: usize,
     },
+    /// Another thread changed the same range of a [`SharedPageTable`](crate::SharedPageTable) at
+    /// the same time, against its contract. The only refusal that comes late: parts of the range
+    /// are done, also beyond `iova`.
+    Raced {
+        /// Where that was noticed first.
+        iova: Iova,
+    },
     /// There is no memory for a table.
     Alloc(AllocError),
 }
@@ -159,6 +166,9 @@ impl fmt::Display for TableError {
             }
             Self::Bitmap { needed, given } => {
                 write!(f, "a bitmap of {given} words for a range that takes {needed}")
+            }
+            Self::Raced { iova } => {
+                write!(f, "another thread changed the same range at the same time, at {iova}")
             }
             Self::Alloc(error) => error.fmt(f),
         }

@@ -31,7 +31,7 @@
 //! |---|---|
 //! | [`memory`] | table pages, the allocator traits with their contract, the allocators |
 //! | [`mod@format`] | one file per format: geometry, entry encoding, registers |
-//! | `table` | the engine: [`PageTable`] and its faces, among them [`Reserved`], which cannot allocate |
+//! | `table` | the engine: [`PageTable`] and its faces [`Reserved`], which cannot allocate, and [`SharedPageTable`], for many threads |
 //! | `any` | [`AnyPageTable`]: one type for drivers that learn the format when they boot |
 //! | `gather` | [`Gather`]: what the device must forget, and the tables that came loose |
 //! | `geometry` | [`Geometry`]: levels, spans, leaf sizes, table counts |
@@ -68,4 +68,4 @@ pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };
 pub use prot::{Prot, ProtError};
-pub use table::{Dump, PageTable, Reserved, Translation, Visit};
+pub use table::{Dump, PageTable, Reserved, SharedPageTable, Translation, Visit};

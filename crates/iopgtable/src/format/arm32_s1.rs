@@ -53,6 +53,7 @@ impl Format for Arm32S1 {
         .with(Options::NO_PERMISSIONS)
         .with(Options::CONTIGUOUS);
     const LIVE: u64 = stage1::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage1Registers32;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

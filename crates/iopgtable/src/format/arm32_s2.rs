@@ -40,6 +40,7 @@ impl Format for Arm32S2 {
     const MIN_LEVEL: i8 = 1;
     const OPTIONS: Options = Options::NO_PERMISSIONS.with(Options::CONTIGUOUS);
     const LIVE: u64 = stage2::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage2Registers32;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

@@ -59,6 +59,7 @@ impl<G: Granule> Format for Arm64S1<G> {
         .with(Options::HARDWARE_DIRTY)
         .with(Options::CONTIGUOUS);
     const LIVE: u64 = stage1::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage1Registers;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

@@ -54,6 +54,7 @@ impl<G: Granule> Format for Arm64S2<G> {
         .with(Options::HARDWARE_DIRTY)
         .with(Options::CONTIGUOUS);
     const LIVE: u64 = stage2::LIVE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = Stage2Registers;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

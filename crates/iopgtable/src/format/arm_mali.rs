@@ -49,6 +49,7 @@ impl Format for ArmMali {
     const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
     const CONTIGUOUS: u64 = 0;
     const LIVE: u64 = vmsa::ACCESS_PERMISSIONS | vmsa::XN_HIGH | vmsa::XN_LOW | vmsa::SOFTWARE;
+    const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = MaliRegisters;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {

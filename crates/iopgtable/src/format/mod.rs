@@ -69,6 +69,10 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The bits of a leaf that may change while walkers see it, without break-before-make:
     /// permissions and flags.
     const LIVE: u64;
+    /// The bit of a table entry that software may use as it likes: hardware ignores it, and
+    /// [`decode`](Self::decode) does. Where many threads change one table and walkers do not snoop,
+    /// it says that the entry was published (`SEEN` in `ARCHITECTURE.md`).
+    const PUBLISHED: u64;
     /// What the driver programs.
     type Registers: Copy + fmt::Debug;
 

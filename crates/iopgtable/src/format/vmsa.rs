@@ -39,6 +39,9 @@ pub(super) const XN_HIGH: u64 = 1 << 54;
 pub(super) const XN_LOW: u64 = 1 << 53;
 /// Bits 58:55: software's.
 pub(super) const SOFTWARE: u64 = 0b1111 << 55;
+/// Bit 55 of a table entry, where these bits are ignored, too: see
+/// [`Format::PUBLISHED`](super::Format::PUBLISHED).
+pub(super) const PUBLISHED: u64 = 1 << 55;
 
 /// Stage 2's (and Mali's) access permissions, bits 7:6.
 pub(super) const S2AP_READ: u64 = 1 << 6;

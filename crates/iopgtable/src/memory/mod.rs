@@ -81,6 +81,11 @@ pub unsafe trait TableMemory {
 
     /// Makes `bytes` bytes that the CPU wrote at `cpu` visible to walkers, which find them at
     /// `phys`; they lie within one table. The default is for walkers that snoop.
+    ///
+    /// For a [`SharedPageTable`](crate::SharedPageTable), many threads call this at once, and while
+    /// others write entries among the bytes, eight at a time: who reads them does so atomically.
+    /// Publications of the same bytes take effect as if one came after the other, each with the
+    /// bytes as they are in its turn: none brings older ones back.
     fn publish(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize) {
         let _ = (cpu, phys, bytes);
     }

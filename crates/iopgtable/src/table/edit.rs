@@ -2,9 +2,11 @@
 //! and lets tables go whose span lies in the hole.
 
 use super::groups;
+use super::loose;
 use super::node::Node;
+use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
-use super::write::Exhausted;
+use super::write::Stopped;
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::error::TableError;
 use crate::format::{Attributes, Entry, Format};
@@ -27,8 +29,8 @@ pub(super) enum Edit {
 impl Edit {
     /// Checks the arguments of an unmap.
     #[inline]
-    pub(super) fn unmap<F: Format>(
-        tree: &Tree<F>,
+    pub(super) fn unmap<F: Format, S>(
+        tree: &Tree<F, S>,
         range: IovaRange,
         hole: IovaRange,
     ) -> Result<Self, TableError> {
@@ -40,14 +42,17 @@ impl Edit {
     }
 
     /// Checks the argument of a clear.
-    pub(super) fn clear<F: Format>(tree: &Tree<F>, range: IovaRange) -> Result<Self, TableError> {
+    pub(super) fn clear<F: Format, S>(
+        tree: &Tree<F, S>,
+        range: IovaRange,
+    ) -> Result<Self, TableError> {
         tree.geometry.check_range(range)?;
         Ok(Self::Clear)
     }
 
     /// Checks the arguments of a protect.
-    pub(super) fn protect<F: Format>(
-        tree: &Tree<F>,
+    pub(super) fn protect<F: Format, S>(
+        tree: &Tree<F, S>,
         range: IovaRange,
         prot: Prot,
     ) -> Result<Self, TableError> {
@@ -73,8 +78,8 @@ impl Edit {
 }
 
 /// Edits what a range maps.
-pub(super) struct Editor<'a, F: Format, M: ?Sized> {
-    tree: &'a Tree<F>,
+pub(super) struct Editor<'a, F: Format, S, M: ?Sized> {
+    tree: &'a Tree<F, S>,
     memory: &'a M,
     pages: &'a mut PageList,
     gather: &'a mut Gather,
@@ -89,9 +94,9 @@ struct Place {
     linked: bool,
 }
 
-impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
+impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     pub(super) fn new(
-        tree: &'a Tree<F>,
+        tree: &'a Tree<F, S>,
         memory: &'a M,
         pages: &'a mut PageList,
         gather: &'a mut Gather,
@@ -105,7 +110,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
     }
 
     /// Edits `range`. On an error, everything below the address that it names is done.
-    pub(super) fn run(mut self, range: IovaRange) -> Result<(), Exhausted> {
+    pub(super) fn run(mut self, range: IovaRange) -> Result<(), Stopped> {
         groups::dissolve(self.tree, self.memory, self.gather, range);
         let root = Place { node: self.tree.root(), phys: self.tree.root_phys(), linked: true };
         let outcome = self.edit_table(root, self.tree.geometry.first_level(), range);
@@ -114,7 +119,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
     }
 
     /// Edits what `range` has in a table at `level`. Recurses once per level.
-    fn edit_table(&mut self, at: Place, level: i8, range: IovaRange) -> Result<(), Exhausted> {
+    fn edit_table(&mut self, at: Place, level: i8, range: IovaRange) -> Result<(), Stopped> {
         let shift = Tree::<F>::entry_shift(level);
         let first = at.node.index(range.first().0, shift);
         let last = at.node.index(range.last().0, shift);
@@ -125,9 +130,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         let mut edited: Option<(usize, usize)> = None;
         let mut outcome = Ok(());
         for index in first..=last {
-            let entry = at.node.load(index);
-            let decoded = F::decode(entry, level);
-            if decoded == Entry::Empty {
+            let entry = self.tree.follow(self.memory, at.node, at.phys, (level, index));
+            if F::decode(entry, level) == Entry::Empty {
                 continue;
             }
             let offset = ((index - first) as u64) << shift;
@@ -135,41 +139,14 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
             let Some(inside) = span.intersection(range) else {
                 continue;
             };
-            match decoded {
-                Entry::Leaf(phys) if range.covers(span) => {
-                    self.edit_leaf(at, index, entry, level, phys, span);
-                    stale(&mut self.gather.stale.leaves, span);
-                    edited = Some((edited.map_or(index, |(from, _)| from), index));
+            match self.edit_entry(at, index, (level, entry), span, inside) {
+                Ok(true) => edited = Some((edited.map_or(index, |(from, _)| from), index)),
+                Ok(false) => {}
+                // What is done so far is still to be published.
+                Err(stopped) => {
+                    outcome = Err(stopped);
+                    break;
                 }
-                Entry::Table(table) if self.edit.detaches(span) => {
-                    at.node.store(index, 0);
-                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
-                    stale(&mut self.gather.stale.leaves, inside);
-                    stale(&mut self.gather.stale.walks, span);
-                    edited = Some((edited.map_or(index, |(from, _)| from), index));
-                }
-                Entry::Table(table) => {
-                    let node = Tree::<F>::child(self.memory, table);
-                    let below = Place { node, phys: table, linked: true };
-                    outcome = self.edit_table(below, level + 1, inside);
-                }
-                Entry::Leaf(phys) => match self.cut(level, entry, phys, inside) {
-                    Ok((below, cut)) => {
-                        at.node.link(index, self.tree.table_entry(below));
-                        self.changed(at, index, index);
-                        stale(&mut self.gather.stale.leaves, span);
-                        if at.linked {
-                            self.gather.live.resized(span);
-                        }
-                        outcome = cut;
-                    }
-                    Err(exhausted) => outcome = Err(exhausted),
-                },
-                Entry::Empty => {}
-            }
-            // What is done so far is still to be published.
-            if outcome.is_err() {
-                break;
             }
         }
         if let Some((from, to)) = edited {
@@ -178,15 +155,71 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         outcome
     }
 
+    /// Edits what the range has of an entry, which translates `span`, in `inside`; says whether
+    /// the entry is still to be published.
+    #[inline]
+    fn edit_entry(
+        &mut self,
+        at: Place,
+        index: usize,
+        (level, entry): (i8, u64),
+        span: IovaRange,
+        inside: IovaRange,
+    ) -> Result<bool, Stopped> {
+        let mut entry = entry;
+        loop {
+            match F::decode(entry, level) {
+                Entry::Leaf(phys) if inside == span => {
+                    if self.edit_leaf(at, index, (level, entry), phys, span) {
+                        stale(&mut self.gather.stale.leaves, span);
+                        return Ok(true);
+                    }
+                }
+                Entry::Table(table) if self.edit.detaches(span) => {
+                    at.node.store(index, 0);
+                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
+                    stale(&mut self.gather.stale.leaves, inside);
+                    stale(&mut self.gather.stale.walks, span);
+                    return Ok(true);
+                }
+                Entry::Table(table) => {
+                    let node = Tree::<F>::child(self.memory, table);
+                    let below = Place { node, phys: table, linked: true };
+                    return self.edit_table(below, level + 1, inside).map(|()| false);
+                }
+                Entry::Leaf(phys) => {
+                    let (below, outcome) = self.cut(level, entry, phys, inside)?;
+                    let link = self.tree.table_entry(below.phys);
+                    if S::link(at.node, index, entry, link) {
+                        if at.linked {
+                            self.tree.announce(self.memory, at.node, at.phys, index);
+                            self.gather.live.resized(span);
+                        }
+                        stale(&mut self.gather.stale.leaves, span);
+                        return outcome.map(|()| false);
+                    }
+                    // Another thread has cut the leaf, or hardware has set a flag in it.
+                    let below = (below.node, below.phys);
+                    self.pages.append(loose::discard::<F, M>(self.memory, below, level + 1, false));
+                }
+                Entry::Empty => return Ok(false),
+            }
+            entry = self.tree.follow(self.memory, at.node, at.phys, (level, index));
+        }
+    }
+
     /// Edits entries of a table of pages.
     fn edit_pages(&mut self, at: Place, first: usize, last: usize, range: IovaRange) {
         match self.edit {
             Edit::Unmap { .. } | Edit::Clear => at.node.clear_live(first, last - first + 1),
             Edit::Protect(_) => {
                 for index in first..=last {
-                    let leaf = at.node.load(index);
-                    if let Entry::Leaf(phys) = F::decode(leaf, LAST_LEVEL) {
-                        self.edit_leaf(at, index, leaf, LAST_LEVEL, phys, range);
+                    loop {
+                        let leaf = at.node.load(index);
+                        let Entry::Leaf(phys) = F::decode(leaf, LAST_LEVEL) else { break };
+                        if self.edit_leaf(at, index, (LAST_LEVEL, leaf), phys, range) {
+                            break;
+                        }
                     }
                 }
             }
@@ -195,21 +228,23 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         stale(&mut self.gather.stale.leaves, range);
     }
 
-    /// Edits one leaf, in `range`.
+    /// Edits one leaf, in `range`; says whether it was still there.
     fn edit_leaf(
         &mut self,
         at: Place,
         index: usize,
-        leaf: u64,
-        level: i8,
+        (level, leaf): (i8, u64),
         phys: PhysAddr,
         range: IovaRange,
-    ) {
+    ) -> bool {
         let edited = self.edit.leaf::<F>(leaf, level, phys);
-        at.node.store(index, edited);
+        if !S::replace(at.node, index, leaf, edited) {
+            return false;
+        }
         if at.linked && edited != 0 && (leaf ^ edited) & !F::LIVE != 0 {
             self.gather.live.rewritten(range);
         }
+        true
     }
 
     /// A table that maps what the leaf at `level` maps, edited in `range`; published, not linked.
@@ -220,8 +255,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         leaf: u64,
         phys: PhysAddr,
         range: IovaRange,
-    ) -> Result<(PhysAddr, Result<(), Exhausted>), Exhausted> {
-        let page = self.pages.pop().ok_or(Exhausted { at: range.first() })?;
+    ) -> Result<(Place, Result<(), Stopped>), Stopped> {
+        let page = self.pages.pop().ok_or(Stopped { at: range.first() })?;
         let node = Tree::<F>::node_of(&page);
         let at = Place { node, phys: page.phys(), linked: false };
         self.tree.fill_in_place_of(node, leaf, level, phys);
@@ -229,7 +264,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Editor<'a, F, M> {
         groups::strip::<F>(node, level + 1, span, range);
         let outcome = self.edit_table(at, level + 1, range);
         Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
-        Ok((at.phys, outcome))
+        Ok((at, outcome))
     }
 
     /// Publishes entries that a walker may see.

@@ -1,5 +1,6 @@
 //! The hot loops: leaves into the entries of one table.
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +14,7 @@ use crate::geometry::LAST_LEVEL;
 /// What leaves look like, besides their address.
 ///
 /// The loops are written once, for tables that walkers see (atomic stores) and for those that
-/// they do not (plain ones): `put` stores one entry into one of `slots`.
+/// they do not (plain ones): `put` stores one entry into one of the slots.
 #[derive(Clone, Copy)]
 pub(super) struct Leaves<F> {
     attributes: Attributes,
@@ -24,7 +25,7 @@ pub(super) struct Leaves<F> {
 
 impl<F: Format> Leaves<F> {
     #[inline]
-    pub(super) const fn new(tree: &Tree<F>, attributes: Attributes) -> Self {
+    pub(super) const fn new<S>(tree: &Tree<F, S>, attributes: Attributes) -> Self {
         Self { attributes, hint: tree.hint, format: PhantomData }
     }
 
@@ -45,15 +46,32 @@ impl<F: Format> Leaves<F> {
         }
     }
 
+    /// Writes the same leaves into a table that other threads change at the same time, where
+    /// nothing stands; says whether that was so everywhere.
+    pub(super) fn claim(
+        self,
+        node: Node,
+        (index, count): (usize, usize),
+        level: i8,
+        phys: PhysAddr,
+    ) -> bool {
+        let claimed = Cell::new(true);
+        self.ramp(node.live(index, count), index, level, phys, |slot, leaf| {
+            let put = slot.compare_exchange(0, leaf, Ordering::Relaxed, Ordering::Relaxed);
+            claimed.set(claimed.get() & put.is_ok());
+        });
+        claimed.get()
+    }
+
     /// Puts leaves at `level` for `phys` and what follows it into `slots`, which begin at `index`.
     #[inline]
-    fn ramp<T>(
+    fn ramp<S: Slots>(
         self,
-        slots: &mut [T],
+        slots: S,
         index: usize,
         level: i8,
         phys: PhysAddr,
-        put: impl Fn(&mut T, u64) + Copy,
+        put: impl Fn(S::Item, u64) + Copy,
     ) {
         let leaf = self.attributes.leaf::<F>(level, phys);
         let step = 1 << Tree::<F>::entry_shift(level);
@@ -61,9 +79,9 @@ impl<F: Format> Leaves<F> {
             ramp(slots, leaf, step, put);
             return;
         }
-        let (from, to) = groups::whole::<F>(level, index, slots.len(), phys);
-        let (before, rest) = slots.split_at_mut(from - index);
-        let (groups, after) = rest.split_at_mut(to - from);
+        let (from, to) = groups::whole::<F>(level, index, slots.length(), phys);
+        let (before, rest) = slots.split(from - index);
+        let (groups, after) = rest.split(to - from);
         let leaf = ramp(before, leaf, step, put);
         let leaf = ramp(groups, leaf | self.hint, step, put) & !self.hint;
         ramp(after, leaf, step, put);
@@ -72,7 +90,7 @@ impl<F: Format> Leaves<F> {
 
 /// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
 #[inline]
-fn ramp<T>(slots: &mut [T], leaf: u64, step: u64, put: impl Fn(&mut T, u64)) -> u64 {
+fn ramp<S: Slots>(slots: S, leaf: u64, step: u64, put: impl Fn(S::Item, u64)) -> u64 {
     let mut leaf = leaf;
     for slot in slots {
         put(slot, leaf);
@@ -81,8 +99,36 @@ fn ramp<T>(slots: &mut [T], leaf: u64, step: u64, put: impl Fn(&mut T, u64)) -> 
     leaf
 }
 
+/// Entries side by side, to be written one by one: atomics that many may know, words that one does.
+trait Slots: IntoIterator + Sized {
+    fn length(&self) -> usize;
+    fn split(self, at: usize) -> (Self, Self);
+}
+
+impl Slots for &[AtomicU64] {
+    #[inline]
+    fn length(&self) -> usize {
+        self.len()
+    }
+    #[inline]
+    fn split(self, at: usize) -> (Self, Self) {
+        self.split_at(at)
+    }
+}
+
+impl Slots for &mut [u64] {
+    #[inline]
+    fn length(&self) -> usize {
+        self.len()
+    }
+    #[inline]
+    fn split(self, at: usize) -> (Self, Self) {
+        self.split_at_mut(at)
+    }
+}
+
 #[inline]
-fn put_live(slot: &mut AtomicU64, leaf: u64) {
+fn put_live(slot: &AtomicU64, leaf: u64) {
     slot.store(leaf, Ordering::Relaxed);
 }
 
@@ -124,16 +170,16 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
     }
 
     #[inline]
-    fn fill<F: Format, T>(
+    fn fill<F: Format, T: Slots>(
         &mut self,
-        slots: &mut [T],
+        slots: T,
         index: usize,
         leaves: Leaves<F>,
-        put: impl Fn(&mut T, u64) + Copy,
+        put: impl Fn(T::Item, u64) + Copy,
     ) {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         let (mut slots, mut index) = (slots, index);
-        while !slots.is_empty() {
+        while slots.length() > 0 {
             if self.left == 0 {
                 let Some(segment) = self.segments.next() else { return };
                 (self.phys, self.left) = (segment.phys.0, segment.bytes);
@@ -141,8 +187,8 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
             let phys = PhysAddr(self.phys);
             let run = (self.left >> shift).min(in_field::<F>(phys, LAST_LEVEL));
             // CAST: at most the number of slots is kept.
-            let run = (run as usize).min(slots.len());
-            let (now, later) = slots.split_at_mut(run);
+            let run = (run as usize).min(slots.length());
+            let (now, later) = slots.split(run);
             leaves.ramp(now, index, LAST_LEVEL, phys, put);
             self.phys += (run as u64) << shift;
             self.left -= (run as u64) << shift;
@@ -153,11 +199,11 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
 
     /// The same where every segment is one page: no group is whole.
     #[inline]
-    fn fill_single<F: Format, T>(
+    fn fill_single<F: Format, T: Slots>(
         &mut self,
-        slots: &mut [T],
+        slots: T,
         leaves: Leaves<F>,
-        put: impl Fn(&mut T, u64),
+        put: impl Fn(T::Item, u64),
     ) {
         for slot in slots {
             let Some(segment) = self.segments.next() else { return };

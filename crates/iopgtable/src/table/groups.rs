@@ -5,6 +5,7 @@
 //! taken from all (`GROUP`).
 
 use super::node::Node;
+use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Entry, Format};
@@ -53,9 +54,12 @@ pub(super) fn strip<F: Format>(node: Node, level: i8, table: IovaRange, range: I
 }
 
 /// Takes the hint from groups that `range` cuts, in tables that walkers see.
+///
+/// Where many threads share the tree, another one may be about to take the hint from the same
+/// group, and may not have published that: this one does not go on before all of it is done.
 #[inline]
-pub(super) fn dissolve<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn dissolve<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     gather: &mut Gather,
     range: IovaRange,
@@ -66,42 +70,49 @@ pub(super) fn dissolve<F: Format, M: TableMemory + ?Sized>(
 }
 
 #[cold]
-fn dissolve_ends<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+fn dissolve_ends<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     gather: &mut Gather,
     range: IovaRange,
 ) {
     for end in [range.first(), range.last()] {
-        let Some(cut) = find(tree, memory, end).filter(|found| !range.covers(found.group)) else {
+        let found = find(tree, memory, end).filter(|found| !range.covers(found.group));
+        let Some(cut) = found.filter(|found| found.hint || S::SHARED) else {
             continue;
         };
         let (first, count) = (cut.node.index(cut.group.first().0, cut.shift), cut.size);
+        let strip = |leaf| (leaf & F::CONTIGUOUS != 0).then_some(leaf & !F::CONTIGUOUS);
+        let mut changed = false;
         for index in first..first + count {
             // Hardware may set flags in the leaf meanwhile.
-            cut.node.update(index, |leaf| Some(leaf & !F::CONTIGUOUS));
+            changed |= cut.node.update(index, strip).is_some();
         }
         Tree::<F>::publish(memory, cut.node, cut.table, first, count);
-        stale(&mut gather.stale.leaves, cut.group);
-        gather.live.resized(cut.group);
+        if changed {
+            stale(&mut gather.stale.leaves, cut.group);
+            gather.live.resized(cut.group);
+        }
     }
 }
 
 /// The first leaf, or group of leaves, that an end of `range` cuts.
-pub(super) fn cut<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn cut<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
 ) -> Option<IovaRange> {
     [range.first(), range.last()].into_iter().find_map(|end| {
         let (_, level, _) = tree.leaf_at(memory, end)?;
-        let group = find(tree, memory, end).map(|found| found.group);
+        let group = find(tree, memory, end).filter(|found| found.hint).map(|found| found.group);
         Some(group.unwrap_or_else(|| span_of::<F>(end, level))).filter(|span| !range.covers(*span))
     })
 }
 
-/// A group whose leaves have the hint.
+/// The group that a leaf belongs to.
 struct Found {
+    /// Whether the leaf has the hint.
+    hint: bool,
     node: Node,
     table: PhysAddr,
     group: IovaRange,
@@ -109,23 +120,23 @@ struct Found {
     size: usize,
 }
 
-/// The group of the leaf that translates `iova`, if it has the hint.
-fn find<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+/// The group of the leaf that translates `iova`, if there is one.
+fn find<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     iova: Iova,
 ) -> Option<Found> {
     let (mut node, mut table) = (tree.root(), tree.root_phys());
     for level in tree.geometry.first_level()..=LAST_LEVEL {
         let shift = shift::<F>(level);
-        let entry = node.load(node.index(iova.0, shift));
+        let entry = S::load(node, node.index(iova.0, shift));
         match F::decode(entry, level) {
             Entry::Table(phys) => (node, table) = (Tree::<F>::child(memory, phys), phys),
-            Entry::Leaf(_) if entry & F::CONTIGUOUS != 0 => {
-                let group = span::<F>(iova, level);
-                return Some(Found { node, table, group, shift, size: size::<F>(level) });
+            Entry::Leaf(_) => {
+                let (hint, group) = (entry & F::CONTIGUOUS != 0, span::<F>(iova, level));
+                return Some(Found { hint, node, table, group, shift, size: size::<F>(level) });
             }
-            Entry::Leaf(_) | Entry::Empty => return None,
+            Entry::Empty => return None,
         }
     }
     None

@@ -135,7 +135,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         };
         let reach = self.tree.geometry.last_phys().0;
         let fits = phys.0 <= reach && range.bytes() - 1 <= reach - phys.0;
-        if phys.0 & ((1 << shift) - 1) != 0 || !fits || !node.is_zero(index, count) {
+        if phys.0 & ((1 << shift) - 1) != 0 || !fits || !self.tree.is_zero(node, index, count) {
             return false;
         }
         if in_field::<F>(phys, LEVEL) < count as u64 {

@@ -7,7 +7,6 @@
 //! touched before the device has forgotten it.
 
 use core::fmt;
-use core::marker::PhantomData;
 
 use super::node::Node;
 use super::tree::Tree;
@@ -109,17 +108,16 @@ impl Loose {
     ///
     /// They are the allocator's, and no walker reaches them any more.
     pub(crate) unsafe fn free<F: Format, A: TableAllocator>(self, allocator: &A) -> usize {
-        let mut sink = Sink::<F, A>::new(allocator);
+        let mut sink = Sink::new(allocator);
         let mut link = self.head;
         for _ in 0..self.subtrees {
             let (table, level) = (link.table(), link.level());
             let node = Tree::<F>::child(allocator, table);
             link = Link(node.load(0));
             // SAFETY: the caller's promise; the link was read before.
-            unsafe {
-                sink.take_children(node, level, 1);
-                sink.take_page(node, table);
-            }
+            let mut take = |page| unsafe { sink.take(page) };
+            take_children::<F, A>(allocator, node, level, 1, &mut take);
+            take(page_of::<F>(node, table));
         }
         sink.finish()
     }
@@ -131,68 +129,85 @@ impl fmt::Debug for Loose {
     }
 }
 
-/// Gives the pages of subtrees to their allocator.
-struct Sink<'a, F, A: TableAllocator> {
-    allocator: &'a A,
-    /// What the allocator is to get at once.
-    pages: PageList,
-    count: usize,
-    format: PhantomData<F>,
-}
-
 /// Gives all tables below the root of `tree`, which is about to go, to `allocator`.
 ///
 /// # Safety
 ///
 /// They are the allocator's, and no walker uses the tree any more.
 pub(super) unsafe fn drain<F: Format, A: TableAllocator>(allocator: &A, tree: &Tree<F>) {
-    let mut sink = Sink::<F, A>::new(allocator);
+    let mut sink = Sink::new(allocator);
     // SAFETY: the caller's promise.
-    unsafe { sink.take_children(tree.root(), tree.geometry.first_level(), 0) };
+    let mut take = |page| unsafe { sink.take(page) };
+    take_children::<F, A>(allocator, tree.root(), tree.geometry.first_level(), 0, &mut take);
     sink.finish();
 }
 
-impl<'a, F: Format, A: TableAllocator> Sink<'a, F, A> {
+/// The tables of a subtree under `node`, a table at `level`, which was never linked; without those
+/// below it where its entries went elsewhere (`alone`).
+pub(super) fn discard<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    (node, table): (Node, PhysAddr),
+    level: i8,
+    alone: bool,
+) -> PageList {
+    let mut pages = PageList::new();
+    if !alone {
+        take_children::<F, M>(memory, node, level, 0, &mut |page| pages.push(page));
+    }
+    pages.push(page_of::<F>(node, table));
+    pages
+}
+
+/// Hands the subtrees that the entries of `node` link, from `first` on, to `take`: each table
+/// after what it links. Recurses once per level.
+fn take_children<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    node: Node,
+    level: i8,
+    first: usize,
+    take: &mut impl FnMut(TablePage),
+) {
+    if level == LAST_LEVEL {
+        return;
+    }
+    for index in first..node.entries() {
+        if let Entry::Table(table) = F::decode(node.load(index), level) {
+            let child = Tree::<F>::child(memory, table);
+            take_children::<F, M>(memory, child, level + 1, 0, take);
+            take(page_of::<F>(child, table));
+        }
+    }
+}
+
+/// A table that its tree no longer links, as a page.
+fn page_of<F: Format>(node: Node, table: PhysAddr) -> TablePage {
+    // SAFETY: the table is a page of the allocator (invariant of `Tree`), which the tree owned and
+    // no longer links; its contents are unknown, so it does not count as zeroed.
+    unsafe { TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false) }
+}
+
+/// Gives pages to their allocator, in the way that it likes best.
+struct Sink<'a, A: TableAllocator> {
+    allocator: &'a A,
+    /// What the allocator is to get at once.
+    pages: PageList,
+    count: usize,
+}
+
+impl<'a, A: TableAllocator> Sink<'a, A> {
     const fn new(allocator: &'a A) -> Self {
-        Self { allocator, pages: PageList::new(), count: 0, format: PhantomData }
-    }
-
-    /// Takes the subtrees that the entries of `node` link, from `first` on. Recurses once per
-    /// level.
-    ///
-    /// # Safety
-    ///
-    /// They are the allocator's, and no walker reaches them any more.
-    unsafe fn take_children(&mut self, node: Node, level: i8, first: usize) {
-        if level == LAST_LEVEL {
-            return;
-        }
-        for index in first..node.entries() {
-            if let Entry::Table(table) = F::decode(node.load(index), level) {
-                let child = Tree::<F>::child(self.allocator, table);
-                // SAFETY: the caller's promise covers the subtree; its table goes after what it
-                // links.
-                unsafe {
-                    self.take_children(child, level + 1, 0);
-                    self.take_page(child, table);
-                }
-            }
-        }
+        Self { allocator, pages: PageList::new(), count: 0 }
     }
 
     /// # Safety
     ///
-    /// The table is the allocator's; nobody looks at it any more.
-    unsafe fn take_page(&mut self, node: Node, table: PhysAddr) {
+    /// The page is the allocator's, and no walker reaches it any more.
+    unsafe fn take(&mut self, page: TablePage) {
         self.count += 1;
-        // SAFETY: the table is a page of the allocator (the caller's promise), which nobody uses;
-        // its contents are unknown, so it does not count as zeroed.
-        let page =
-            unsafe { TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false) };
         if self.allocator.frees_in_bulk() {
             self.pages.push(page);
         } else {
-            // SAFETY: as above.
+            // SAFETY: the caller's promise.
             unsafe { self.allocator.free(page) };
         }
     }
@@ -200,7 +215,7 @@ impl<'a, F: Format, A: TableAllocator> Sink<'a, F, A> {
     /// How many pages were taken, all of which are free now.
     fn finish(self) -> usize {
         if !self.pages.is_empty() {
-            // SAFETY: whoever had them taken has promised that they may be freed.
+            // SAFETY: the promise of whoever had them taken.
             unsafe { self.allocator.free_bulk(self.pages) };
         }
         self.count

@@ -18,6 +18,9 @@
 //! | `occupied` | looks how far a range is taken |
 //! | `visit` | looks at what is mapped |
 //! | `reserved` | the face that cannot allocate |
+//! | `sharing` | one thread or many: how entries are read and replaced |
+//! | `graft` | where many meet: a new table is linked, or merged into another thread's |
+//! | `shared` | the face for many threads; `trim` |
 //!
 //! Every writing operation takes its pages from a list that was filled before it began, so it has
 //! nothing to undo: an operation of [`PageTable`] surveys, allocates what will be missing in bulk,
@@ -38,12 +41,15 @@ mod dirty;
 mod dump;
 mod edit;
 mod fill;
+mod graft;
 mod groups;
 mod leaves;
 mod loose;
 mod node;
 mod occupied;
 mod reserved;
+mod shared;
+mod sharing;
 mod short;
 mod survey;
 mod tree;
@@ -53,6 +59,7 @@ mod write;
 pub use dump::Dump;
 pub(crate) use loose::Loose;
 pub use reserved::Reserved;
+pub use shared::SharedPageTable;
 pub(crate) use tree::TableId;
 pub use visit::{Translation, Visit};
 

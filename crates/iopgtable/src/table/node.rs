@@ -13,8 +13,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 ///   table whose method is running. No method keeps a `Node` beyond its return, and a table is
 ///   not freed while one runs.
 /// - Entries of linked tables are read and written atomically, because a walker reads them (and
-///   may set flags in leaves) at the same time. Those of a table that is not linked yet are
-///   touched by the running method alone.
+///   may set flags in leaves) at the same time, and so do other threads where they share the page
+///   table (`SHARED`). Those of a table that is not linked yet are touched by the running method
+///   alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Node {
     base: NonNull<u64>,
@@ -53,6 +54,13 @@ impl Node {
         self.atomic(index).load(Ordering::Relaxed)
     }
 
+    /// Reads an entry that another thread may have written: who finds a table finds what that
+    /// thread had put there before it linked it.
+    #[inline]
+    pub(crate) fn load_shared(self, index: usize) -> u64 {
+        self.atomic(index).load(Ordering::Acquire)
+    }
+
     /// Writes an entry that a walker may read at the same time.
     #[inline]
     pub(crate) fn store(self, index: usize, entry: u64) {
@@ -66,6 +74,20 @@ impl Node {
         self.atomic(index).store(entry, Ordering::Release);
     }
 
+    /// Writes an entry where it is still `old`, and says so; else says what it is. Who finds a
+    /// table then finds its entries, and who links one shows its entries (`LINK-LAST`).
+    #[inline]
+    pub(crate) fn replace(self, index: usize, old: u64, new: u64) -> Result<(), u64> {
+        let slot = self.atomic(index);
+        slot.compare_exchange(old, new, Ordering::Release, Ordering::Acquire).map(|_| ())
+    }
+
+    /// Adds `bits` to an entry, after what this thread did before.
+    #[inline]
+    pub(crate) fn mark(self, index: usize, bits: u64) {
+        self.atomic(index).fetch_or(bits, Ordering::Release);
+    }
+
     /// Changes an entry that a walker may read, and set flags in, at the same time: to what
     /// `change` makes of it, if anything. Says what the entry was before, where it was changed.
     #[inline]
@@ -74,8 +96,12 @@ impl Node {
     }
 
     /// Whether `count` entries from `index` on are all zero.
+    ///
+    /// # Safety
+    ///
+    /// No thread writes entries of the page table at the same time.
     #[inline]
-    pub(crate) fn is_zero(self, index: usize, count: usize) -> bool {
+    pub(crate) unsafe fn is_zero_alone(self, index: usize, count: usize) -> bool {
         if count == 1 {
             return self.load(index) == 0;
         }
@@ -84,10 +110,24 @@ impl Node {
         for index in first..first + count {
             // SAFETY: `run` keeps the index below the number of entries. The read is plain so that
             // the loop becomes a vector one: nobody on the CPU side writes at the same time (the
-            // running method has the page table for itself), and a walker changes no zero entry.
+            // caller's promise), and a walker changes no zero entry.
             any |= unsafe { self.base.add(index).read() };
         }
         any == 0
+    }
+
+    /// Whether `count` entries from `index` on are all zero, while other threads may write.
+    #[inline]
+    pub(crate) fn is_zero_shared(self, index: usize, count: usize) -> bool {
+        self.live(index, count).iter().fold(0, |any, slot| any | slot.load(Ordering::Relaxed)) == 0
+    }
+
+    /// How many of `count` entries from `index` on are zero before the first that is used.
+    #[inline]
+    pub(crate) fn count_empty(self, index: usize, count: usize) -> usize {
+        let slots = self.live(index, count);
+        let used = slots.iter().position(|slot| slot.load(Ordering::Relaxed) != 0);
+        used.unwrap_or(slots.len())
     }
 
     /// How many of `count` entries from `index` on are used before the first that is zero.
@@ -124,15 +164,14 @@ impl Node {
         unsafe { core::slice::from_raw_parts_mut(self.base.add(first).as_ptr(), count) }
     }
 
-    /// `count` entries from `index` on of a table that walkers may see.
+    /// `count` entries from `index` on of a table that walkers, and other threads, may see.
     #[inline]
-    pub(crate) fn live<'t>(self, index: usize, count: usize) -> &'t mut [AtomicU64] {
+    pub(crate) fn live<'t>(self, index: usize, count: usize) -> &'t [AtomicU64] {
         let (first, count) = self.run(index, count);
-        // SAFETY: `first + count` is at most the number of entries at `base`; the running method
-        // has the page table for itself on the CPU side, and what walkers do at the same time is
-        // met by atomic accesses only. Callers drop the slice before they touch the table in
-        // another way.
-        unsafe { core::slice::from_raw_parts_mut(self.base.add(first).as_ptr().cast(), count) }
+        // SAFETY: `first + count` is at most the number of entries at `base`; what walkers and
+        // other threads do at the same time is met by atomic accesses only (invariant). Callers
+        // drop the slice before they return.
+        unsafe { core::slice::from_raw_parts(self.base.add(first).as_ptr().cast(), count) }
     }
 
     /// A run of entries that is surely within the table.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::edit::{Edit, Editor};
 use super::fill::Leaves;
-use super::write::{Exhausted, Over, Writer};
+use super::write::{Over, Stopped, Writer};
 use super::{PageTable, short, survey};
 use crate::addr::{IovaRange, Segment};
 use crate::error::ReservedError;
@@ -185,9 +185,9 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
     }
 }
 
-fn finish(outcome: Result<(), Exhausted>, gather: Gather) -> Result<Gather, ReservedError> {
+fn finish(outcome: Result<(), Stopped>, gather: Gather) -> Result<Gather, ReservedError> {
     match outcome {
         Ok(()) => Ok(gather),
-        Err(Exhausted { at }) => Err(ReservedError::Exhausted { at, gather }),
+        Err(Stopped { at }) => Err(ReservedError::Exhausted { at, gather }),
     }
 }

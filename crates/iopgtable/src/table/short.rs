@@ -2,6 +2,7 @@
 
 use super::edit::Edit;
 use super::fill::{Leaves, Pages};
+use super::sharing::Sharing;
 use super::survey::Segments;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, Segment};
@@ -18,8 +19,8 @@ const fn is_short<F: Format>(range: IovaRange) -> bool {
 /// Maps pages where their table is there and has nothing in their place (unless they `replace`
 /// what is there); otherwise does nothing, and says so.
 #[inline]
-pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
@@ -34,7 +35,7 @@ pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
     let shift = Tree::<F>::entry_shift(LAST_LEVEL);
     let index = node.index(range.first().0, shift);
     let count = node.index(range.last().0, shift) - index + 1;
-    if !replace && !node.is_zero(index, count) {
+    if !replace && !tree.is_zero(node, index, count) {
         return false;
     }
     let single = shape.are_single::<F>();
@@ -46,8 +47,8 @@ pub(super) fn map<F: Format, M: TableMemory + ?Sized>(
 
 /// Removes pages where their table is there and stays; otherwise does nothing, and says so.
 #[inline]
-pub(super) fn edit<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn edit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
     edit: Edit,

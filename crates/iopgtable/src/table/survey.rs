@@ -4,6 +4,7 @@ use super::chunks::Chunks;
 use super::edit::Edit;
 use super::groups;
 use super::node::Node;
+use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::TableError;
@@ -34,8 +35,8 @@ impl Segments {
 ///
 /// One pass without a branch on the segments; who is to blame is only looked for when somebody is.
 #[inline]
-pub(super) fn check_segments<F: Format>(
-    tree: &Tree<F>,
+pub(super) fn check_segments<F: Format, S>(
+    tree: &Tree<F, S>,
     range: IovaRange,
     segments: impl Iterator<Item = Segment> + Clone,
 ) -> Result<Segments, TableError> {
@@ -54,13 +55,13 @@ pub(super) fn check_segments<F: Format>(
     if aligned && in_reach && pages == range.bytes() >> F::PAGE_SHIFT {
         return Ok(Segments { lengths });
     }
-    Err(blame::<F>(tree, range, segments))
+    Err(blame(tree, range, segments))
 }
 
 /// What is wrong with segments, at the first of them that is to blame.
 #[cold]
-fn blame<F: Format>(
-    tree: &Tree<F>,
+fn blame<F: Format, S>(
+    tree: &Tree<F, S>,
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
 ) -> TableError {
@@ -86,8 +87,8 @@ fn blame<F: Format>(
 /// The tables that mapping `segments` at `range` needs and the tree lacks.
 ///
 /// Fails where something is mapped in the range.
-pub(super) fn missing_for_map<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn missing_for_map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
@@ -102,29 +103,28 @@ pub(super) fn missing_for_map<F: Format, M: TableMemory + ?Sized>(
     Ok(path.missing)
 }
 
-/// Fails with the first leaf at or under `count` entries from `first` on, which translate from
+/// Fails with the first leaf at or under `count` entries at `level` from `first` on, which translate from
 /// `iova` on.
-fn find_leaf_in<F: Format, M: TableMemory + ?Sized>(
+fn find_leaf_in<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     node: Node,
-    level: i8,
-    first: usize,
-    count: usize,
+    (level, first, count): (i8, usize, usize),
     iova: Iova,
 ) -> Result<(), TableError> {
-    if node.is_zero(first, count) {
+    if tree.is_zero(node, first, count) {
         return Ok(());
     }
     let shift = Tree::<F>::entry_shift(level);
     for offset in 0..count {
         let iova = Iova(iova.0 + ((offset as u64) << shift));
-        find_leaf::<F, M>(memory, node.load(first + offset), level, iova)?;
+        find_leaf::<F, S, M>(memory, S::load(node, first + offset), level, iova)?;
     }
     Ok(())
 }
 
 /// Fails with the first leaf at or under `entry`, which translates from `iova` on.
-fn find_leaf<F: Format, M: TableMemory + ?Sized>(
+fn find_leaf<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
     entry: u64,
     level: i8,
@@ -139,7 +139,7 @@ fn find_leaf<F: Format, M: TableMemory + ?Sized>(
             let shift = Tree::<F>::entry_shift(level + 1);
             for index in 0..node.entries() {
                 let iova = Iova(iova.0 + ((index as u64) << shift));
-                find_leaf::<F, M>(memory, node.load(index), level + 1, iova)?;
+                find_leaf::<F, S, M>(memory, S::load(node, index), level + 1, iova)?;
             }
             Ok(())
         }
@@ -148,8 +148,8 @@ fn find_leaf<F: Format, M: TableMemory + ?Sized>(
 }
 
 /// The tables on the way to an address, as far as they exist.
-struct Path<'a, F: Format, M: ?Sized> {
-    tree: &'a Tree<F>,
+struct Path<'a, F: Format, S, M: ?Sized> {
+    tree: &'a Tree<F, S>,
     memory: &'a M,
     /// The nodes from the first level to `depth` on the way to `iova`; `None` for one that is
     /// missing and counted.
@@ -159,8 +159,8 @@ struct Path<'a, F: Format, M: ?Sized> {
     missing: TableCount,
 }
 
-impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
-    fn new(tree: &'a Tree<F>, memory: &'a M, iova: Iova) -> Self {
+impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
+    fn new(tree: &'a Tree<F, S>, memory: &'a M, iova: Iova) -> Self {
         let first_level = tree.geometry.first_level();
         let mut nodes = [None; MAX_LEVELS];
         nodes[level_index(first_level)] = Some(tree.root());
@@ -176,7 +176,13 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
         for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
             let Some(node) = self.seat(chunk.iova, chunk.level)? else { continue };
             let first = node.index(chunk.iova.0, Tree::<F>::entry_shift(chunk.level));
-            find_leaf_in::<F, M>(self.memory, node, chunk.level, first, chunk.count, chunk.iova)?;
+            find_leaf_in(
+                self.tree,
+                self.memory,
+                node,
+                (chunk.level, first, chunk.count),
+                chunk.iova,
+            )?;
         }
         Ok(())
     }
@@ -191,7 +197,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
             if let Some(node) = self.seat(iova, LAST_LEVEL)? {
                 let first = node.index(iova.0, shift);
                 let count = node.index(last.0, shift) - first + 1;
-                find_leaf_in::<F, M>(self.memory, node, LAST_LEVEL, first, count, iova)?;
+                find_leaf_in(self.tree, self.memory, node, (LAST_LEVEL, first, count), iova)?;
             }
             next = last.0.checked_add(1).map(Iova).filter(|next| *next <= range.last());
         }
@@ -211,7 +217,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
         while self.depth < level {
             let shift = Tree::<F>::entry_shift(self.depth);
             let entry = self.nodes[level_index(self.depth)]
-                .map_or(0, |node| node.load(node.index(iova.0, shift)));
+                .map_or(0, |node| S::load(node, node.index(iova.0, shift)));
             let child = match F::decode(entry, self.depth) {
                 Entry::Table(table) => Some(Tree::<F>::child(self.memory, table)),
                 Entry::Empty => {
@@ -231,8 +237,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Path<'a, F, M> {
 
 /// Refuses to cut leaves at the ends of `range` where that is forbidden.
 #[inline]
-pub(super) fn check_cuts<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn check_cuts<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
 ) -> Result<(), TableError> {
@@ -243,8 +249,8 @@ pub(super) fn check_cuts<F: Format, M: TableMemory + ?Sized>(
 }
 
 /// The tables that cutting leaves at both ends of `range` needs, where tables in `hole` go.
-pub(super) fn missing_for_edit<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn missing_for_edit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
     edit: Edit,

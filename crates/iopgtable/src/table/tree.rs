@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fill::Leaves;
 use super::node::Node;
+use super::sharing::{Exclusive, Shared, Sharing};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Config, Entry, Format, Options, Splits};
 use crate::geometry::{self, Geometry, LAST_LEVEL};
@@ -28,7 +29,9 @@ impl TableId {
 /// `root` points to the root table, of `geometry.entries(first_level)` entries at the physical
 /// address `root_phys`. Every table entry below it links a page of the allocator that `memory`,
 /// wherever one is passed to a method, belongs to.
-pub(crate) struct Tree<F: Format> {
+///
+/// And those of `S`, which says who may change it at the same time.
+pub(crate) struct Tree<F: Format, S = Exclusive> {
     pub(crate) geometry: Geometry,
     pub(crate) id: TableId,
     pub(crate) options: Options,
@@ -37,9 +40,12 @@ pub(crate) struct Tree<F: Format> {
     pub(crate) hint: u64,
     /// What table entries hold besides their address.
     table_bits: u64,
+    /// What entries that link tables have once they are published, if that is to be seen (`SEEN`);
+    /// else zero.
+    pub(crate) published: u64,
     root: NonNull<u64>,
     root_phys: PhysAddr,
-    format: PhantomData<F>,
+    kind: PhantomData<(F, S)>,
 }
 
 impl<F: Format> Tree<F> {
@@ -61,12 +67,27 @@ impl<F: Format> Tree<F> {
             splits,
             hint: if options.contains(Options::CONTIGUOUS) { F::CONTIGUOUS } else { 0 },
             table_bits: F::table_bits(options),
+            published: 0,
             root,
             root_phys,
-            format: PhantomData,
+            kind: PhantomData,
         }
     }
 
+    /// The same tree for many threads, on memory that is `coherent` or not.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses this one before the other one is gone.
+    pub(crate) const unsafe fn shared(&self, coherent: bool) -> Tree<F, Shared> {
+        let &Self { geometry, id, options, splits, hint, table_bits, root, root_phys, .. } = self;
+        let published = if coherent { 0 } else { F::PUBLISHED };
+        let kind = PhantomData;
+        Tree { geometry, id, options, splits, hint, table_bits, published, root, root_phys, kind }
+    }
+}
+
+impl<F: Format, S> Tree<F, S> {
     /// The entry that links the table at `phys`.
     #[inline]
     pub(crate) fn table_entry(&self, phys: PhysAddr) -> u64 {
@@ -126,18 +147,85 @@ impl<F: Format> Tree<F> {
         memory.publish(node.slot(index).cast(), Self::slot_phys(phys, index), count * 8);
     }
 
+    /// Whether `count` entries of a linked table of this tree from `index` on are all zero.
+    #[inline]
+    #[expect(clippy::unused_self, reason = "the kind of tree that a caller has says who writes")]
+    pub(crate) fn is_zero(&self, node: Node, index: usize, count: usize) -> bool
+    where
+        S: Sharing,
+    {
+        S::is_zero(node, index, count)
+    }
+
+    /// Entry `index` of the linked table at `table` and `level`, for an operation that is about to
+    /// write below it: if it links a table, and another thread has perhaps not published that
+    /// yet, it is published now (`SEEN`).
+    #[inline]
+    pub(crate) fn follow<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        node: Node,
+        table: PhysAddr,
+        (level, index): (i8, usize),
+    ) -> u64
+    where
+        S: Sharing,
+    {
+        let entry = S::load(node, index);
+        if S::SHARED {
+            self.see(memory, node, table, (level, index), entry);
+        }
+        entry
+    }
+
+    /// The same for an `entry` that has just been read.
+    #[inline]
+    pub(crate) fn see<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        node: Node,
+        table: PhysAddr,
+        (level, index): (i8, usize),
+        entry: u64,
+    ) {
+        if entry & self.published == self.published {
+            return;
+        }
+        if let Entry::Table(_) = F::decode(entry, level) {
+            self.announce(memory, node, table, index);
+        }
+    }
+
+    /// Publishes an entry that links a table, and then says so to who comes across it (`SEEN`).
+    #[inline(never)]
+    pub(crate) fn announce<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        node: Node,
+        table: PhysAddr,
+        index: usize,
+    ) {
+        Self::publish(memory, node, table, index, 1);
+        if self.published != 0 {
+            node.mark(index, self.published);
+        }
+    }
+
     /// The leaf at `iova`: its entry, its level, and the first physical address it leads to.
     #[inline]
     pub(crate) fn leaf_at<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
         iova: Iova,
-    ) -> Option<(u64, i8, PhysAddr)> {
+    ) -> Option<(u64, i8, PhysAddr)>
+    where
+        S: Sharing,
+    {
         if !self.geometry.translates(iova) {
             return None;
         }
         let look = |node: Node, level| {
-            let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
+            let entry = S::load(node, node.index(iova.0, Self::entry_shift(level)));
             match F::decode(entry, level) {
                 Entry::Table(phys) => ControlFlow::Continue(Self::child(memory, phys)),
                 Entry::Leaf(phys) => ControlFlow::Break(Some((entry, level, phys))),
@@ -168,17 +256,21 @@ impl<F: Format> Tree<F> {
         }
     }
 
-    /// The table of pages that translates `iova`, if there is one.
+    /// The table of pages that translates `iova`, if there is one; to be written to.
     #[inline]
     pub(crate) fn leaf_table<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
         iova: Iova,
-    ) -> Option<(Node, PhysAddr)> {
+    ) -> Option<(Node, PhysAddr)>
+    where
+        S: Sharing,
+    {
         let mut at = (self.root(), self.root_phys);
         let first_level = self.geometry.first_level();
-        let below = |(node, _): (Node, PhysAddr), level| {
-            let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
+        let below = |(node, table): (Node, PhysAddr), level| {
+            let index = node.index(iova.0, Self::entry_shift(level));
+            let entry = self.follow(memory, node, table, (level, index));
             let Entry::Table(phys) = F::decode(entry, level) else { return None };
             Some((Self::child(memory, phys), phys))
         };

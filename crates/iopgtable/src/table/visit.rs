@@ -1,6 +1,7 @@
 //! Looks at what a table maps.
 
 use super::node::Node;
+use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Entry, Format};
@@ -48,8 +49,8 @@ pub enum Visit {
 }
 
 #[inline]
-pub(super) fn translate<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn translate<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     iova: Iova,
 ) -> Option<Translation> {
@@ -59,8 +60,8 @@ pub(super) fn translate<F: Format, M: TableMemory + ?Sized>(
     Some(Translation { phys, prot: F::prot_of(leaf), leaf_bytes })
 }
 
-pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
-    tree: &Tree<F>,
+pub(super) fn visit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
     down_to: i8,
@@ -68,12 +69,12 @@ pub(super) fn visit<F: Format, M: TableMemory + ?Sized>(
 ) {
     let first_level = tree.geometry.first_level();
     if let Some(range) = tree.geometry.whole().intersection(range) {
-        visit_table::<F, M>(memory, tree.root(), (first_level, down_to), range, visitor);
+        visit_table::<F, S, M>(memory, tree.root(), (first_level, down_to), range, visitor);
     }
 }
 
 /// Recurses once per level.
-fn visit_table<F: Format, M: TableMemory + ?Sized>(
+fn visit_table<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
     node: Node,
     (level, down_to): (i8, i8),
@@ -85,7 +86,7 @@ fn visit_table<F: Format, M: TableMemory + ?Sized>(
     for index in first..=node.index(range.last().0, shift) {
         let offset = ((index - first) as u64) << shift;
         let span = span_of::<F>(Iova(range.first().0 + offset), level);
-        let entry = node.load(index);
+        let entry = S::load(node, index);
         match F::decode(entry, level) {
             Entry::Empty => {}
             Entry::Leaf(phys) => {
@@ -96,7 +97,7 @@ fn visit_table<F: Format, M: TableMemory + ?Sized>(
                 visitor(Visit::Table { span, level: level + 1, phys });
                 if let Some(inside) = span.intersection(range).filter(|_| level < down_to) {
                     let child = Tree::<F>::child(memory, phys);
-                    visit_table::<F, M>(memory, child, (level + 1, down_to), inside, visitor);
+                    visit_table::<F, S, M>(memory, child, (level + 1, down_to), inside, visitor);
                 }
             }
         }

@@ -2,8 +2,10 @@
 
 use super::chunks::{Chunk, Chunks};
 use super::fill::{Leaves, Pages};
+use super::graft::{self, Linked, Unlinked};
 use super::groups;
 use super::node::Node;
+use super::sharing::Sharing;
 use super::survey::Segments;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
@@ -21,9 +23,10 @@ pub(super) enum Over {
     Mappings,
 }
 
-/// A new table had no page to be made of.
+/// An operation stopped before its end: a new table had no page to be made of, or another thread
+/// changed the range at the same time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Exhausted {
+pub(super) struct Stopped {
     pub(super) at: Iova,
 }
 
@@ -32,8 +35,11 @@ pub(super) struct Exhausted {
 /// It goes through the leaves in ascending order and keeps the tables on the way to the last one
 /// (the path). A table that it makes stays out of sight until the path leaves it: it is filled
 /// with plain stores, published, and then linked (`LINK-LAST`).
-pub(super) struct Writer<'a, F: Format, M: ?Sized> {
-    tree: &'a Tree<F>,
+///
+/// Where many threads share the tree, another one may have linked a table there by then: what the
+/// new one holds goes into that (`graft`). No table makes room for a leaf then: it is used.
+pub(super) struct Writer<'a, F: Format, S, M: ?Sized> {
+    tree: &'a Tree<F, S>,
     memory: &'a M,
     pages: &'a mut PageList,
     gather: &'a mut Gather,
@@ -61,9 +67,9 @@ struct Fresh {
     zeroed: bool,
 }
 
-impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
+impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     pub(super) fn new(
-        tree: &'a Tree<F>,
+        tree: &'a Tree<F, S>,
         memory: &'a M,
         pages: &'a mut PageList,
         gather: &'a mut Gather,
@@ -83,18 +89,18 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         shape: Segments,
         attributes: Attributes,
         over: Over,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), Stopped> {
         let leaves = Leaves::new(self.tree, attributes);
         if over == Over::Mappings {
             groups::dissolve(self.tree, self.memory, self.gather, self.range);
         }
-        let outcome = if shape.are_pages::<F>() {
+        let mut outcome = if shape.are_pages::<F>() {
             self.map_pages(segments, shape.are_single::<F>(), leaves)
         } else {
             self.map_leaves(segments, leaves)
         };
         while self.depth > self.tree.geometry.first_level() {
-            self.leave();
+            outcome = outcome.and(self.leave());
         }
         if over == Over::Mappings {
             self.stale_leaves(self.range);
@@ -109,10 +115,10 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         &mut self,
         segments: impl Iterator<Item = Segment>,
         leaves: Leaves<F>,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), Stopped> {
         for chunk in Chunks::<F, _>::new(&self.tree.geometry, self.range, segments) {
             self.seat(chunk.iova, chunk.level)?;
-            self.write(chunk, leaves);
+            self.write(chunk, leaves)?;
         }
         Ok(())
     }
@@ -123,7 +129,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         segments: impl Iterator<Item = Segment>,
         single: bool,
         leaves: Leaves<F>,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), Stopped> {
         let mut pages = Pages::new(segments);
         let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
         let mut next = Some(self.range.first());
@@ -164,29 +170,31 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     }
 
     /// Leads the path to the table at `level` that translates `iova`.
-    fn seat(&mut self, iova: Iova, level: i8) -> Result<(), Exhausted> {
+    fn seat(&mut self, iova: Iova, level: i8) -> Result<(), Stopped> {
         let changed = iova.0 ^ self.iova;
         while self.depth > self.tree.geometry.first_level()
             && (self.depth > level || changed >> Tree::<F>::table_shift(self.depth) != 0)
         {
-            self.leave();
+            self.leave()?;
         }
         self.iova = iova.0;
         while self.depth < level {
             let shift = Tree::<F>::entry_shift(self.depth);
             let level = self.depth;
-            let Step { node, fresh, .. } = *self.top();
+            let Step { node, phys, fresh } = *self.top();
             let index = node.index(iova.0, shift);
             // A fresh table has nothing where the path has not been.
             let entry = match fresh {
                 Some(Fresh { written: (from, to), .. }) if !(from..to).contains(&index) => 0,
-                _ => node.load(index),
+                Some(_) => node.load(index),
+                None => self.tree.follow(self.memory, node, phys, (level, index)),
             };
             let step = match F::decode(entry, level) {
                 Entry::Table(phys) => {
                     Step { node: Tree::<F>::child(self.memory, phys), phys, fresh: None }
                 }
                 Entry::Empty => self.fresh_table(iova)?,
+                Entry::Leaf(_) if S::SHARED => return Err(Stopped { at: iova }),
                 Entry::Leaf(phys) => self.split(iova, level, entry, phys)?,
             };
             self.depth += 1;
@@ -195,20 +203,14 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         Ok(())
     }
 
-    fn fresh_table(&mut self, at: Iova) -> Result<Step, Exhausted> {
-        let page = self.pages.pop().ok_or(Exhausted { at })?;
+    fn fresh_table(&mut self, at: Iova) -> Result<Step, Stopped> {
+        let page = self.pages.pop().ok_or(Stopped { at })?;
         let fresh = Some(Fresh { written: (0, 0), zeroed: page.is_zeroed() });
         Ok(Step { node: Tree::<F>::node_of(&page), phys: page.phys(), fresh })
     }
 
     /// A table in place of a leaf at `level`, which maps what the leaf mapped.
-    fn split(
-        &mut self,
-        iova: Iova,
-        level: i8,
-        leaf: u64,
-        phys: PhysAddr,
-    ) -> Result<Step, Exhausted> {
+    fn split(&mut self, iova: Iova, level: i8, leaf: u64, phys: PhysAddr) -> Result<Step, Stopped> {
         let mut step = self.fresh_table(iova)?;
         let span = span_of::<F>(iova, level);
         self.tree.fill_in_place_of(step.node, leaf, level, phys);
@@ -222,7 +224,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     }
 
     /// Writes a chunk into the table at the end of the path.
-    fn write(&mut self, chunk: Chunk, leaves: Leaves<F>) {
+    fn write(&mut self, chunk: Chunk, leaves: Leaves<F>) -> Result<(), Stopped> {
         let Chunk { iova, phys, level, count } = chunk;
         let shift = Tree::<F>::entry_shift(level);
         let step = self.top();
@@ -231,13 +233,18 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
         if let Some(fresh) = &mut step.fresh {
             fresh.written = extend(fresh.written, index, count);
             leaves.write(node, false, (index, count), level, phys);
-            return;
+            return Ok(());
         }
         if level < LAST_LEVEL {
+            if S::SHARED {
+                let table = Linked { node, phys: table };
+                return graft::claim(self.tree, self.memory, table, chunk, leaves);
+            }
             self.detach_tables(node, index, chunk, leaves);
         }
         leaves.write(node, true, (index, count), level, phys);
         Tree::<F>::publish(self.memory, node, table, index, count);
+        Ok(())
     }
 
     /// Takes tables out of the way of a chunk, which goes to `first` in `node`: a leaf takes each
@@ -258,11 +265,11 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
     }
 
     /// Leaves the last table of the path, and links it if it is new.
-    fn leave(&mut self) {
+    fn leave(&mut self) -> Result<(), Stopped> {
         let Step { node, phys, fresh } = *self.top();
         self.depth -= 1;
         let Some(Fresh { written: (from, to), zeroed }) = fresh else {
-            return;
+            return Ok(());
         };
         if zeroed {
             // What a list's link overwrote is zero again, but only the CPU knows.
@@ -279,17 +286,26 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Writer<'a, F, M> {
             Tree::<F>::publish(self.memory, node, phys, 0, node.entries());
         }
         let iova = self.iova;
-        let shift = Tree::<F>::entry_shift(self.depth);
+        let level = self.depth;
+        let shift = Tree::<F>::entry_shift(level);
         let parent = self.top();
         let index = parent.node.index(iova, shift);
         if let Some(fresh) = &mut parent.fresh {
             fresh.written = extend(fresh.written, index, 1);
-            parent.node.fresh(index, 1).fill(self.tree.table_entry(phys));
-        } else {
-            let (node, parent_phys) = (parent.node, parent.phys);
-            node.link(index, self.tree.table_entry(phys));
-            Tree::<F>::publish(self.memory, node, parent_phys, index, 1);
+            // It is published with its table, before that is linked.
+            parent.node.fresh(index, 1).fill(self.tree.table_entry(phys) | self.tree.published);
+            return Ok(());
         }
+        let (parent, parent_phys) = (parent.node, parent.phys);
+        if S::SHARED {
+            let parent = Linked { node: parent, phys: parent_phys };
+            let first = Iova(iova & !((1 << shift) - 1));
+            let table = Unlinked { node, phys, level: level + 1, iova: first, run: (from, to) };
+            return graft::link(self.tree, self.memory, self.pages, (parent, index), table);
+        }
+        parent.link(index, self.tree.table_entry(phys));
+        Tree::<F>::publish(self.memory, parent, parent_phys, index, 1);
+        Ok(())
     }
 
     fn stale_leaves(&mut self, range: IovaRange) {

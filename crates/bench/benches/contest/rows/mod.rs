@@ -3,6 +3,7 @@
 mod calls;
 mod jobs;
 mod map;
+mod shared;
 mod unmap;
 
 use iopgtable_bench::{Contender, Row};
@@ -32,6 +33,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let mut rows = map::rows(scale);
     rows.extend(unmap::rows(scale));
     rows.extend(calls::rows(scale));
+    rows.extend(shared::rows(scale));
     rows.extend(map::rows_of_other_formats(scale));
     rows.extend(jobs::rows(scale));
     rows
