@@ -7,10 +7,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// A spin lock for critical sections of a few instructions: splices of lists and counters. Nobody
 /// allocates, zeroes a page, calls out or takes another lock while holding it.
 ///
+/// It has cache lines of its own: what lies beside it in an allocator is read at every step of a
+/// walk, perhaps by other threads.
+///
 /// # Invariants
 ///
 /// `value` is only touched through a [`Guard`], of which there is at most one: `held` is true
 /// while it lives.
+#[repr(align(64))]
 pub(super) struct SpinLock<T> {
     held: AtomicBool,
     value: UnsafeCell<T>,

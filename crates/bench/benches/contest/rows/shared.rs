@@ -14,7 +14,7 @@ use crate::contest::ours::{CONFIG, Memory, pool, range};
 type Table = SharedPageTable<Arm64S1<Granule4K>, Memory>;
 
 /// How often a turn maps and unmaps everything.
-const PASSES: u64 = 256;
+const PASSES: u64 = 64;
 
 pub(super) fn rows(scale: Scale) -> Vec<Row> {
     let slab = Range::pages(12, scale.of(1 << 16));
