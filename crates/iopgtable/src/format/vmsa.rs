@@ -172,7 +172,8 @@ impl<G: Granule> Output<G> {
         Self::geometry(first_level, root_bits, config)
     }
 
-    /// D8.7.1: log2 of the leaves in a contiguous group.
+    /// D8.7.1: log2 of the leaves in a contiguous group. The blocks that 52 bits of output add have
+    /// no such bit.
     #[inline]
     pub(super) const fn group_log2(level: i8) -> u32 {
         match (G::SHIFT, level) {

@@ -29,7 +29,17 @@ pub(crate) type Memory = Failing<Region>;
 pub(crate) type Table<'m, F> = PageTable<F, &'m Memory>;
 
 pub(crate) fn memory() -> Memory {
-    Failing::new(Region::with_capacity(TABLES, CAPACITY).expect("the numbers make a region"))
+    memory_at(TABLES)
+}
+
+/// The same with the tables elsewhere.
+pub(crate) fn memory_at(tables: PhysAddr) -> Memory {
+    Failing::new(Region::with_capacity(tables, CAPACITY).expect("the numbers make a region"))
+}
+
+/// The last place where memory for tables fits below the output size.
+pub(crate) fn highest_tables(config: Config) -> PhysAddr {
+    PhysAddr((1 << config.output_bits) - CAPACITY as u64)
 }
 
 pub(crate) fn table<F: Format>(config: Config, memory: &Memory) -> Table<'_, F> {
@@ -44,13 +54,14 @@ pub(crate) fn range(first: u64, bytes: u64) -> IovaRange {
 pub(crate) fn populated<F: Format>(config: Config, memory: &Memory) -> Table<'_, F> {
     let mut table = table::<F>(config, memory);
     let geometry = *table.geometry();
+    let at = |first, bytes| range(geometry.first_iova().0 + first, bytes);
     let (page, block) = (geometry.granule(), 1 << geometry.table_shift(LAST_LEVEL));
     for (first, bytes) in [(0, page), (block, block), (3 * block, page)] {
         let segment = Segment::new(PhysAddr(0), bytes);
-        let mapped = table.map(range(first, bytes), [segment], Prot::RW);
+        let mapped = table.map(at(first, bytes), [segment], Prot::RW);
         finish(&table, mapped.expect("nothing is wrong with it"));
     }
-    let left = range(3 * block, page);
+    let left = at(3 * block, page);
     let unmapped = table.unmap(left, left).expect("it is a good range");
     assert_eq!(finish(&table, unmapped), 0, "the hole is narrow");
     table
