@@ -96,6 +96,59 @@ fn dissolve_ends<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     }
 }
 
+/// Takes the hint from all groups that have leaves in `range`, in tables that walkers see: what is
+/// about to be written there need not replace a group in one go.
+pub(super) fn dissolve_all<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
+    memory: &M,
+    gather: &mut Gather,
+    range: IovaRange,
+) {
+    if tree.hint != 0 {
+        let root = (tree.root(), tree.root_phys());
+        dissolve_in::<F, S, M>(memory, gather, root, tree.geometry.first_level(), range);
+    }
+}
+
+/// Does so in a table at `level`. Recurses once per level.
+fn dissolve_in<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    memory: &M,
+    gather: &mut Gather,
+    (node, table): (Node, PhysAddr),
+    level: i8,
+    range: IovaRange,
+) {
+    let (shift, size) = (shift::<F>(level), size::<F>(level));
+    let (from, to) = (node.index(range.first().0, shift), node.index(range.last().0, shift));
+    let from = from & !(size - 1);
+    let mut changed = None;
+    for index in from..=(to | (size - 1)) {
+        let entry = node.load(index);
+        let offset = (index as u64).wrapping_sub(from as u64) << shift;
+        let base = range.first().0 & !((1u64 << (shift + F::group_log2(level))) - 1);
+        let iova = Iova(base.wrapping_add(offset));
+        match F::decode(entry, level) {
+            Entry::Table(phys) => {
+                if let Some(inside) = span_of::<F>(iova, level).intersection(range) {
+                    let child = (Tree::<F, S>::child(memory, phys), phys);
+                    dissolve_in::<F, S, M>(memory, gather, child, level + 1, inside);
+                }
+            }
+            Entry::Leaf(_) if entry & F::CONTIGUOUS != 0 => {
+                node.update(index, |leaf| Some(leaf & !F::CONTIGUOUS));
+                let group = span::<F>(iova, level);
+                stale(&mut gather.stale.leaves, group);
+                gather.live.resized(group);
+                changed = Some((changed.map_or(index, |(first, _)| first), index));
+            }
+            Entry::Leaf(_) | Entry::Empty => {}
+        }
+    }
+    if let Some((first, last)) = changed {
+        Tree::<F>::publish(memory, node, table, first, last - first + 1);
+    }
+}
+
 /// The first leaf, or group of leaves, that an end of `range` cuts.
 pub(super) fn cut<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,

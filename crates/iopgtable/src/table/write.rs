@@ -92,7 +92,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     ) -> Result<(), Stopped> {
         let leaves = Leaves::new(self.tree, attributes);
         if over == Over::Mappings {
-            groups::dissolve(self.tree, self.memory, self.gather, self.range);
+            groups::dissolve_all(self.tree, self.memory, self.gather, self.range);
         }
         let mut outcome = if shape.are_pages::<F>() {
             self.map_pages(segments, shape.are_single::<F>(), leaves)
