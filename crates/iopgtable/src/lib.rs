@@ -33,6 +33,7 @@
 //! | [`mod@format`] | one file per format: geometry, entry encoding, registers |
 //! | `table` | the engine: [`PageTable`] and its faces, among them [`Reserved`], which cannot allocate |
 //! | `gather` | [`Gather`]: what the device must forget, and the tables that came loose |
+//! | `segments` | [`Segments`]: what mappings are made of; [`SegmentList`]: looked at once |
 //! | `geometry` | [`Geometry`]: levels, spans, leaf sizes, table counts |
 //! | `addr`, `prot`, `error` | the vocabulary |
 
@@ -49,6 +50,7 @@ mod gather;
 mod geometry;
 pub mod memory;
 mod prot;
+mod segments;
 mod table;
 
 pub use addr::{Iova, IovaRange, PhysAddr, RangeError, Segment};
@@ -65,4 +67,7 @@ pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };
 pub use prot::{Prot, ProtError};
-pub use table::{PageTable, Reserved, Translation, Visit};
+pub use segments::{
+    SegmentList, SegmentSlice, Segments, SegmentsError, SegmentsIter, SegmentsPart,
+};
+pub use table::{Cursor, PageTable, Reserved, Translation, Visit};

@@ -32,7 +32,7 @@ impl Edit {
         range: IovaRange,
         hole: IovaRange,
     ) -> Result<Self, TableError> {
-        tree.geometry.check_range(range)?;
+        tree.check_range(range)?;
         if !hole.covers(range) {
             return Err(TableError::Hole { range, hole });
         }
@@ -41,7 +41,7 @@ impl Edit {
 
     /// Checks the argument of a clear.
     pub(super) fn clear<F: Format>(tree: &Tree<F>, range: IovaRange) -> Result<Self, TableError> {
-        tree.geometry.check_range(range)?;
+        tree.check_range(range)?;
         Ok(Self::Clear)
     }
 
@@ -51,7 +51,7 @@ impl Edit {
         range: IovaRange,
         prot: Prot,
     ) -> Result<Self, TableError> {
-        tree.geometry.check_range(range)?;
+        tree.check_range(range)?;
         let attributes = F::attributes(tree.options, prot)
             .map_err(|reason| TableError::Prot { prot, reason })?;
         Ok(Self::Protect(attributes))

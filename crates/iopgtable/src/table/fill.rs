@@ -6,14 +6,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::groups;
 use super::node::Node;
 use super::tree::Tree;
-use crate::addr::{PhysAddr, Segment};
+use crate::addr::PhysAddr;
 use crate::format::{Attributes, Format};
 use crate::geometry::LAST_LEVEL;
+use crate::segments::Source;
 
 /// What leaves look like, besides their address.
 ///
 /// The loops are written once, for tables that walkers see (atomic stores) and for those that
-/// they do not (plain ones): `put` stores one entry into one of `slots`.
+/// they do not (plain ones).
 #[derive(Clone, Copy)]
 pub(super) struct Leaves<F> {
     attributes: Attributes,
@@ -28,6 +29,11 @@ impl<F: Format> Leaves<F> {
         Self { attributes, hint: tree.hint, format: PhantomData }
     }
 
+    /// Whether whole groups of leaves get the contiguous hint.
+    pub(super) const fn have_hint(self) -> bool {
+        self.hint != 0
+    }
+
     /// Writes `count` leaves at `level` for `phys` and what follows it from `index` on.
     #[inline]
     pub(super) fn write(
@@ -39,56 +45,83 @@ impl<F: Format> Leaves<F> {
         phys: PhysAddr,
     ) {
         if seen {
-            self.ramp(node.live(index, count), index, level, phys, put_live);
+            self.ramp(node.live(index, count), index, level, phys);
         } else {
-            self.ramp(node.fresh(index, count), index, level, phys, put_fresh);
+            self.ramp(node.fresh(index, count), index, level, phys);
         }
     }
 
     /// Puts leaves at `level` for `phys` and what follows it into `slots`, which begin at `index`.
     #[inline]
-    fn ramp<T>(
-        self,
-        slots: &mut [T],
-        index: usize,
-        level: i8,
-        phys: PhysAddr,
-        put: impl Fn(&mut T, u64) + Copy,
-    ) {
+    fn ramp<T: Slot>(self, slots: &mut [T], index: usize, level: i8, phys: PhysAddr) {
         let leaf = self.attributes.leaf::<F>(level, phys);
         let step = 1 << Tree::<F>::entry_shift(level);
         if self.hint == 0 {
-            ramp(slots, leaf, step, put);
+            T::ramp(slots, leaf, step);
             return;
         }
         let (from, to) = groups::whole::<F>(level, index, slots.len(), phys);
         let (before, rest) = slots.split_at_mut(from - index);
         let (groups, after) = rest.split_at_mut(to - from);
-        let leaf = ramp(before, leaf, step, put);
-        let leaf = ramp(groups, leaf | self.hint, step, put) & !self.hint;
-        ramp(after, leaf, step, put);
+        let leaf = T::ramp(before, leaf, step);
+        let leaf = T::ramp(groups, leaf | self.hint, step) & !self.hint;
+        T::ramp(after, leaf, step);
     }
 }
 
-/// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
+/// An entry as it is written.
+trait Slot: Sized {
+    fn put(&mut self, leaf: u64);
+
+    /// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
+    fn ramp(slots: &mut [Self], leaf: u64, step: u64) -> u64;
+}
+
 #[inline]
-fn ramp<T>(slots: &mut [T], leaf: u64, step: u64, put: impl Fn(&mut T, u64)) -> u64 {
+fn ramp_one_by_one(slots: &mut [impl Slot], leaf: u64, step: u64) -> u64 {
     let mut leaf = leaf;
     for slot in slots {
-        put(slot, leaf);
+        slot.put(leaf);
         leaf = leaf.wrapping_add(step);
     }
     leaf
 }
 
-#[inline]
-fn put_live(slot: &mut AtomicU64, leaf: u64) {
-    slot.store(leaf, Ordering::Relaxed);
+/// Of a table that nobody sees: the compiler makes vectors of it.
+impl Slot for u64 {
+    #[inline]
+    fn put(&mut self, leaf: u64) {
+        *self = leaf;
+    }
+
+    #[inline]
+    fn ramp(slots: &mut [Self], leaf: u64, step: u64) -> u64 {
+        ramp_one_by_one(slots, leaf, step)
+    }
 }
 
-#[inline]
-fn put_fresh(slot: &mut u64, leaf: u64) {
-    *slot = leaf;
+/// Of a table that walkers see.
+impl Slot for AtomicU64 {
+    #[inline]
+    fn put(&mut self, leaf: u64) {
+        self.store(leaf, Ordering::Relaxed);
+    }
+
+    /// A cache line at a time: the compiler makes no longer steps by itself where stores are
+    /// atomic.
+    #[inline]
+    fn ramp(slots: &mut [Self], leaf: u64, step: u64) -> u64 {
+        const LINE: usize = 8;
+        let mut leaf = leaf;
+        let mut lines = slots.chunks_exact_mut(LINE);
+        for line in &mut lines {
+            for (slot, place) in line.iter_mut().zip(0..) {
+                slot.put(leaf.wrapping_add(step * place));
+            }
+            leaf = leaf.wrapping_add(step * LINE as u64);
+        }
+        ramp_one_by_one(lines.into_remainder(), leaf, step)
+    }
 }
 
 /// Segments, page by page.
@@ -100,7 +133,7 @@ pub(super) struct Pages<S> {
     left: u64,
 }
 
-impl<S: Iterator<Item = Segment>> Pages<S> {
+impl<S: Source> Pages<S> {
     pub(super) const fn new(segments: S) -> Self {
         Self { segments, phys: 0, left: 0 }
     }
@@ -116,26 +149,22 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
         leaves: Leaves<F>,
     ) {
         match (seen, single) {
-            (true, true) => self.fill_single(node.live(index, count), leaves, put_live),
-            (true, false) => self.fill(node.live(index, count), index, leaves, put_live),
-            (false, true) => self.fill_single(node.fresh(index, count), leaves, put_fresh),
-            (false, false) => self.fill(node.fresh(index, count), index, leaves, put_fresh),
+            (true, true) => self.fill_single(node.live(index, count), leaves),
+            (true, false) => self.fill(node.live(index, count), index, leaves),
+            (false, true) => self.fill_single(node.fresh(index, count), leaves),
+            (false, false) => self.fill(node.fresh(index, count), index, leaves),
         }
     }
 
     #[inline]
-    fn fill<F: Format, T>(
-        &mut self,
-        slots: &mut [T],
-        index: usize,
-        leaves: Leaves<F>,
-        put: impl Fn(&mut T, u64) + Copy,
-    ) {
+    fn fill<F: Format, T: Slot>(&mut self, slots: &mut [T], index: usize, leaves: Leaves<F>) {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         let (mut slots, mut index) = (slots, index);
         while !slots.is_empty() {
             if self.left == 0 {
-                let Some(segment) = self.segments.next() else { return };
+                let Some(segment) = self.segments.next() else {
+                    return empty(slots);
+                };
                 (self.phys, self.left) = (segment.phys.0, segment.bytes);
             }
             let phys = PhysAddr(self.phys);
@@ -143,7 +172,7 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
             // CAST: at most the number of slots is kept.
             let run = (run as usize).min(slots.len());
             let (now, later) = slots.split_at_mut(run);
-            leaves.ramp(now, index, LAST_LEVEL, phys, put);
+            leaves.ramp(now, index, LAST_LEVEL, phys);
             self.phys += (run as u64) << shift;
             self.left -= (run as u64) << shift;
             index += run;
@@ -153,16 +182,20 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
 
     /// The same where every segment is one page: no group is whole.
     #[inline]
-    fn fill_single<F: Format, T>(
-        &mut self,
-        slots: &mut [T],
-        leaves: Leaves<F>,
-        put: impl Fn(&mut T, u64),
-    ) {
-        for slot in slots {
-            let Some(segment) = self.segments.next() else { return };
-            put(slot, leaves.attributes.leaf::<F>(LAST_LEVEL, segment.phys));
-        }
+    fn fill_single<F: Format, T: Slot>(&mut self, slots: &mut [T], leaves: Leaves<F>) {
+        let done = self.segments.put_each(slots, |slot, phys| {
+            slot.put(leaves.attributes.leaf::<F>(LAST_LEVEL, phys));
+        });
+        empty(slots.get_mut(done..).unwrap_or_default());
+    }
+}
+
+/// Where segments end too soon (an iterator whose clones differ), nothing is mapped, rather than
+/// what the memory held before.
+#[inline]
+fn empty(slots: &mut [impl Slot]) {
+    for slot in slots {
+        slot.put(0);
     }
 }
 
