@@ -34,6 +34,12 @@ impl<F: Format> Leaves<F> {
         self.hint != 0
     }
 
+    /// The same as if there were no hint.
+    #[cfg(iopgtable_golden)]
+    pub(super) const fn without_hint(self) -> Self {
+        Self { hint: 0, ..self }
+    }
+
     /// Writes `count` leaves at `level` for `phys` and what follows it from `index` on.
     #[inline]
     pub(super) fn write(

@@ -38,6 +38,8 @@ mod chunks;
 mod cursor;
 mod edit;
 mod fill;
+#[cfg(iopgtable_golden)]
+mod golden;
 mod groups;
 mod leaves;
 mod loose;
