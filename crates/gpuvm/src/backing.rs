@@ -2,10 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use iopgtable::{PhysAddr, Segment};
+use iopgtable::{PhysAddr, Segment, SegmentList, SegmentsError, SegmentsIter, SegmentsPart};
 
 /// Physical memory, as a list of contiguous segments that mappings show parts of.
 ///
@@ -31,17 +32,9 @@ use iopgtable::{PhysAddr, Segment};
 ///
 /// # Invariants
 ///
-/// No segment is empty or ends beyond 2^64, none follows physically on the one before, and
-/// `starts[i]` is the sum of the lengths of the segments before `i`.
+/// There is a segment, and none follows physically on the one before.
 pub struct Backing {
-    segments: Box<[Segment]>,
-    starts: Box<[u64]>,
-    bytes: u64,
-    /// The bytes of the longest segment.
-    longest: u64,
-    /// All segment starts and lengths or-ed together: what its low bits say, all are aligned to.
-    alignment: u64,
-    last_phys: PhysAddr,
+    list: SegmentList<Box<[Segment]>, Box<[u64]>>,
 }
 
 impl Backing {
@@ -52,118 +45,83 @@ impl Backing {
     /// [`BackingError`] for no memory at all, an empty segment, or one that ends beyond 2^64.
     pub fn new(segments: impl IntoIterator<Item = Segment>) -> Result<Arc<Self>, BackingError> {
         let mut merged: Vec<Segment> = Vec::new();
-        let mut starts: Vec<u64> = Vec::new();
-        let (mut bytes, mut alignment, mut last_phys) = (0u64, 0, PhysAddr(0));
+        let mut bytes = 0u64;
         for segment in segments {
-            let last = segment
-                .bytes
-                .checked_sub(1)
-                .and_then(|rest| segment.phys.0.checked_add(rest))
-                .ok_or(BackingError::Segment(segment))?;
-            let sum = bytes.checked_add(segment.bytes).ok_or(BackingError::Segment(segment))?;
-            last_phys = last_phys.max(PhysAddr(last));
-            alignment |= segment.phys.0 | segment.bytes;
+            let last =
+                segment.bytes.checked_sub(1).and_then(|rest| segment.phys.0.checked_add(rest));
+            let sum = bytes.checked_add(segment.bytes);
+            let Some((_, sum)) = last.zip(sum) else { return Err(BackingError::Segment(segment)) };
             match merged.last_mut() {
                 Some(before) if before.phys.0.checked_add(before.bytes) == Some(segment.phys.0) => {
                     // OVERFLOW: a part of `sum`.
                     before.bytes += segment.bytes;
                 }
-                _ => {
-                    merged.push(segment);
-                    starts.push(bytes);
-                }
+                _ => merged.push(segment),
             }
             bytes = sum;
         }
         if merged.is_empty() {
             return Err(BackingError::Empty);
         }
-        let longest = merged.iter().map(|segment| segment.bytes).max().unwrap_or(0);
-        Ok(Arc::new(Self {
-            segments: merged.into(),
-            starts: starts.into(),
-            bytes,
-            longest,
-            alignment,
-            last_phys,
-        }))
+        let starts = vec![0; merged.len()];
+        let list = SegmentList::with_starts(merged.into(), starts.into());
+        let list = list.map_err(|error| match error {
+            SegmentsError::Segment(segment) => BackingError::Segment(segment),
+            _ => BackingError::Empty,
+        })?;
+        Ok(Arc::new(Self { list }))
     }
 
     /// Its length in bytes.
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        self.list.bytes()
     }
 
     /// Its segments, adjacent ones joined.
-    pub const fn segments(&self) -> &[Segment] {
-        &self.segments
+    pub fn segments(&self) -> &[Segment] {
+        self.list.segments()
     }
 
     /// The length of its longest segment in bytes.
     pub const fn longest(&self) -> u64 {
-        self.longest
+        self.list.longest()
     }
 
     /// The highest physical address in it.
     pub const fn last_phys(&self) -> PhysAddr {
-        self.last_phys
+        self.list.last_phys()
     }
 
     /// Whether all segments start and end on a multiple of `size`, a power of two.
     pub const fn is_aligned(&self, size: u64) -> bool {
-        self.alignment & (size - 1) == 0
+        self.list.is_aligned(size)
     }
 
     /// The segments of `bytes` bytes from `offset` on, the first and the last one clipped. Ends
     /// where the backing ends. Finding the first takes logarithmic time.
     pub fn runs(&self, offset: u64, bytes: u64) -> Runs<'_> {
-        let left = bytes.min(self.bytes.saturating_sub(offset));
-        let index = self.index_at(offset);
-        let skip = offset - self.starts.get(index).copied().unwrap_or(offset);
-        Runs { segments: self.segments.get(index..).unwrap_or(&[]), skip, left }
+        self.part(offset, bytes).segments()
+    }
+
+    /// The same, as it is mapped.
+    pub(crate) fn part(&self, offset: u64, bytes: u64) -> SegmentsPart<'_> {
+        self.list.part(offset, bytes)
     }
 
     /// Where the segment that holds `offset` starts, as an offset.
     pub(crate) fn segment_start(&self, offset: u64) -> u64 {
-        self.starts.get(self.index_at(offset)).copied().unwrap_or(offset)
-    }
-
-    fn index_at(&self, offset: u64) -> usize {
-        self.starts.partition_point(|&start| start <= offset).saturating_sub(1)
+        self.list.find(offset).1
     }
 }
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Backing({:#x} bytes in {} segments)", self.bytes, self.segments.len())
+        write!(f, "Backing({:#x} bytes in {} segments)", self.bytes(), self.segments().len())
     }
 }
 
 /// A part of a [`Backing`], segment by segment.
-#[derive(Clone, Debug)]
-pub struct Runs<'b> {
-    segments: &'b [Segment],
-    /// What is left out at the start of the first segment.
-    skip: u64,
-    left: u64,
-}
-
-impl Iterator for Runs<'_> {
-    type Item = Segment;
-
-    fn next(&mut self) -> Option<Segment> {
-        if self.left == 0 {
-            return None;
-        }
-        let (segment, rest) = self.segments.split_first()?;
-        let bytes = (segment.bytes - self.skip).min(self.left);
-        let run = Segment::new(PhysAddr(segment.phys.0 + self.skip), bytes);
-        self.segments = rest;
-        self.skip = 0;
-        self.left -= bytes;
-        Some(run)
-    }
-}
+pub type Runs<'b> = SegmentsIter<'b>;
 
 /// Why segments are no [`Backing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,8 +61,8 @@ impl<A: TableAllocator> Job<A> {
     ) -> Result<(), Stop<D::Error>> {
         for (step, what) in steps.iter().enumerate() {
             let gather = match what {
-                Step::Map(new) => table.map(new.range, new.runs(), new.prot),
-                Step::Replace(new) => table.replace(new.range, new.runs(), new.prot),
+                Step::Map(new) => table.map(new.range, new.segments(), new.prot),
+                Step::Replace(new) => table.replace(new.range, new.segments(), new.prot),
                 Step::Unmap { range, hole } => table.unmap(*range, *hole),
                 Step::Nothing => continue,
             };

@@ -15,7 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use iopgtable::{Geometry, Iova, IovaRange, Prot, Segment};
+use iopgtable::{Geometry, Iova, IovaRange, Prot, Segment, SegmentsPart};
 
 use crate::backing::{Backing, Runs};
 
@@ -46,6 +46,11 @@ impl Mapping {
     /// Its physical runs, from the first address on.
     pub fn runs(&self) -> Runs<'_> {
         self.backing.runs(self.offset, self.range.bytes())
+    }
+
+    /// The same, to be mapped.
+    pub(crate) fn segments(&self) -> SegmentsPart<'_> {
+        self.backing.part(self.offset, self.range.bytes())
     }
 
     /// The runs that overlap `window`, whole (but clipped to the mapping), each with the address

@@ -10,6 +10,8 @@
 use core::fmt;
 
 use crate::addr::IovaRange;
+use crate::format::Format;
+use crate::memory::TableMemory;
 use crate::table::{Loose, TableId};
 
 /// What the device must forget.
@@ -41,6 +43,7 @@ impl Invalidation {
     }
 }
 
+#[inline]
 fn merge(one: Option<IovaRange>, other: Option<IovaRange>) -> Option<IovaRange> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.hull(other)),
@@ -49,6 +52,7 @@ fn merge(one: Option<IovaRange>, other: Option<IovaRange>) -> Option<IovaRange> 
 }
 
 /// Adds `range` to what the device must forget.
+#[inline]
 pub(crate) fn stale(what: &mut Option<IovaRange>, range: IovaRange) {
     *what = merge(*what, Some(range));
 }
@@ -141,6 +145,7 @@ pub struct Gather {
 }
 
 impl Gather {
+    #[inline]
     pub(crate) const fn new(table: TableId) -> Self {
         Self {
             stale: Invalidation { leaves: None, walks: None },
@@ -148,6 +153,13 @@ impl Gather {
             loose: Loose::new(),
             table,
         }
+    }
+
+    /// Takes over what `other`, of the same page table, names.
+    pub(crate) fn append<F: Format, M: TableMemory + ?Sized>(&mut self, memory: &M, other: Self) {
+        self.stale = self.stale.and(&other.stale);
+        self.live = self.live.and(&other.live);
+        self.loose.append::<F, M>(memory, other.loose);
     }
 
     /// What the device must forget.
@@ -171,6 +183,7 @@ impl Gather {
     ///
     /// The device's error, with the gather: the tables stay out of use until a later attempt
     /// succeeds.
+    #[inline]
     pub fn invalidate<D: Invalidate>(
         self,
         device: &mut D,

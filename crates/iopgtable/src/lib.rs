@@ -34,6 +34,7 @@
 //! | `table` | the engine: [`PageTable`] and its faces [`Reserved`], which cannot allocate, and [`SharedPageTable`], for many threads |
 //! | `any` | [`AnyPageTable`]: one type for drivers that learn the format when they boot |
 //! | `gather` | [`Gather`]: what the device must forget, and the tables that came loose |
+//! | `segments` | [`Segments`]: what mappings are made of; [`SegmentList`]: looked at once |
 //! | `geometry` | [`Geometry`]: levels, spans, leaf sizes, table counts |
 //! | `addr`, `prot`, `error` | the vocabulary |
 
@@ -51,6 +52,7 @@ mod gather;
 mod geometry;
 pub mod memory;
 mod prot;
+mod segments;
 mod table;
 
 pub use addr::{Iova, IovaRange, PhysAddr, RangeError, Segment};
@@ -68,4 +70,7 @@ pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };
 pub use prot::{Prot, ProtError};
-pub use table::{Dump, PageTable, Reserved, SharedPageTable, Translation, Visit};
+pub use segments::{
+    SegmentList, SegmentSlice, Segments, SegmentsError, SegmentsIter, SegmentsPart,
+};
+pub use table::{Cursor, Dump, PageTable, Reserved, SharedPageTable, Translation, Visit};

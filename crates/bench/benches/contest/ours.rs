@@ -1,10 +1,12 @@
 //! `iopgtable`, over a pool that is full enough.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use iopgtable::memory::{Pool, Region, TableLayout, Watermarks};
 use iopgtable::{
-    Config, Format, Gather, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, Unwalked,
+    Config, Format, Gather, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, SegmentList,
+    SegmentSlice, Segments, Unwalked,
 };
 use iopgtable_bench::Role;
 
@@ -42,14 +44,16 @@ impl<F: Format> Ours<F> {
     }
 
     /// Has nobody forget, and frees: what a row that makes many calls does after each.
-    fn finish(&self, gather: Gather) {
+    pub(crate) fn finish(&self, gather: Gather) {
         let Ok(_freed) = self.table.finish(gather, &mut Unwalked);
     }
 
-    fn map_segments<S>(&mut self, iova: u64, bytes: u64, segments: S)
-    where
-        S: IntoIterator<Item = Segment, IntoIter: Clone>,
-    {
+    /// Maps a list that was looked at before.
+    pub(crate) fn map_known(&mut self, iova: u64, list: &SegmentList<Rc<[Segment]>>) {
+        self.map_segments(iova, list.bytes(), list.all());
+    }
+
+    fn map_segments(&mut self, iova: u64, bytes: u64, segments: impl Segments) {
         let gather =
             self.table.map(range(iova, bytes), segments, Prot::RW).expect("room and pages");
         self.finish(gather);
@@ -71,13 +75,13 @@ impl<F: Format> Tables for Ours<F> {
     }
 
     fn map(&mut self, iova: u64, phys: u64, bytes: u64, _: Leaf) {
-        self.map_segments(iova, bytes, Some(Segment::new(PhysAddr(phys), bytes)));
+        self.map_segments(iova, bytes, Segment::new(PhysAddr(phys), bytes));
     }
 
     fn map_list(&mut self, iova: u64, segments: &[Segment]) {
         // Scatter lists come with their length.
         let bytes = segments.first().map_or(0, |first| first.bytes) * segments.len() as u64;
-        self.map_segments(iova, bytes, segments.iter().copied());
+        self.map_segments(iova, bytes, SegmentSlice(segments));
     }
 
     fn unmap_all(&mut self, iova: u64, bytes: u64) {

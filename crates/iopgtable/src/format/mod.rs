@@ -142,6 +142,38 @@ impl Attributes {
     }
 }
 
+/// Permissions as a format encodes them, kept for those who map with the same ones again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoded {
+    prot: Prot,
+    attributes: Attributes,
+}
+
+impl Encoded {
+    /// Of no permission, which no format has: it is never used.
+    pub(crate) const NONE: Self =
+        Self { prot: Prot::NONE, attributes: Attributes { page: 0, block: 0 } };
+
+    /// The encoding of `prot`, if it is this one.
+    #[inline]
+    pub(crate) fn known(&self, prot: Prot) -> Option<Attributes> {
+        (prot == self.prot && prot != Prot::NONE).then_some(self.attributes)
+    }
+
+    /// The encoding of `prot` with the options of the table that holds this.
+    #[inline]
+    pub(crate) fn get<F: Format>(&mut self, options: Options, prot: Prot) -> Option<Attributes> {
+        self.known(prot).or_else(|| self.encode::<F>(options, prot))
+    }
+
+    #[inline(never)]
+    fn encode<F: Format>(&mut self, options: Options, prot: Prot) -> Option<Attributes> {
+        let attributes = F::attributes(options, prot).ok()?;
+        *self = Self { prot, attributes };
+        Some(attributes)
+    }
+}
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {

@@ -34,7 +34,7 @@ impl Edit {
         range: IovaRange,
         hole: IovaRange,
     ) -> Result<Self, TableError> {
-        tree.geometry.check_range(range)?;
+        tree.check_range(range)?;
         if !hole.covers(range) {
             return Err(TableError::Hole { range, hole });
         }
@@ -46,7 +46,7 @@ impl Edit {
         tree: &Tree<F, S>,
         range: IovaRange,
     ) -> Result<Self, TableError> {
-        tree.geometry.check_range(range)?;
+        tree.check_range(range)?;
         Ok(Self::Clear)
     }
 
@@ -56,7 +56,7 @@ impl Edit {
         range: IovaRange,
         prot: Prot,
     ) -> Result<Self, TableError> {
-        tree.geometry.check_range(range)?;
+        tree.check_range(range)?;
         let attributes = F::attributes(tree.options, prot)
             .map_err(|reason| TableError::Prot { prot, reason })?;
         Ok(Self::Protect(attributes))

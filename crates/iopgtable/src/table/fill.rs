@@ -7,14 +7,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::groups;
 use super::node::Node;
 use super::tree::Tree;
-use crate::addr::{PhysAddr, Segment};
+use crate::addr::PhysAddr;
 use crate::format::{Attributes, Format};
 use crate::geometry::LAST_LEVEL;
+use crate::segments::Source;
 
 /// What leaves look like, besides their address.
 ///
 /// The loops are written once, for tables that walkers see (atomic stores) and for those that
-/// they do not (plain ones): `put` stores one entry into one of the slots.
+/// they do not (plain ones).
 #[derive(Clone, Copy)]
 pub(super) struct Leaves<F> {
     attributes: Attributes,
@@ -29,6 +30,17 @@ impl<F: Format> Leaves<F> {
         Self { attributes, hint: tree.hint, format: PhantomData }
     }
 
+    /// Whether whole groups of leaves get the contiguous hint.
+    pub(super) const fn have_hint(self) -> bool {
+        self.hint != 0
+    }
+
+    /// The same as if there were no hint.
+    #[cfg(iopgtable_golden)]
+    pub(super) const fn without_hint(self) -> Self {
+        Self { hint: 0, ..self }
+    }
+
     /// Writes `count` leaves at `level` for `phys` and what follows it from `index` on.
     #[inline]
     pub(super) fn write(
@@ -40,9 +52,9 @@ impl<F: Format> Leaves<F> {
         phys: PhysAddr,
     ) {
         if seen {
-            self.ramp(node.live(index, count), index, level, phys, put_live);
+            self.ramp(node.live(index, count), index, level, phys);
         } else {
-            self.ramp(node.fresh(index, count), index, level, phys, put_fresh);
+            self.ramp(node.fresh(index, count), index, level, phys);
         }
     }
 
@@ -56,41 +68,47 @@ impl<F: Format> Leaves<F> {
         phys: PhysAddr,
     ) -> bool {
         let claimed = Cell::new(true);
-        self.ramp(node.live(index, count), index, level, phys, |slot, leaf| {
-            let put = slot.compare_exchange(0, leaf, Ordering::Relaxed, Ordering::Relaxed);
-            claimed.set(claimed.get() & put.is_ok());
-        });
+        let slots = Claim { slots: node.live(index, count), claimed: &claimed };
+        self.ramp(slots, index, level, phys);
         claimed.get()
     }
 
     /// Puts leaves at `level` for `phys` and what follows it into `slots`, which begin at `index`.
     #[inline]
-    fn ramp<S: Slots>(
-        self,
-        slots: S,
-        index: usize,
-        level: i8,
-        phys: PhysAddr,
-        put: impl Fn(S::Item, u64) + Copy,
-    ) {
+    fn ramp(self, slots: impl Slots, index: usize, level: i8, phys: PhysAddr) {
         let leaf = self.attributes.leaf::<F>(level, phys);
         let step = 1 << Tree::<F>::entry_shift(level);
         if self.hint == 0 {
-            ramp(slots, leaf, step, put);
+            slots.ramp(leaf, step);
             return;
         }
         let (from, to) = groups::whole::<F>(level, index, slots.length(), phys);
         let (before, rest) = slots.split(from - index);
         let (groups, after) = rest.split(to - from);
-        let leaf = ramp(before, leaf, step, put);
-        let leaf = ramp(groups, leaf | self.hint, step, put) & !self.hint;
-        ramp(after, leaf, step, put);
+        let leaf = before.ramp(leaf, step);
+        let leaf = groups.ramp(leaf | self.hint, step) & !self.hint;
+        after.ramp(leaf, step);
     }
 }
 
-/// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
+/// Entries side by side, to be written.
+trait Slots: Sized {
+    fn length(&self) -> usize;
+
+    fn split(self, at: usize) -> (Self, Self);
+
+    /// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
+    fn ramp(self, leaf: u64, step: u64) -> u64;
+}
+
+/// Puts `leaf` and those after it by `put`; says which would be next.
 #[inline]
-fn ramp<S: Slots>(slots: S, leaf: u64, step: u64, put: impl Fn(S::Item, u64)) -> u64 {
+fn ramp_one_by_one<I: IntoIterator>(
+    slots: I,
+    leaf: u64,
+    step: u64,
+    put: impl Fn(I::Item, u64),
+) -> u64 {
     let mut leaf = leaf;
     for slot in slots {
         put(slot, leaf);
@@ -99,42 +117,77 @@ fn ramp<S: Slots>(slots: S, leaf: u64, step: u64, put: impl Fn(S::Item, u64)) ->
     leaf
 }
 
-/// Entries side by side, to be written one by one: atomics that many may know, words that one does.
-trait Slots: IntoIterator + Sized {
-    fn length(&self) -> usize;
-    fn split(self, at: usize) -> (Self, Self);
-}
-
-impl Slots for &[AtomicU64] {
-    #[inline]
-    fn length(&self) -> usize {
-        self.len()
-    }
-    #[inline]
-    fn split(self, at: usize) -> (Self, Self) {
-        self.split_at(at)
-    }
-}
-
+/// Of a table that nobody sees: the compiler makes vectors of it.
 impl Slots for &mut [u64] {
     #[inline]
     fn length(&self) -> usize {
         self.len()
     }
+
     #[inline]
     fn split(self, at: usize) -> (Self, Self) {
         self.split_at_mut(at)
     }
+
+    #[inline]
+    fn ramp(self, leaf: u64, step: u64) -> u64 {
+        ramp_one_by_one(self, leaf, step, |slot, leaf| *slot = leaf)
+    }
 }
 
-#[inline]
-fn put_live(slot: &AtomicU64, leaf: u64) {
-    slot.store(leaf, Ordering::Relaxed);
+/// Of a table that walkers see.
+impl Slots for &[AtomicU64] {
+    #[inline]
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn split(self, at: usize) -> (Self, Self) {
+        self.split_at(at)
+    }
+
+    /// A cache line at a time: the compiler makes no longer steps by itself where stores are
+    /// atomic.
+    #[inline]
+    fn ramp(self, leaf: u64, step: u64) -> u64 {
+        const LINE: usize = 8;
+        let mut leaf = leaf;
+        let lines = self.chunks_exact(LINE);
+        let rest = lines.remainder();
+        for line in lines {
+            for (slot, place) in line.iter().zip(0..) {
+                slot.store(leaf.wrapping_add(step * place), Ordering::Relaxed);
+            }
+            leaf = leaf.wrapping_add(step * LINE as u64);
+        }
+        ramp_one_by_one(rest, leaf, step, |slot, leaf| slot.store(leaf, Ordering::Relaxed))
+    }
 }
 
-#[inline]
-fn put_fresh(slot: &mut u64, leaf: u64) {
-    *slot = leaf;
+/// Of a table that other threads change, too: each entry is written where it is empty.
+struct Claim<'t> {
+    slots: &'t [AtomicU64],
+    /// Whether all were.
+    claimed: &'t Cell<bool>,
+}
+
+impl Slots for Claim<'_> {
+    fn length(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn split(self, at: usize) -> (Self, Self) {
+        let (before, after) = self.slots.split_at(at);
+        (Self { slots: before, ..self }, Self { slots: after, ..self })
+    }
+
+    fn ramp(self, leaf: u64, step: u64) -> u64 {
+        ramp_one_by_one(self.slots, leaf, step, |slot, leaf| {
+            let put = slot.compare_exchange(0, leaf, Ordering::Relaxed, Ordering::Relaxed);
+            self.claimed.set(self.claimed.get() & put.is_ok());
+        })
+    }
 }
 
 /// Segments, page by page.
@@ -146,12 +199,15 @@ pub(super) struct Pages<S> {
     left: u64,
 }
 
-impl<S: Iterator<Item = Segment>> Pages<S> {
+impl<S: Source> Pages<S> {
     pub(super) const fn new(segments: S) -> Self {
         Self { segments, phys: 0, left: 0 }
     }
 
     /// Writes the next `count` pages from `index` on; `single` ones, if each segment is one page.
+    ///
+    /// Where segments end too soon (an iterator whose clones differ), nothing is mapped, rather
+    /// than what the memory held before.
     #[inline]
     pub(super) fn write<F: Format>(
         &mut self,
@@ -161,27 +217,35 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
         single: bool,
         leaves: Leaves<F>,
     ) {
+        let page = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
         match (seen, single) {
-            (true, true) => self.fill_single(node.live(index, count), leaves, put_live),
-            (true, false) => self.fill(node.live(index, count), index, leaves, put_live),
-            (false, true) => self.fill_single(node.fresh(index, count), leaves, put_fresh),
-            (false, false) => self.fill(node.fresh(index, count), index, leaves, put_fresh),
+            (true, true) => {
+                let slots = node.live(index, count);
+                let put = |slot: &AtomicU64, phys| slot.store(page(phys), Ordering::Relaxed);
+                let done = self.segments.put_each(slots.iter(), put);
+                slots.get(done..).unwrap_or_default().ramp(0, 0);
+            }
+            (true, false) => self.fill(node.live(index, count), index, leaves),
+            (false, true) => {
+                let slots = node.fresh(index, count);
+                let put = |slot: &mut u64, phys| *slot = page(phys);
+                let done = self.segments.put_each(slots.iter_mut(), put);
+                slots.get_mut(done..).unwrap_or_default().ramp(0, 0);
+            }
+            (false, false) => self.fill(node.fresh(index, count), index, leaves),
         }
     }
 
     #[inline]
-    fn fill<F: Format, T: Slots>(
-        &mut self,
-        slots: T,
-        index: usize,
-        leaves: Leaves<F>,
-        put: impl Fn(T::Item, u64) + Copy,
-    ) {
+    fn fill<F: Format>(&mut self, slots: impl Slots, index: usize, leaves: Leaves<F>) {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         let (mut slots, mut index) = (slots, index);
         while slots.length() > 0 {
             if self.left == 0 {
-                let Some(segment) = self.segments.next() else { return };
+                let Some(segment) = self.segments.next() else {
+                    slots.ramp(0, 0);
+                    return;
+                };
                 (self.phys, self.left) = (segment.phys.0, segment.bytes);
             }
             let phys = PhysAddr(self.phys);
@@ -189,25 +253,11 @@ impl<S: Iterator<Item = Segment>> Pages<S> {
             // CAST: at most the number of slots is kept.
             let run = (run as usize).min(slots.length());
             let (now, later) = slots.split(run);
-            leaves.ramp(now, index, LAST_LEVEL, phys, put);
+            leaves.ramp(now, index, LAST_LEVEL, phys);
             self.phys += (run as u64) << shift;
             self.left -= (run as u64) << shift;
             index += run;
             slots = later;
-        }
-    }
-
-    /// The same where every segment is one page: no group is whole.
-    #[inline]
-    fn fill_single<F: Format, T: Slots>(
-        &mut self,
-        slots: T,
-        leaves: Leaves<F>,
-        put: impl Fn(T::Item, u64),
-    ) {
-        for slot in slots {
-            let Some(segment) = self.segments.next() else { return };
-            put(slot, leaves.attributes.leaf::<F>(LAST_LEVEL, segment.phys));
         }
     }
 }

@@ -10,39 +10,14 @@ use super::PageTable;
 use super::fill::{Leaves, in_field};
 use super::groups;
 use super::node::Node;
+use super::recent::Recent;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Attributes, Entry, Format};
 use crate::gather::{Gather, stale};
-use crate::geometry::{LAST_LEVEL, level_index};
+use crate::geometry::LAST_LEVEL;
 use crate::memory::TableAllocator;
 use crate::prot::{Prot, ProtError};
-
-/// A table that was found, and is still linked.
-///
-/// # Invariants
-///
-/// `node` and `table` are those of the table at the level and for the addresses that `key` says,
-/// linked into the tree that holds the cursor. Whatever may unlink a table takes the cursor away.
-#[derive(Clone, Copy)]
-pub(super) struct Cursor {
-    key: u64,
-    node: core::ptr::NonNull<u64>,
-    table: PhysAddr,
-}
-
-impl Cursor {
-    /// The cursor of no table: no level has this number.
-    pub(super) const NONE: Self =
-        Self { key: u64::MAX, node: core::ptr::NonNull::dangling(), table: PhysAddr(0) };
-
-    /// Names the table at `level` for `iova`: the address without what the table translates, and
-    /// the level in bits that are then free.
-    #[inline]
-    const fn key<F: Format>(level: i8, iova: Iova) -> u64 {
-        iova.0 >> Tree::<F>::table_shift(level) << 2 | level_index(level) as u64 & 0b11
-    }
-}
 
 impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// What leaves with `prot` look like in this table, once for many calls of
@@ -99,14 +74,14 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         count: usize,
         attributes: Attributes,
     ) -> bool {
-        let cursor = self.cursor;
-        if cursor.key == Cursor::key::<F>(LEVEL, iova) {
-            return self.map_in::<LEVEL>(cursor, iova, phys, count, attributes);
+        let recent = self.recent;
+        if recent.is_at::<F>(LEVEL, iova) {
+            return self.map_in::<LEVEL>(recent, iova, phys, count, attributes);
         }
         self.map_elsewhere::<LEVEL>(iova, phys, count, attributes)
     }
 
-    /// Apart, so that the cursor is used as it was found: loads of what was just stored would wait.
+    /// Apart, so that what was used last is used as it was found: loads of what was just stored would wait.
     #[inline(never)]
     fn map_elsewhere<const LEVEL: i8>(
         &mut self,
@@ -115,22 +90,22 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         count: usize,
         attributes: Attributes,
     ) -> bool {
-        let Some(cursor) = self.find::<LEVEL>(iova) else { return false };
-        self.cursor = cursor;
-        self.map_in::<LEVEL>(cursor, iova, phys, count, attributes)
+        let Some(recent) = self.find::<LEVEL>(iova) else { return false };
+        self.recent = recent;
+        self.map_in::<LEVEL>(recent, iova, phys, count, attributes)
     }
 
     #[inline(always)]
     fn map_in<const LEVEL: i8>(
         &self,
-        cursor: Cursor,
+        recent: Recent,
         iova: Iova,
         phys: PhysAddr,
         count: usize,
         attributes: Attributes,
     ) -> bool {
         let shift = Tree::<F>::entry_shift(LEVEL);
-        let Some((node, index, range)) = self.place::<LEVEL>(cursor, iova, count) else {
+        let Some((node, index, range)) = self.place::<LEVEL>(recent, iova, count) else {
             return false;
         };
         let reach = self.tree.geometry.last_phys().0;
@@ -142,16 +117,16 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             return false;
         }
         Leaves::new(&self.tree, attributes).write(node, true, (index, count), LEVEL, phys);
-        Tree::<F>::publish(&self.allocator, node, cursor.table, index, count);
+        Tree::<F>::publish(&self.allocator, node, recent.table, index, count);
         self.allocator.commit();
         true
     }
 
     #[inline]
     fn unmap_at<const LEVEL: i8>(&mut self, iova: Iova, count: usize) -> Option<(usize, Gather)> {
-        let cursor = self.cursor;
-        if cursor.key == Cursor::key::<F>(LEVEL, iova) {
-            return self.unmap_in::<LEVEL>(cursor, iova, count);
+        let recent = self.recent;
+        if recent.is_at::<F>(LEVEL, iova) {
+            return self.unmap_in::<LEVEL>(recent, iova, count);
         }
         self.unmap_elsewhere::<LEVEL>(iova, count)
     }
@@ -163,19 +138,19 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         iova: Iova,
         count: usize,
     ) -> Option<(usize, Gather)> {
-        let cursor = self.find::<LEVEL>(iova)?;
-        self.cursor = cursor;
-        self.unmap_in::<LEVEL>(cursor, iova, count)
+        let recent = self.find::<LEVEL>(iova)?;
+        self.recent = recent;
+        self.unmap_in::<LEVEL>(recent, iova, count)
     }
 
     #[inline(always)]
     fn unmap_in<const LEVEL: i8>(
         &self,
-        cursor: Cursor,
+        recent: Recent,
         iova: Iova,
         count: usize,
     ) -> Option<(usize, Gather)> {
-        let (node, index, range) = self.place::<LEVEL>(cursor, iova, count)?;
+        let (node, index, range) = self.place::<LEVEL>(recent, iova, count)?;
         let mut used = 0;
         while used < count {
             match F::decode(node.load(index + used), LEVEL) {
@@ -185,12 +160,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             }
         }
         if used > 0 && self.tree.hint != 0 {
-            return Some((used, self.unmap_from_groups(cursor, node, (index, used), range)));
+            return Some((used, self.unmap_from_groups(recent, node, (index, used), range)));
         }
         let mut gather = Gather::new(self.tree.id);
         if used > 0 {
             node.clear_live(index, used);
-            Tree::<F>::publish(&self.allocator, node, cursor.table, index, used);
+            Tree::<F>::publish(&self.allocator, node, recent.table, index, used);
             self.allocator.commit();
             gather.stale.leaves = Some(range);
         }
@@ -202,7 +177,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     #[cold]
     fn unmap_from_groups(
         &self,
-        cursor: Cursor,
+        recent: Recent,
         node: Node,
         (index, used): (usize, usize),
         range: IovaRange,
@@ -210,17 +185,17 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let mut gather = Gather::new(self.tree.id);
         groups::dissolve(&self.tree, &self.allocator, &mut gather, range);
         node.clear_live(index, used);
-        Tree::<F>::publish(&self.allocator, node, cursor.table, index, used);
+        Tree::<F>::publish(&self.allocator, node, recent.table, index, used);
         self.allocator.commit();
         stale(&mut gather.stale.leaves, range);
         gather
     }
 
-    /// Where `count` leaves at `LEVEL` from `iova` on stand in the cursor's table, if they may.
+    /// Where `count` leaves at `LEVEL` from `iova` on stand in the table, if they may.
     #[inline(always)]
     fn place<const LEVEL: i8>(
         &self,
-        cursor: Cursor,
+        recent: Recent,
         iova: Iova,
         count: usize,
     ) -> Option<(Node, usize, IovaRange)> {
@@ -234,8 +209,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         } else {
             1 << (F::PAGE_SHIFT - 3)
         };
-        // SAFETY: the cursor's invariant.
-        let node = unsafe { Node::new(cursor.node, entries) };
+        // SAFETY: the invariant of `Recent`.
+        let node = unsafe { Node::new(recent.node, entries) };
         let index = node.index(iova.0, shift);
         if count == 0 || count > entries - index {
             return None;
@@ -246,7 +221,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     /// Walks to the table at `LEVEL` for `iova`.
     #[inline(always)]
-    fn find<const LEVEL: i8>(&self, iova: Iova) -> Option<Cursor> {
+    fn find<const LEVEL: i8>(&self, iova: Iova) -> Option<Recent> {
         let tree = &self.tree;
         let first_level = tree.geometry.first_level();
         if !tree.geometry.is_leaf_level(LEVEL)
@@ -264,7 +239,9 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
                 (node, table) = (Tree::<F>::child(&self.allocator, phys), phys);
             }
         }
-        // INVARIANT: the walk has just led there.
-        Some(Cursor { key: Cursor::key::<F>(LEVEL, iova), node: node.slot(0), table })
+        let mut recent = self.recent;
+        // SAFETY: the walk has just led there.
+        unsafe { recent.set::<F>(LEVEL, iova, node, table) };
+        Some(recent)
     }
 }

@@ -12,9 +12,11 @@
 //! | `groups` | the contiguous hint: which leaves have it, and lose it before one changes |
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
+//! | `recent` | the table that was used last |
 //! | `leaves` | the shortest way, for callers that name the leaves |
 //! | `dirty` | looks which pages were written through |
 //! | `dump` | shows what is mapped, for people |
+//! | `cursor` | many small operations with one gather |
 //! | `occupied` | looks how far a range is taken |
 //! | `visit` | looks at what is mapped |
 //! | `reserved` | the face that cannot allocate |
@@ -28,25 +30,30 @@
 
 use core::fmt;
 
-use crate::addr::{Iova, IovaRange, Segment};
+use crate::addr::{Iova, IovaRange};
 use crate::error::{CreateError, TableError};
-use crate::format::{Attributes, Config, ConfigError, Format, Options};
+use crate::format::{Attributes, Config, ConfigError, Encoded, Format, Options};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, LAST_LEVEL, TableCount};
 use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
 use crate::prot::Prot;
+use crate::segments::{Segments, Source};
 
 mod chunks;
+mod cursor;
 mod dirty;
 mod dump;
 mod edit;
 mod fill;
+#[cfg(iopgtable_golden)]
+mod golden;
 mod graft;
 mod groups;
 mod leaves;
 mod loose;
 mod node;
 mod occupied;
+mod recent;
 mod reserved;
 mod shared;
 mod sharing;
@@ -56,6 +63,7 @@ mod tree;
 mod visit;
 mod write;
 
+pub use cursor::Cursor;
 pub use dump::Dump;
 pub(crate) use loose::Loose;
 pub use reserved::Reserved;
@@ -66,7 +74,8 @@ pub use visit::{Translation, Visit};
 use dirty::Harvest;
 use edit::{Edit, Editor};
 use fill::Leaves;
-use survey::Segments;
+use recent::Recent;
+use survey::Shape;
 use tree::Tree;
 use write::{Over, Writer};
 
@@ -100,8 +109,10 @@ pub struct PageTable<F: Format, A: TableAllocator> {
     root_layout: TableLayout,
     /// Loose tables that the device could not be made to forget.
     quarantine: Loose,
-    /// The table that the last call of the shortest way used.
-    cursor: leaves::Cursor,
+    /// The table that was used last, for the short ways.
+    recent: Recent,
+    /// The permissions that were mapped with last.
+    encoded: Encoded,
 }
 
 // SAFETY: the table owns its tables alone, as a `Box` owns what it points to; the pointer to the
@@ -140,7 +151,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             allocator,
             root_layout,
             quarantine: Loose::new(),
-            cursor: leaves::Cursor::NONE,
+            recent: Recent::NONE,
+            encoded: Encoded::NONE,
         })
     }
 
@@ -170,8 +182,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Maps `segments`, in their order, at `range`. Leaves are canonical: the largest that
     /// alignment in both spaces and the segment's length allow.
     ///
-    /// The segments are gone through more than once: a clone of the iterator must yield the same.
-    /// The gather is empty unless the range held tables
+    /// What they may be is at [`Segments`]. The gather is empty unless the range held tables
     /// without any leaf (which a too small hole of an [`unmap`](Self::unmap) left) in the place of
     /// a large leaf.
     ///
@@ -186,14 +197,30 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         prot: Prot,
     ) -> Result<Gather, TableError>
     where
-        S: IntoIterator<Item = Segment>,
-        S::IntoIter: Clone,
+        S: Segments,
     {
-        let segments = segments.into_iter();
-        let (attributes, shape) = self.check_map(range, segments.clone(), prot)?;
-        let (tree, memory) = (&self.tree, &self.allocator);
+        let segments = segments.source();
+        if let Some(segment) = segments.single() {
+            if self.map_near(range, segment, prot) || self.map_one(range, segment, prot) {
+                return Ok(Gather::new(self.tree.id));
+            }
+        }
+        self.map_any(range, segments, prot)
+    }
+
+    /// Maps what is more than one segment, or not to be done the shortest way.
+    #[inline(never)]
+    fn map_any(
+        &mut self,
+        range: IovaRange,
+        segments: impl Source,
+        prot: Prot,
+    ) -> Result<Gather, TableError> {
+        let (attributes, shape) = self.check_map(range, &segments, prot)?;
+        let Self { tree, allocator: memory, recent, .. } = self;
         let leaves = Leaves::new(tree, attributes);
-        if short::map(tree, memory, range, segments.clone(), shape, leaves, false) {
+        let find = |iova| recent.seek(tree, memory, iova);
+        if short::map(tree, memory, range, &segments, shape, leaves, false, find) {
             return Ok(Gather::new(self.tree.id));
         }
         self.map_surveyed(range, segments, shape, attributes)
@@ -204,12 +231,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     fn map_surveyed(
         &mut self,
         range: IovaRange,
-        segments: impl Iterator<Item = Segment> + Clone,
-        shape: Segments,
+        segments: impl Source,
+        shape: Shape,
         attributes: Attributes,
     ) -> Result<Gather, TableError> {
         let (tree, memory) = (&self.tree, &self.allocator);
-        self.cursor = leaves::Cursor::NONE;
+        self.recent = Recent::NONE;
         let missing = survey::missing_for_map(tree, memory, range, segments.clone(), shape)?;
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
@@ -234,7 +261,24 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
     #[inline]
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
-        self.edit(range, Edit::unmap(&self.tree, range, hole)?)
+        if self.unmap_near(range, hole) || self.unmap_short(range, hole) {
+            return Ok(self.cleared(range));
+        }
+        self.unmap_any(range, hole)
+    }
+
+    /// Removes what is not to be removed the short way.
+    #[inline(never)]
+    fn unmap_any(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
+        self.edit_surveyed(range, Edit::unmap(&self.tree, range, hole)?)
+    }
+
+    /// What is stale when pages are gone, and nothing else.
+    #[inline]
+    const fn cleared(&self, range: IovaRange) -> Gather {
+        let mut gather = Gather::new(self.tree.id);
+        gather.stale.leaves = Some(range);
+        gather
     }
 
     /// Removes what `range` maps, but keeps all tables (zap): whoever maps the range again soon,
@@ -271,20 +315,18 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         prot: Prot,
     ) -> Result<TableCount, TableError>
     where
-        S: IntoIterator<Item = Segment>,
-        S::IntoIter: Clone,
+        S: Segments,
     {
-        let segments = segments.into_iter();
-        let (_, shape) = self.check_map(range, segments.clone(), prot)?;
+        let segments = segments.source();
+        let (_, shape) = self.check_map(range, &segments, prot)?;
         survey::missing_for_map(&self.tree, &self.allocator, range, segments, shape)
     }
 
     #[inline]
     fn edit(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
-        if short::edit(&self.tree, &self.allocator, range, edit) {
-            let mut gather = Gather::new(self.tree.id);
-            gather.stale.leaves = Some(range);
-            return Ok(gather);
+        let Self { tree, allocator: memory, recent, .. } = self;
+        if short::edit(tree, memory, range, edit, |iova| recent.seek(tree, memory, iova)) {
+            return Ok(self.cleared(range));
         }
         self.edit_surveyed(range, edit)
     }
@@ -293,7 +335,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     #[inline(never)]
     fn edit_surveyed(&mut self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
         survey::check_cuts(&self.tree, &self.allocator, range)?;
-        self.cursor = leaves::Cursor::NONE;
+        self.recent = Recent::NONE;
         let missing = survey::missing_for_edit(&self.tree, &self.allocator, range, edit);
         let mut pages = self.take_pages(&missing, range.first())?;
         let mut gather = Gather::new(self.tree.id);
@@ -437,18 +479,27 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// # Errors
     ///
     /// The device's error with the gather, which may be tried again.
+    #[inline]
     pub fn finish<D: Invalidate>(
         &self,
         gather: Gather,
         device: &mut D,
     ) -> Result<usize, InvalidateError<D::Error>> {
-        Ok(self.free(gather.invalidate(device)?))
+        let is_loose = !gather.loose.is_empty();
+        let invalidated = gather.invalidate(device)?;
+        Ok(if is_loose { self.free(invalidated) } else { 0 })
     }
 
     /// Gives tables that the device has forgotten back to the allocator, and says how many they
     /// were. Tables of another page table are left alone (and so lost).
+    #[inline]
     pub fn free(&self, invalidated: Invalidated) -> usize {
-        if invalidated.table != self.tree.id || invalidated.loose.is_empty() {
+        if invalidated.loose.is_empty() { 0 } else { self.free_loose(invalidated) }
+    }
+
+    #[inline(never)]
+    fn free_loose(&self, invalidated: Invalidated) -> usize {
+        if invalidated.table != self.tree.id {
             return 0;
         }
         // SAFETY: an `Invalidated` is the proof that no walker reaches them.
@@ -476,10 +527,10 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     fn check_map(
         &self,
         range: IovaRange,
-        segments: impl Iterator<Item = Segment> + Clone,
+        segments: &impl Source,
         prot: Prot,
-    ) -> Result<(Attributes, Segments), TableError> {
-        self.tree.geometry.check_range(range)?;
+    ) -> Result<(Attributes, Shape), TableError> {
+        self.tree.check_range(range)?;
         let attributes = F::attributes(self.tree.options, prot)
             .map_err(|reason| TableError::Prot { prot, reason })?;
         Ok((attributes, survey::check_segments(&self.tree, range, segments)?))

@@ -4,14 +4,16 @@ use core::fmt;
 
 use super::edit::{Edit, Editor};
 use super::fill::Leaves;
+use super::recent::Recent;
 use super::write::{Over, Stopped, Writer};
 use super::{PageTable, short, survey};
-use crate::addr::{IovaRange, Segment};
+use crate::addr::IovaRange;
 use crate::error::ReservedError;
 use crate::format::Format;
 use crate::gather::{Gather, stale};
 use crate::memory::{Reservation, TableAllocator};
 use crate::prot::Prot;
+use crate::segments::{Segments, Source};
 
 /// A page table together with the pages that its next operations may take, and no way to others.
 ///
@@ -61,7 +63,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         &'t mut self,
         reservation: &'t mut Reservation<A>,
     ) -> Option<Reserved<'t, F, A>> {
-        self.cursor = super::leaves::Cursor::NONE;
+        self.recent = Recent::NONE;
         (reservation.table() == self.tree.id).then_some(Reserved { table: self, reservation })
     }
 }
@@ -87,10 +89,9 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         prot: Prot,
     ) -> Result<Gather, ReservedError>
     where
-        S: IntoIterator<Item = Segment>,
-        S::IntoIter: Clone,
+        S: Segments,
     {
-        self.write(range, segments.into_iter(), prot, Over::Nothing)
+        self.write(range, segments.source(), prot, Over::Nothing)
     }
 
     /// Maps `segments` at `range` in place of what is mapped there. Tables that both states need
@@ -107,10 +108,9 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         prot: Prot,
     ) -> Result<Gather, ReservedError>
     where
-        S: IntoIterator<Item = Segment>,
-        S::IntoIter: Clone,
+        S: Segments,
     {
-        self.write(range, segments.into_iter(), prot, Over::Mappings)
+        self.write(range, segments.source(), prot, Over::Mappings)
     }
 
     /// Removes what `range` maps, as [`PageTable::unmap`] does.
@@ -146,7 +146,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         let (tree, memory) = (&self.table.tree, &self.table.allocator);
         survey::check_cuts(tree, memory, range)?;
         let mut gather = Gather::new(tree.id);
-        if short::edit(tree, memory, range, edit) {
+        if short::edit(tree, memory, range, edit, |iova| tree.leaf_table(memory, iova)) {
             gather.stale.leaves = Some(range);
             return Ok(gather);
         }
@@ -155,7 +155,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         finish(edited, gather)
     }
 
-    fn write<S: Iterator<Item = Segment> + Clone>(
+    fn write<S: Source>(
         &mut self,
         range: IovaRange,
         segments: S,
@@ -163,7 +163,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         over: Over,
     ) -> Result<Gather, ReservedError> {
         let table = &mut *self.table;
-        let (attributes, shape) = table.check_map(range, segments.clone(), prot)?;
+        let (attributes, shape) = table.check_map(range, &segments, prot)?;
         let mut gather = Gather::new(table.tree.id);
         let (tree, memory) = (&table.tree, &table.allocator);
         let replace = over == Over::Mappings;
@@ -171,7 +171,8 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
             survey::check_cuts(tree, memory, range)?;
         }
         let leaves = Leaves::new(tree, attributes);
-        if short::map(tree, memory, range, segments.clone(), shape, leaves, replace) {
+        let find = |iova| tree.leaf_table(memory, iova);
+        if short::map(tree, memory, range, &segments, shape, leaves, replace, find) {
             if replace {
                 stale(&mut gather.stale.leaves, range);
                 gather.live.rewritten(range);

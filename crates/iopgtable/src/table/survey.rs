@@ -11,15 +11,16 @@ use crate::error::TableError;
 use crate::format::{Entry, Format, Splits};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS, TableCount, level_index};
 use crate::memory::TableMemory;
+use crate::segments::{Facts, Source};
 
-/// What a look at all segments tells.
+/// What is known of all segments.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segments {
+pub(super) struct Shape {
     /// All lengths or-ed together.
     lengths: u64,
 }
 
-impl Segments {
+impl Shape {
     /// Whether no leaf can be larger than a page: all segments are shorter than a table's span.
     pub(super) const fn are_pages<F: Format>(self) -> bool {
         self.lengths >> Tree::<F>::table_shift(LAST_LEVEL) == 0
@@ -32,16 +33,36 @@ impl Segments {
 }
 
 /// Checks that `segments` can back `range`.
-///
-/// One pass without a branch on the segments; who is to blame is only looked for when somebody is.
 #[inline]
 pub(super) fn check_segments<F: Format, S>(
     tree: &Tree<F, S>,
     range: IovaRange,
-    segments: impl Iterator<Item = Segment> + Clone,
-) -> Result<Segments, TableError> {
+    segments: &impl Source,
+) -> Result<Shape, TableError> {
+    if let Some(Facts { bytes, addresses, lengths, last_phys }) = segments.facts() {
+        let aligned = (addresses | lengths) & (Tree::<F>::granule() - 1) == 0;
+        if aligned && last_phys <= tree.geometry.last_phys() && bytes == range.bytes() {
+            return Ok(Shape { lengths });
+        }
+        // The facts may be those of a list of which this is a part.
+    }
+    look_at_segments(tree, range, segments)
+}
+
+/// One pass without a branch on the segments; who is to blame is only looked for when somebody is.
+fn look_at_segments<F: Format, S>(
+    tree: &Tree<F, S>,
+    range: IovaRange,
+    segments: &impl Source,
+) -> Result<Shape, TableError> {
+    let granule = Tree::<F>::granule();
+    if segments.clone().next().is_some_and(|first| first.bytes == granule) {
+        if let Some(shape) = look_at_pages(tree, range, segments) {
+            return Ok(shape);
+        }
+    }
     let (mut low, mut high, mut lengths, mut pages) = (0, 0, 0, 0u64);
-    segments.clone().for_each(|Segment { phys, bytes }| {
+    segments.clone().look(|Segment { phys, bytes }| {
         // Zero bytes make this all ones, and an end that wraps around has a high part.
         let rest = bytes.wrapping_sub(1);
         low |= phys.0;
@@ -49,13 +70,35 @@ pub(super) fn check_segments<F: Format, S>(
         high |= rest | phys.0.wrapping_add(rest);
         pages = pages.wrapping_add(bytes >> F::PAGE_SHIFT);
     });
-    let aligned = (low | lengths) & (Tree::<F>::granule() - 1) == 0;
+    let aligned = (low | lengths) & (granule - 1) == 0;
     let in_reach = (low | high) & !tree.geometry.last_phys().0 == 0;
     // A sum that wrapped around is no harm: nothing is written beyond the range.
     if aligned && in_reach && pages == range.bytes() >> F::PAGE_SHIFT {
-        return Ok(Segments { lengths });
+        return Ok(Shape { lengths });
     }
-    Err(blame(tree, range, segments))
+    Err(blame(tree, range, segments.clone()))
+}
+
+/// The same for single pages, of which there is less to know. Nothing where they are not, or not
+/// to be mapped.
+fn look_at_pages<F: Format, S>(
+    tree: &Tree<F, S>,
+    range: IovaRange,
+    segments: &impl Source,
+) -> Option<Shape> {
+    let (mut addresses, mut lengths, mut common, mut count) = (0, 0, u64::MAX, 0u64);
+    segments.clone().look(|Segment { phys, bytes }| {
+        addresses |= phys.0;
+        lengths |= bytes;
+        common &= bytes;
+        count += 1;
+    });
+    let granule = Tree::<F>::granule();
+    // Pages that begin within reach and are aligned end there.
+    let out = (granule - 1) | !tree.geometry.last_phys().0;
+    let odd = (addresses & out) | (lengths ^ granule);
+    (odd == 0 && common == granule && count == range.bytes() >> F::PAGE_SHIFT)
+        .then_some(Shape { lengths })
 }
 
 /// What is wrong with segments, at the first of them that is to blame.
@@ -92,7 +135,7 @@ pub(super) fn missing_for_map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
-    shape: Segments,
+    shape: Shape,
 ) -> Result<TableCount, TableError> {
     let mut path = Path::new(tree, memory, range.first());
     if shape.are_pages::<F>() {

@@ -9,6 +9,7 @@ use super::fill::Leaves;
 use super::node::Node;
 use super::sharing::{Exclusive, Shared, Sharing};
 use crate::addr::{Iova, IovaRange, PhysAddr};
+use crate::error::TableError;
 use crate::format::{Config, Entry, Format, Options, Splits};
 use crate::geometry::{self, Geometry, LAST_LEVEL};
 use crate::memory::{TableLayout, TableMemory, TablePage};
@@ -114,6 +115,18 @@ impl<F: Format, S> Tree<F, S> {
 
     pub(crate) const fn granule() -> u64 {
         1 << F::PAGE_SHIFT
+    }
+
+    /// Checks that `range` is one that can be mapped. As [`Geometry::check_range`] does, but with
+    /// what the format knows beforehand.
+    #[inline]
+    pub(crate) fn check_range(&self, range: IovaRange) -> Result<(), TableError> {
+        let base = self.geometry.first_iova().0;
+        let ends = Iova(((range.first().0 ^ base) | (range.last().0 ^ base)) ^ base);
+        if range.is_aligned(Self::granule()) && self.geometry.translates(ends) {
+            return Ok(());
+        }
+        self.geometry.check_range(range)
     }
 
     #[inline]
@@ -288,6 +301,42 @@ impl<F: Format, S> Tree<F, S> {
             at = below(at, 2)?;
         }
         Some(at)
+    }
+
+    /// The table above that of pages for `iova`, if there is one. Of a tree that no other thread
+    /// changes.
+    #[inline]
+    pub(crate) fn parent_table<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        iova: Iova,
+    ) -> Option<Node> {
+        let mut at = self.root();
+        let first_level = self.geometry.first_level();
+        // Written out, so that each level's shift is a constant.
+        if F::MIN_LEVEL < 0 && first_level < 0 {
+            at = Self::table_below(memory, at, -1, iova)?.0;
+        }
+        if F::MIN_LEVEL <= 0 && first_level <= 0 {
+            at = Self::table_below(memory, at, 0, iova)?.0;
+        }
+        if first_level <= 1 {
+            at = Self::table_below(memory, at, 1, iova)?.0;
+        }
+        Some(at)
+    }
+
+    /// The table that `node`, one at `level`, links for `iova`. Likewise.
+    #[inline]
+    pub(crate) fn table_below<M: TableMemory + ?Sized>(
+        memory: &M,
+        node: Node,
+        level: i8,
+        iova: Iova,
+    ) -> Option<(Node, PhysAddr)> {
+        let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
+        let Entry::Table(phys) = F::decode(entry, level) else { return None };
+        Some((Self::child(memory, phys), phys))
     }
 
     /// `hole` with what lies beyond the input size, where it reaches that: nothing is mapped there

@@ -6,13 +6,14 @@ use super::graft::{self, Linked, Unlinked};
 use super::groups;
 use super::node::Node;
 use super::sharing::Sharing;
-use super::survey::Segments;
+use super::survey::Shape;
 use super::tree::{Tree, span_of};
-use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
+use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Attributes, Entry, Format};
 use crate::gather::{Gather, stale};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS, level_index};
 use crate::memory::{PageList, TableMemory};
+use crate::segments::Source;
 
 /// What may stand where a mapping is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     /// written and linked.
     pub(super) fn map(
         mut self,
-        segments: impl Iterator<Item = Segment>,
-        shape: Segments,
+        segments: impl Source,
+        shape: Shape,
         attributes: Attributes,
         over: Over,
     ) -> Result<(), Stopped> {
@@ -111,11 +112,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     }
 
     /// Maps leaves of any size.
-    fn map_leaves(
-        &mut self,
-        segments: impl Iterator<Item = Segment>,
-        leaves: Leaves<F>,
-    ) -> Result<(), Stopped> {
+    fn map_leaves(&mut self, segments: impl Source, leaves: Leaves<F>) -> Result<(), Stopped> {
         for chunk in Chunks::<F, _>::new(&self.tree.geometry, self.range, segments) {
             self.seat(chunk.iova, chunk.level)?;
             self.write(chunk, leaves)?;
@@ -126,7 +123,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     /// Maps pages: `single` ones, if each segment is one page.
     fn map_pages(
         &mut self,
-        segments: impl Iterator<Item = Segment>,
+        segments: impl Source,
         single: bool,
         leaves: Leaves<F>,
     ) -> Result<(), Stopped> {
@@ -147,7 +144,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         &mut self,
         iova: Iova,
         last: Iova,
-        pages: &mut Pages<impl Iterator<Item = Segment>>,
+        pages: &mut Pages<impl Source>,
         single: bool,
         leaves: Leaves<F>,
     ) {

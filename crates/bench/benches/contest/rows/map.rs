@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use iopgtable::{Arm64S1, Arm64S2, Format, Granule4K, Granule16K, Granule64K, Segment};
+use iopgtable::{
+    Arm64S1, Arm64S2, Format, Granule4K, Granule16K, Granule64K, Segment, SegmentList,
+};
 use iopgtable_bench::{Bar, Contender, Row};
 
 use super::{Range, Scale, contender};
@@ -53,6 +55,9 @@ pub(super) fn rows(scale: Scale) -> Vec<Row> {
         ),
         Row::new("map 1 GiB from a list of 4 KiB segments, one call", "page", LIST, move || {
             lists(pages, 1)
+        }),
+        Row::new("the same list, looked at before the call", "page", LIST, move || {
+            known_lists(pages, 1)
         }),
         Row::new(
             "map 1 GiB from a list of 64 KiB segments, one call",
@@ -138,6 +143,17 @@ fn lists(range: Range, pages_per_segment: u64) -> Vec<Contender> {
     ]
 }
 
+/// Ours with a list that is kept, as buffers keep theirs.
+fn known_lists(range: Range, pages_per_segment: u64) -> Vec<Contender> {
+    let bytes = range.leaf_bytes() * pages_per_segment;
+    let segments = scattered(range.entries / pages_per_segment, bytes);
+    let list = SegmentList::new(Rc::clone(&segments)).expect("segments of memory");
+    vec![
+        limits::pop_list_publish(range, Rc::clone(&segments)),
+        list_by::<S1>(range, segments, move |table| table.map_known(IOVA, &list)),
+    ]
+}
+
 fn range<T: Tables>(range: Range) -> Contender {
     contender::<T>(range.tables(), move |round, table| {
         round.time(range.entries, || range.map(table));
@@ -160,12 +176,21 @@ fn over_empty_tables<T: Tables>(range: Range) -> Contender {
 }
 
 fn list<T: Tables>(range: Range, segments: &Rc<[Segment]>) -> Contender {
-    let page = range.leaf_bytes();
     // Everybody reads the same list: copies would push each other out of the caches.
-    let segments = Rc::clone(segments);
+    let mine = Rc::clone(segments);
+    list_by(range, Rc::clone(segments), move |table: &mut T| table.map_list(IOVA, &mine))
+}
+
+/// `map` maps a list of segments.
+fn list_by<T: Tables>(
+    range: Range,
+    segments: Rc<[Segment]>,
+    map: impl Fn(&mut T) + 'static,
+) -> Contender {
+    let page = range.leaf_bytes();
     let pages_per_segment = range.entries / segments.len() as u64;
     contender::<T>(range.tables(), move |round, table| {
-        round.time(range.entries, || table.map_list(IOVA, &segments));
+        round.time(range.entries, || map(table));
         round.check(|| {
             leads(table, IOVA, range.entries, page, |index| {
                 let segment = segments[(index / pages_per_segment) as usize];

@@ -16,18 +16,20 @@ use core::fmt;
 
 use super::edit::{Edit, Editor};
 use super::fill::Leaves;
+use super::recent::Recent;
 use super::sharing::Shared;
-use super::survey::Segments;
+use super::survey::Shape;
 use super::tree::Tree;
 use super::write::{Over, Stopped, Writer};
-use super::{PageTable, Translation, Visit, leaves, short, survey, visit};
-use crate::addr::{Iova, IovaRange, Segment};
+use super::{PageTable, Translation, Visit, short, survey, visit};
+use crate::addr::{Iova, IovaRange};
 use crate::error::TableError;
 use crate::format::{Attributes, Format};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, LAST_LEVEL, TableCount};
 use crate::memory::TableAllocator;
 use crate::prot::Prot;
+use crate::segments::{Segments, Source};
 
 mod trim;
 
@@ -93,7 +95,7 @@ unsafe impl<F: Format, A: TableAllocator + Sync> Sync for SharedPageTable<F, A> 
 impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// The same table for many threads. Walkers need not be stopped.
     pub fn into_shared(mut self) -> SharedPageTable<F, A> {
-        self.cursor = leaves::Cursor::NONE;
+        self.recent = Recent::NONE;
         // SAFETY: `SharedPageTable` uses the tree of `table` only where it has both alone.
         let tree = unsafe { self.tree.shared(self.allocator.is_coherent()) };
         SharedPageTable { table: self, tree }
@@ -138,14 +140,14 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
     #[inline]
     pub fn map<S>(&self, range: IovaRange, segments: S, prot: Prot) -> Result<(), TableError>
     where
-        S: IntoIterator<Item = Segment>,
-        S::IntoIter: Clone,
+        S: Segments,
     {
-        let segments = segments.into_iter();
-        let (attributes, shape) = self.table.check_map(range, segments.clone(), prot)?;
+        let segments = segments.source();
+        let (attributes, shape) = self.table.check_map(range, &segments, prot)?;
         let (tree, memory) = (&self.tree, self.allocator());
         let leaves = Leaves::new(tree, attributes);
-        if short::map(tree, memory, range, segments.clone(), shape, leaves, false) {
+        let find = |iova| tree.leaf_table(memory, iova);
+        if short::map(tree, memory, range, &segments, shape, leaves, false, find) {
             return Ok(());
         }
         self.map_surveyed(range, segments, shape, attributes)
@@ -156,8 +158,8 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
     fn map_surveyed(
         &self,
         range: IovaRange,
-        segments: impl Iterator<Item = Segment> + Clone,
-        shape: Segments,
+        segments: impl Source,
+        shape: Shape,
         attributes: Attributes,
     ) -> Result<(), TableError> {
         let (tree, memory) = (&self.tree, self.allocator());
@@ -208,7 +210,8 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
 
     #[inline]
     fn edit(&self, range: IovaRange, edit: Edit) -> Result<Gather, TableError> {
-        if short::edit(&self.tree, self.allocator(), range, edit) {
+        let (tree, memory) = (&self.tree, self.allocator());
+        if short::edit(tree, memory, range, edit, |iova| tree.leaf_table(memory, iova)) {
             let mut gather = Gather::new(self.tree.id);
             gather.stale.leaves = Some(range);
             return Ok(gather);
@@ -241,11 +244,10 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
         prot: Prot,
     ) -> Result<TableCount, TableError>
     where
-        S: IntoIterator<Item = Segment>,
-        S::IntoIter: Clone,
+        S: Segments,
     {
-        let segments = segments.into_iter();
-        let (_, shape) = self.table.check_map(range, segments.clone(), prot)?;
+        let segments = segments.source();
+        let (_, shape) = self.table.check_map(range, &segments, prot)?;
         survey::missing_for_map(&self.tree, self.allocator(), range, segments, shape)
     }
 

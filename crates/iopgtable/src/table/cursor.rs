@@ -1,0 +1,223 @@
+//! Many small operations in a row, with one gather for all.
+
+use core::fmt;
+
+use super::PageTable;
+use super::tree::Tree;
+use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
+use crate::error::TableError;
+use crate::format::Format;
+use crate::gather::{Gather, stale};
+use crate::geometry::LAST_LEVEL;
+use crate::memory::TableAllocator;
+use crate::prot::Prot;
+use crate::segments::{Segments, Source};
+
+/// A page table in the hands of somebody who changes it page by page.
+///
+/// It does what [`PageTable`] does, on the same terms: allocation, errors, and a table that is as
+/// it was before where an operation fails. But what all operations made stale
+/// it gathers, for [`finish`](Self::finish) to hand out, and a page beside the one before takes
+/// little more than a store.
+///
+/// Nothing that was unmapped is forgotten by the device before that gather is invalidated. Whoever
+/// maps at such an address meanwhile leaves the device with either translation until then, and
+/// does not break before make.
+///
+/// Writes reach a walker that does not snoop when `finish` has returned, if not before.
+///
+/// # Dropping it
+///
+/// A cursor that is dropped, not finished, leaves the table as the operations made it. Tables that
+/// came loose stay out of use until the page table is dropped, as in
+/// [quarantine](PageTable::quarantine). What the device is to forget is lost: it goes on using
+/// translations that were removed.
+///
+/// ```
+/// # #[cfg(feature = "alloc")] {
+/// use iopgtable::{memory::Heap, Arm64S1, Config, Granule4K, Iova, IovaRange, PageTable};
+/// use iopgtable::{PhysAddr, Prot, Unwalked};
+///
+/// let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), Heap::new())?;
+/// let mut cursor = table.cursor();
+/// for page in 0..100 {
+///     let frame = PhysAddr(0x8000_0000 + page * 0x3000); // from a page allocator, say
+///     cursor.map_page(Iova(0x4000_0000 + page * 0x1000), frame, Prot::RW)?;
+/// }
+/// cursor.unmap_page(Iova(0x4000_7000))?;
+/// let gather = cursor.finish();
+/// assert_eq!(gather.stale().leaves, Some(IovaRange::new(Iova(0x4000_7000), 0x1000)?));
+/// table.finish(gather, &mut Unwalked)?;
+/// assert_eq!(table.translate(Iova(0x4000_8000)).unwrap().phys, PhysAddr(0x8001_8000));
+/// # }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[must_use = "what it did is only complete when it is finished"]
+pub struct Cursor<'t, F: Format, A: TableAllocator> {
+    table: &'t mut PageTable<F, A>,
+    /// Whether anything is published that is not committed.
+    wrote: bool,
+    gather: Gather,
+}
+
+impl<F: Format, A: TableAllocator> PageTable<F, A> {
+    /// Lends the table to a [`Cursor`], for many small operations.
+    #[inline]
+    pub fn cursor(&mut self) -> Cursor<'_, F, A> {
+        let gather = Gather::new(self.tree.id);
+        Cursor { table: self, wrote: false, gather }
+    }
+}
+
+impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
+    /// The table, to look at.
+    pub const fn table(&self) -> &PageTable<F, A> {
+        self.table
+    }
+
+    /// Maps the page at `iova` to the one at `phys`: of one granule.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PageTable::map`].
+    #[inline]
+    pub fn map_page(&mut self, iova: Iova, phys: PhysAddr, prot: Prot) -> Result<(), TableError> {
+        let PageTable { tree, allocator: memory, recent, encoded, .. } = &mut *self.table;
+        let aligned = (iova.0 | phys.0) & (Tree::<F>::granule() - 1) == 0;
+        // A table that is there lies within the input size, and so does what it translates.
+        if aligned && phys <= tree.geometry.last_phys() {
+            let attributes = encoded.get::<F>(tree.options, prot);
+            let place = recent.seek(tree, memory, iova);
+            if let (Some(attributes), Some((node, table))) = (attributes, place) {
+                let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
+                if node.load(index) == 0 {
+                    node.store(index, attributes.leaf::<F>(LAST_LEVEL, phys));
+                    Tree::<F>::publish(memory, node, table, index, 1);
+                    self.wrote = true;
+                    return Ok(());
+                }
+            }
+        }
+        self.map_elsewhere(iova, phys, prot)
+    }
+
+    /// Maps a page whose table is not there, or that may not be mapped.
+    #[inline(never)]
+    fn map_elsewhere(&mut self, iova: Iova, phys: PhysAddr, prot: Prot) -> Result<(), TableError> {
+        self.map(page::<F>(iova), Segment::new(phys, Tree::<F>::granule()), prot)
+    }
+
+    /// Removes the page at `iova`, of one granule; a larger leaf is cut. Tables stay. Where nothing
+    /// is mapped, that is no error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PageTable::unmap`].
+    #[inline]
+    pub fn unmap_page(&mut self, iova: Iova) -> Result<(), TableError> {
+        let PageTable { tree, allocator: memory, recent, .. } = &mut *self.table;
+        let aligned = iova.0 & (Tree::<F>::granule() - 1) == 0;
+        // Groups are looked after the long way.
+        if aligned && tree.hint == 0 {
+            if let Some((node, table)) = recent.seek(tree, memory, iova) {
+                let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
+                node.store(index, 0);
+                Tree::<F>::publish(memory, node, table, index, 1);
+                self.wrote = true;
+                let page = page::<F>(iova);
+                stale(&mut self.gather.stale.leaves, page);
+                return Ok(());
+            }
+        }
+        self.unmap_page_elsewhere(iova)
+    }
+
+    #[inline(never)]
+    fn unmap_page_elsewhere(&mut self, iova: Iova) -> Result<(), TableError> {
+        let page = page::<F>(iova);
+        self.unmap(page, page)
+    }
+
+    /// Maps `segments` at `range`, as [`PageTable::map`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for `PageTable::map`.
+    #[inline]
+    pub fn map<S: Segments>(
+        &mut self,
+        range: IovaRange,
+        segments: S,
+        prot: Prot,
+    ) -> Result<(), TableError> {
+        let segments = segments.source();
+        if let Some(segment) = segments.single() {
+            if self.table.map_near(range, segment, prot) || self.table.map_one(range, segment, prot)
+            {
+                return Ok(());
+            }
+        }
+        let gather = self.table.map_any(range, segments, prot)?;
+        self.take(gather);
+        Ok(())
+    }
+
+    /// Removes what `range` maps, as [`PageTable::unmap`] does.
+    ///
+    /// # Errors
+    ///
+    /// As for `PageTable::unmap`.
+    #[inline]
+    pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<(), TableError> {
+        if self.table.unmap_near(range, hole) || self.table.unmap_short(range, hole) {
+            stale(&mut self.gather.stale.leaves, range);
+            return Ok(());
+        }
+        let gather = self.table.unmap_any(range, hole)?;
+        self.take(gather);
+        Ok(())
+    }
+
+    /// Ends the row of operations: what they all made stale, and the tables that came loose.
+    #[inline]
+    pub fn finish(mut self) -> Gather {
+        self.commit();
+        let nothing = Gather::new(self.table.tree.id);
+        core::mem::replace(&mut self.gather, nothing)
+    }
+
+    #[inline]
+    fn commit(&mut self) {
+        if core::mem::take(&mut self.wrote) {
+            self.table.allocator.commit();
+        }
+    }
+
+    fn take(&mut self, more: Gather) {
+        self.gather.append::<F, A>(&self.table.allocator, more);
+    }
+}
+
+/// A granule's worth of addresses from `iova` on.
+#[inline]
+fn page<F: Format>(iova: Iova) -> IovaRange {
+    // Where this wraps around, `iova` is no multiple of the granule, which is found out.
+    IovaRange::between(iova, Iova(iova.0.wrapping_add(Tree::<F>::granule() - 1)))
+}
+
+impl<F: Format, A: TableAllocator> Drop for Cursor<'_, F, A> {
+    #[inline]
+    fn drop(&mut self) {
+        self.commit();
+        if !self.gather.loose.is_empty() {
+            let nothing = Gather::new(self.table.tree.id);
+            self.table.quarantine(core::mem::replace(&mut self.gather, nothing));
+        }
+    }
+}
+
+impl<F: Format, A: TableAllocator> fmt::Debug for Cursor<'_, F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor").field("table", &self.table).field("gather", &self.gather).finish()
+    }
+}
