@@ -1,5 +1,6 @@
 //! After every step of random histories, in every format, the table holds the leaves and the
-//! tables that the naive model says, and no others; an independent MMU finds what is mapped; and
+//! tables that the naive model says, and no others; an independent MMU finds what is mapped; groups
+//! with the contiguous hint are whole; the gather names every leaf that is not what it was; and
 //! exactly the missing tables were allocated.
 
 #![cfg(feature = "alloc")]
@@ -8,9 +9,12 @@ mod machine;
 mod model;
 mod ops;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    Prot, TableCount, TableError, Visit,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Gather, Geometry, Granule4K, Granule16K,
+    Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableCount, TableError,
+    Visit,
 };
 use machine::{Memory, Table, Walked};
 use model::{Change, Model, Seen};
@@ -40,7 +44,8 @@ fn check_address<F: Walked>(table: &Table<'_, F>, model: &Model, address: u64) {
     }
 }
 
-fn check<F: Walked>(table: &Table<'_, F>, model: &Model, touched: IovaRange) {
+/// Checks the table against the model; says what it holds.
+fn check<F: Walked>(table: &Table<'_, F>, model: &Model, touched: IovaRange) -> Vec<Visit> {
     let geometry = *table.geometry();
     let visits = machine::dump(table);
     let seen = model::seen(&geometry, &visits);
@@ -62,6 +67,77 @@ fn check<F: Walked>(table: &Table<'_, F>, model: &Model, touched: IovaRange) {
     for address in model.addresses(touched, 50) {
         check_address(table, model, address);
     }
+    visits
+}
+
+/// The bytes of a group of leaves that may carry the contiguous hint together (Arm DDI 0487,
+/// D8.7.1: 16 leaves with 4 KiB, 32 or 128 with 16 KiB, 32 with 64 KiB; no others).
+fn group_bytes(geometry: &Geometry, leaf: u64) -> Option<u64> {
+    match (geometry.granule() >> 10, leaf >> 10) {
+        (4, 4 | 0x800 | 0x10_0000) => Some(16 * leaf),
+        (16, 16) => Some(128 * leaf),
+        (16, 0x8000) | (64, 64 | 0x8_0000) => Some(32 * leaf),
+        _ => None,
+    }
+}
+
+/// The aligned group around the leaf of so many bytes at `first`, or that leaf alone.
+fn group(geometry: &Geometry, first: u64, leaf: u64) -> IovaRange {
+    let bytes = group_bytes(geometry, leaf).unwrap_or(leaf);
+    let first = first & !(bytes - 1);
+    IovaRange::inclusive(Iova(first), Iova(first + (bytes - 1))).expect("in order")
+}
+
+/// The leaves that carry the contiguous hint, by their first address, with their bytes.
+fn hinted(visits: &[Visit]) -> BTreeMap<u64, u64> {
+    let hinted = visits.iter().filter_map(|visit| match visit {
+        Visit::Leaf { span, contiguous: true, .. } => Some((span.first().0, span.bytes())),
+        _ => None,
+    });
+    hinted.collect()
+}
+
+/// The walker, which reads the whole of each group, finds nothing wrong with any.
+fn check_groups<F: Walked>(table: &Table<'_, F>, visits: &[Visit]) {
+    let geometry = table.geometry();
+    let hinted = hinted(visits);
+    let groups: BTreeSet<u64> =
+        hinted.iter().map(|(&first, &leaf)| group(geometry, first, leaf).first().0).collect();
+    for first in groups {
+        let found = machine::walk(table, first, Access::UNPRIVILEGED_READ);
+        let found = found.unwrap_or_else(|fault| panic!("the group at {first:#x}: {fault}"));
+        assert!(found.contiguous, "the group at {first:#x}");
+    }
+}
+
+/// What was just mapped carries the hint where a whole group lies in a segment, aligned there, too.
+fn check_hints(config: Config, model: &Model, mapping: &Mapping, visits: &[Visit]) {
+    let geometry = model.geometry();
+    let hinted = hinted(visits);
+    let mut first = mapping.range.first().0;
+    for &Segment { phys: PhysAddr(phys), bytes } in &mapping.segments {
+        let last = first + (bytes - 1);
+        let span = IovaRange::inclusive(Iova(first), Iova(last)).expect("in order");
+        for (&at, leaf) in model.leaves.range(first..=last) {
+            let expected = group_bytes(geometry, leaf.bytes).is_some_and(|bytes| {
+                span.covers(group(geometry, at, leaf.bytes)) && (first ^ phys) & (bytes - 1) == 0
+            });
+            let expected = expected && config.options.contains(Options::CONTIGUOUS);
+            assert_eq!(hinted.contains_key(&at), expected, "the hint at {at:#x} of {span}");
+        }
+        // At the very top, the next address would be 2^64.
+        first = last.wrapping_add(1);
+    }
+}
+
+/// What an operation may name as stale besides what it changes: what its ends cut.
+fn cut_groups(model: &Model, range: IovaRange) -> IovaRange {
+    let ends = [range.first(), range.last()];
+    let cut = ends.iter().filter_map(|end| {
+        let (first, leaf) = model.leaf_at(end.0)?;
+        Some(group(model.geometry(), first, leaf.bytes))
+    });
+    cut.fold(range, IovaRange::hull)
 }
 
 /// The gather names all that is gone, and little more.
@@ -76,13 +152,40 @@ fn check_stale(gather: &Gather, change: &Change, range: IovaRange) {
     assert_eq!(stale.walks, change.walks);
 }
 
+/// The gather names every leaf that is not what it was: its hint may be all that it has lost.
+fn check_changed(told: Option<IovaRange>, before: &[Visit], after: &[Visit]) {
+    // Both are in order.
+    let mut after = after.iter().filter(|visit| matches!(visit, Visit::Leaf { .. })).peekable();
+    for leaf in before {
+        let Visit::Leaf { span, .. } = *leaf else { continue };
+        let starts_below = |other: &&&Visit| match other {
+            Visit::Leaf { span: other, .. } => other.first() < span.first(),
+            _ => false,
+        };
+        while after.next_if(|other| starts_below(&other)).is_some() {}
+        if after.peek() != Some(&leaf) {
+            assert!(told.is_some_and(|told| told.covers(span)), "{told:?}: {leaf:?} has changed");
+        }
+    }
+}
+
 fn pages(count: TableCount) -> usize {
     usize::try_from(count.total()).expect("not so many")
 }
 
-fn step<F: Walked>(memory: &Memory, table: &mut Table<'_, F>, model: &mut Model, raw: &Raw) {
-    let Mapping { range, segments, prot } = raw.mapping(model.geometry());
+fn step<F: Walked>(
+    config: Config,
+    memory: &Memory,
+    table: &mut Table<'_, F>,
+    model: &mut Model,
+    visits: &mut Vec<Visit>,
+    raw: &Raw,
+) {
+    let mapping = raw.mapping(model.geometry());
+    let Mapping { range, segments, prot } = mapping.clone();
     let before = (memory.allocations(), memory.live());
+    let groups = cut_groups(model, range);
+    let is_map = matches!(raw.kind, Kind::Map | Kind::Replace);
     let (outcome, change) = match raw.kind {
         Kind::Map | Kind::Replace => {
             if let Some((iova, leaf)) = model.first_mapped(range) {
@@ -107,21 +210,30 @@ fn step<F: Walked>(memory: &Memory, table: &mut Table<'_, F>, model: &mut Model,
         Kind::Protect => (table.protect(range, prot), model.protect(range, prot)),
     };
     let gather = outcome.expect("nothing is wrong with it");
-    check_stale(&gather, &change, range);
+    let contiguous = config.options.contains(Options::CONTIGUOUS);
+    check_stale(&gather, &change, if contiguous && !is_map { groups } else { range });
+    let told = gather.stale().leaves;
     assert_eq!(memory.allocations() - before.0, change.made.total(), "the missing tables only");
     assert_eq!(memory.live() - before.1, pages(change.made));
     assert_eq!(machine::finish(table, gather), change.loose);
-    check(table, model, range);
+    let after = check(table, model, range);
+    check_changed(told, visits, &after);
+    check_groups(table, &after);
+    if is_map {
+        check_hints(config, model, &mapping, &after);
+    }
+    *visits = after;
     let tables = pages(model.count_tables());
     assert_eq!(memory.live(), tables + 1, "the tables and the root");
 }
 
-fn history<F: Walked>(config: Config, raw: &[Raw]) {
-    let memory = machine::memory();
+fn history<F: Walked>(config: Config, tables: PhysAddr, raw: &[Raw]) {
+    let memory = machine::memory_at(tables);
     let mut table = machine::table::<F>(config, &memory);
     let mut model = Model::new(*table.geometry());
+    let mut visits = Vec::new();
     for raw in raw {
-        step(&memory, &mut table, &mut model, raw);
+        step(config, &memory, &mut table, &mut model, &mut visits, raw);
     }
     let whole = machine::whole(&table);
     let mapped: Vec<Seen> = model.seen();
@@ -134,20 +246,24 @@ fn history<F: Walked>(config: Config, raw: &[Raw]) {
     assert_eq!((memory.live(), memory.upstream().in_use()), (0, 0), "every page is back");
 }
 
+/// `$cases` histories of fewer than `$steps` steps in each configuration; with large addresses, the tables lie high, too.
 macro_rules! histories {
-    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+    ($cases:literal, $steps:literal: $($name:ident: $format:ty, $input:literal, $output:literal $(, $options:expr)?;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+            #![proptest_config(ProptestConfig { cases: $cases, ..ProptestConfig::default() })]
             $(
                 #[test]
-                fn $name(raw in prop::collection::vec(ops::plain(), 1..16)) {
-                    history::<$format>(Config::new($input, $output), &raw);
+                fn $name(raw in prop::collection::vec(ops::plain(), 1..$steps)) {
+                    let config = Config::new($input, $output)$(.with($options))?;
+                    let tables =
+                        if $output > 48 { machine::highest_tables(config) } else { machine::TABLES };
+                    history::<$format>(config, tables, &raw);
                 }
             )*
         }
     };
 }
-histories! {
+histories! { 32, 16:
     s1_4k_48: Arm64S1<Granule4K>, 48, 48;
     s1_4k_39: Arm64S1<Granule4K>, 39, 40;
     s1_4k_32: Arm64S1<Granule4K>, 32, 32;
@@ -165,4 +281,49 @@ histories! {
     mali_48: ArmMali, 48, 40;
     mali_40: ArmMali, 40, 32;
     mali_33_uses_one_entry_of_the_root: ArmMali, 33, 40;
+    s1_4k_48_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
+    s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, Options::UPPER_HALF;
+    s1_4k_52_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;
+    s2_4k_52_lpa2: Arm64S2<Lpa2<Granule4K>>, 52, 52;
+    arm32_s1_32: Arm32S1, 32, 40;
+    arm32_s1_31_upper_half: Arm32S1, 31, 40, Options::UPPER_HALF;
+    arm32_s1_28_has_a_root_of_blocks: Arm32S1, 28, 40;
+    arm32_s2_40_concatenates_2: Arm32S2, 40, 40;
+}
+
+/// The same where whole groups of leaves carry the contiguous hint.
+mod contiguous {
+    use super::*;
+
+    const CONTIGUOUS: Options = Options::CONTIGUOUS;
+    const UPPER: Options = Options::CONTIGUOUS.with(Options::UPPER_HALF);
+
+    histories! { 24, 16:
+        s1_4k_48: Arm64S1<Granule4K>, 48, 48, CONTIGUOUS;
+        s1_4k_48_upper_half: Arm64S1<Granule4K>, 48, 48, UPPER;
+        s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, UPPER;
+        s1_16k_47: Arm64S1<Granule16K>, 47, 48, CONTIGUOUS;
+        s1_4k_52_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52, CONTIGUOUS;
+        s2_4k_52_lpa2: Arm64S2<Lpa2<Granule4K>>, 52, 52, CONTIGUOUS;
+        arm32_s1_32: Arm32S1, 32, 40, CONTIGUOUS;
+        arm32_s1_31_upper_half: Arm32S1, 31, 40, UPPER;
+        arm32_s2_40: Arm32S2, 40, 40, CONTIGUOUS;
+    }
+}
+
+/// One block becomes thousands of others: fewer and shorter histories.
+mod large {
+    use super::*;
+
+    histories! { 24, 6:
+        s1_64k_52: Arm64S1<Granule64K>, 52, 52;
+        s1_64k_52_contiguous: Arm64S1<Granule64K>, 52, 52, Options::CONTIGUOUS;
+        s2_64k_52: Arm64S2<Granule64K>, 52, 52;
+        s2_64k_52_contiguous: Arm64S2<Granule64K>, 52, 52, Options::CONTIGUOUS;
+        s1_16k_52_lpa2: Arm64S1<Lpa2<Granule16K>>, 52, 52;
+        s1_16k_52_lpa2_contiguous: Arm64S1<Lpa2<Granule16K>>, 52, 52, Options::CONTIGUOUS;
+        s2_16k_52_lpa2: Arm64S2<Lpa2<Granule16K>>, 52, 52;
+        s2_16k_52_lpa2_contiguous: Arm64S2<Lpa2<Granule16K>>, 52, 52, Options::CONTIGUOUS;
+        s2_16k_48_lpa2_concatenates_2: Arm64S2<Lpa2<Granule16K>>, 48, 48;
+    }
 }

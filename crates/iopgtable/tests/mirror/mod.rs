@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
 use iopgtable::memory::{Publish, Region, TableAllocator};
-use iopgtable::{Iova, IovaRange, PageTable, PhysAddr, Prot, Visit};
+use iopgtable::{PageTable, PhysAddr, Prot, Visit};
 use walkers::{Access, FaultKind};
 
 use crate::machine::{TABLES, Walked};
@@ -106,9 +106,8 @@ impl Mirror {
         memory: &Memory,
     ) {
         let geometry = *table.geometry();
-        let whole = IovaRange::inclusive(Iova(0), geometry.last_iova()).expect("in order");
         let mut tables = BTreeMap::from([(root(table), geometry.root_bytes())]);
-        table.visit(whole, |seen| {
+        table.visit(geometry.whole(), |seen| {
             if let Visit::Table { phys, .. } = seen {
                 tables.insert(phys.0, geometry.granule());
             }
@@ -131,7 +130,8 @@ fn root<F: Walked, A: TableAllocator>(table: &PageTable<F, A>) -> u64 {
     };
     // SAFETY: this walk does not even read the table.
     let registers = unsafe { table.registers() };
-    let fault = F::walk(registers, &read, 0, Access::UNPRIVILEGED_READ);
+    let first_iova = table.geometry().first_iova().0;
+    let fault = F::walk(registers, &read, first_iova, Access::UNPRIVILEGED_READ);
     fault.expect_err("nothing is mapped in zeroes");
     first.get().expect("a walk reads the root's first entry")
 }

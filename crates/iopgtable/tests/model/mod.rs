@@ -102,7 +102,9 @@ impl Model {
     /// The largest range around `range` in which nothing else is mapped.
     pub(crate) fn hole(&self, range: IovaRange) -> IovaRange {
         let before = self.leaves.range(..range.first().0).next_back();
-        let first = before.map_or(0, |(&first, leaf)| leaf.span(first).last().0 + 1);
+        let lowest = self.geometry.first_iova().0;
+        let first =
+            before.map_or(lowest, |(&first, leaf)| leaf.span(first).last().0.saturating_add(1));
         let after = self.leaves.range(range.last().0..).find(|&(&first, _)| first > range.last().0);
         let last = after.map_or(self.geometry.last_iova().0, |(&first, _)| first - 1);
         // A leaf that sticks out of the range is no part of the hole.
@@ -172,7 +174,8 @@ impl Model {
         let mut first = range.first().0;
         for segment in segments {
             self.fill(first, segment.phys.0, segment.bytes, prot, &mut change);
-            first += segment.bytes;
+            // At the very top, the next address would be 2^64.
+            first = first.wrapping_add(segment.bytes);
         }
         // A table may have been made for a cut and be needed no more: count what is there now.
         change.made = TableCount::ZERO;
@@ -241,7 +244,7 @@ impl Model {
             self.fill(first, leaf.phys, head, leaf.prot, change);
             let tail = span.last().0.saturating_sub(range.last().0);
             let skipped = leaf.bytes - tail;
-            self.fill(first + skipped, leaf.phys + skipped, tail, leaf.prot, change);
+            self.fill(first.wrapping_add(skipped), leaf.phys + skipped, tail, leaf.prot, change);
         }
     }
 

@@ -36,8 +36,10 @@ pub(crate) struct Raw {
     /// Where it starts, in units of a scale, and by how many pages it is off.
     start: (u64, i64),
     length: (u64, i64),
-    /// 0: pages, 1: the smallest block, 2: the largest.
+    /// 0: pages, 1: small blocks, 2: large ones.
     scale: usize,
+    /// Which blocks these are, where there are more than two sizes.
+    huge: bool,
     /// The segments: their length, and to which scale they keep the alignment.
     run: (usize, u64),
     aligned: usize,
@@ -55,7 +57,7 @@ pub(crate) struct Mapping {
 fn raw(kinds: &[Kind], scales: &[usize]) -> impl Strategy<Value = Raw> + use<> {
     let prots = [Prot::RW, Prot::READ | Prot::CACHED, Prot::RW | Prot::EXECUTE | Prot::DEVICE];
     (
-        (select(kinds.to_vec()), prop::bool::weighted(0.2)),
+        (select(kinds.to_vec()), prop::bool::weighted(0.2), any::<bool>()),
         (0u64..8, select(vec![0i64, 0, 0, 1, -1, 3])),
         (1u64..4, select(vec![0i64, 0, 0, 1, -1, 7])),
         select(scales.to_vec()),
@@ -64,12 +66,13 @@ fn raw(kinds: &[Kind], scales: &[usize]) -> impl Strategy<Value = Raw> + use<> {
         any::<u64>(),
         select(prots.to_vec()),
     )
-        .prop_map(|((kind, high), start, length, scale, run, aligned, phys, prot)| Raw {
+        .prop_map(|((kind, high, huge), start, length, scale, run, aligned, phys, prot)| Raw {
             kind,
             high,
             start,
             length,
             scale,
+            huge,
             run,
             aligned,
             phys,
@@ -105,31 +108,32 @@ pub(crate) fn small() -> impl Strategy<Value = Raw> {
 
 impl Raw {
     pub(crate) fn range(&self, geometry: &Geometry) -> IovaRange {
-        let [page, ..] = scales(geometry);
-        let unit = scales(geometry)[self.scale];
+        let scales = self.scales(geometry);
+        let (page, unit) = (scales[0], scales[self.scale]);
         let near = |(count, off): (u64, i64)| {
             let off = off * i64::try_from(page).expect("pages are small");
             (count * unit).saturating_add_signed(off)
         };
-        let last = geometry.last_iova().0;
-        let start = near(self.start) & last & !(page - 1);
-        let first = if self.high { last - start - (page - 1) } else { start };
+        let (lowest, last) = (geometry.first_iova().0, geometry.last_iova().0);
+        let start = near(self.start) & (last - lowest) & !(page - 1);
+        let first = if self.high { last - start - (page - 1) } else { lowest + start };
         let bytes = near(self.length).max(page).min(last - first + 1);
         IovaRange::new(Iova(first), bytes).expect("there is room for a page")
     }
 
     pub(crate) fn mapping(&self, geometry: &Geometry) -> Mapping {
         let range = self.range(geometry);
-        let [page, small, large] = scales(geometry);
+        let scales = self.scales(geometry);
+        let [page, small, large] = scales;
         let memory = geometry.last_phys().0 + 1;
         let (scale, count) = self.run;
         // Not too many leaves, and not more memory than there is.
-        let least = range.bytes() / 256 / small * small;
-        let run = (scales(geometry)[scale] * count).max(least).min(memory / 4);
-        let align = match [page, small, large][self.aligned] {
-            size if size == page && range.bytes() / page <= 8192 => page,
-            size => size.max(small),
-        };
+        let many_pages = range.bytes() / page > 8192;
+        let least = (range.bytes() / 256 / small).max(u64::from(many_pages)) * small;
+        let run = (scales[scale] * count).max(least).min(memory / 4);
+        let most = |size: u64| if size == page { 8192 } else { 2048 };
+        let mut aligns = scales[self.aligned..].iter().copied();
+        let align = aligns.find(|&size| range.bytes() / size <= most(size)).unwrap_or(large);
         let mut segments = Vec::new();
         let (mut first, mut left, mut seed) = (range.first().0, range.bytes(), self.phys);
         while left > 0 {
@@ -138,7 +142,7 @@ impl Raw {
             let offset = first % align + if align == page { page } else { 0 };
             let phys = (seed % slots) * large + offset % large;
             segments.push(Segment::new(PhysAddr(phys), bytes));
-            first += bytes;
+            first = first.wrapping_add(bytes);
             left -= bytes;
             seed = seed.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
@@ -155,14 +159,15 @@ impl Raw {
             _ => range,
         }
     }
-}
 
-/// A page, the smallest block, the largest block.
-pub(crate) fn scales(geometry: &Geometry) -> [u64; 3] {
-    let sizes: Vec<u64> = geometry.leaf_sizes().collect();
-    match sizes[..] {
-        [large, small, page] => [page, small, large],
-        [large, page] => [page, large, large],
-        _ => panic!("a format with {sizes:?}"),
+    /// A page, a small block, a large one.
+    fn scales(&self, geometry: &Geometry) -> [u64; 3] {
+        let sizes: Vec<u64> = geometry.leaf_sizes().collect();
+        match sizes[..] {
+            [huge, large, _, page] if self.huge => [page, large, huge],
+            [.., large, small, page] => [page, small, large],
+            [large, page] => [page, large, large],
+            _ => panic!("a format with {sizes:?}"),
+        }
     }
 }
