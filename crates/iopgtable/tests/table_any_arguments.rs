@@ -6,8 +6,8 @@
 mod machine;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    PhysAddr, Prot, Segment, TableError,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K,
+    Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, TableError,
 };
 use machine::{Table, Walked};
 use proptest::prelude::*;
@@ -15,8 +15,26 @@ use proptest::sample::select;
 
 /// Numbers near everything that matters, and any others.
 fn number() -> impl Strategy<Value = u64> {
-    let near =
-        select(vec![0u64, 1 << 21, 1 << 25, 1 << 29, 1 << 30, 1 << 33, 1 << 40, 1 << 48, !0]);
+    let near = select(vec![
+        0u64,
+        1 << 21,
+        1 << 25,
+        1 << 29,
+        1 << 30,
+        1 << 31,
+        1 << 32,
+        1 << 33,
+        1 << 40,
+        1 << 48,
+        1 << 50,
+        1 << 52,
+        // The lower ends of upper halves, and the end of all.
+        !0 << 39,
+        !0 << 48,
+        !0 << 52,
+        !0 - (1 << 21),
+        !0,
+    ]);
     let off = select(vec![0i64, 1, -1, 0x1000, -0x1000, 0x4000, 0x1_0000, -0x1_0000, 1 << 21]);
     prop_oneof![
         3 => (near, off).prop_map(|(near, off)| near.wrapping_add_signed(off)),
@@ -88,22 +106,23 @@ fn survives<F: Walked>(
     let memory = machine::memory();
     let mut table = machine::populated::<F>(config, &memory);
     let contents = machine::contents(&table);
-    let _ = table.translate(wanted.first());
-    let _ = table.translate(hole.last());
-    table.visit(wanted, |_| ());
+    let geometry = *table.geometry();
+    looks_survive(&table, wanted, hole);
     // A range without an error for its ends, to get further.
-    let granule = table.geometry().granule();
+    let (lowest, last) = (geometry.first_iova().0, geometry.last_iova().0);
     let bytes = segments.iter().fold(0u64, |sum, segment| sum.saturating_add(segment.bytes));
-    let first = Iova(wanted.first().0 & table.geometry().last_iova().0 & !(granule - 1));
+    let first = Iova(lowest | (wanted.first().0 & (last - lowest) & !(geometry.granule() - 1)));
     let fitting = IovaRange::new(first, bytes).unwrap_or(wanted);
     for range in [wanted, fitting] {
-        if range.bytes() > 1 << 34 && range.last() <= table.geometry().last_iova() {
+        if range.bytes() > 1 << 34 && geometry.whole().covers(range) {
             continue; // it may be fine, and take long
         }
         match table.map(range, segments.to_vec(), prot) {
             Ok(gather) => {
-                assert_eq!(F::attributes(iopgtable::Options::NONE, prot).map(|_| ()), Ok(()));
+                assert_eq!(F::attributes(config.options, prot).map(|_| ()), Ok(()));
                 machine::finish(&table, gather);
+                let protected = table.protect(range, Prot::READ).expect("it was mapped just now");
+                machine::finish(&table, protected);
                 let gather = table.unmap(range, range).expect("it was mapped just now");
                 machine::finish(&table, gather);
             }
@@ -116,6 +135,7 @@ fn survives<F: Walked>(
             break;
         }
     }
+    names_survive(&mut table, config.options, wanted, segments);
     // What a hole holds may be lost: it need not be true.
     for (range, hole) in [
         (wanted, hole),
@@ -136,8 +156,69 @@ fn survives<F: Walked>(
     assert_eq!(memory.live(), 0);
 }
 
+/// What only looks says nothing of addresses that are not translated.
+fn looks_survive<F: Walked>(table: &Table<'_, F>, wanted: IovaRange, hole: IovaRange) {
+    let geometry = table.geometry();
+    let whole = geometry.whole();
+    for address in [wanted.first(), wanted.last(), hole.first(), hole.last()] {
+        assert!(whole.contains(address) || table.translate(address).is_none());
+        assert_eq!(whole.contains(address), geometry.translates(address));
+    }
+    table.visit(wanted, |seen| {
+        let (iopgtable::Visit::Table { span, .. } | iopgtable::Visit::Leaf { span, .. }) = seen
+        else {
+            return;
+        };
+        assert!(span.intersection(wanted).is_some());
+    });
+    assert!(!table.dump(wanted).to_string().is_empty());
+    let reaches = |range: IovaRange| {
+        let inside = whole.intersection(range).filter(|inside| inside.first() == range.first());
+        inside.map_or(0, IovaRange::bytes)
+    };
+    for level in [i8::MIN, -1, 0, 1, 2, LAST_LEVEL, i8::MAX] {
+        // The start is a multiple of a page at the level.
+        let level_of_page = level.clamp(geometry.first_level(), LAST_LEVEL);
+        let page = 1u64 << geometry.entry_shift(level_of_page);
+        let first = Iova(wanted.first().0 & !(page - 1));
+        let range = IovaRange::between(first, wanted.last());
+        let taken = table.occupied(range, level);
+        // Whole pages are taken, also where the range ends inside of one.
+        assert!(
+            taken <= reaches(range).div_ceil(page) * page,
+            "{taken:#x} of {range} at level {level}"
+        );
+    }
+}
+
+/// Leaves that the caller names, of any size anywhere.
+fn names_survive<F: Walked>(
+    table: &mut Table<'_, F>,
+    options: Options,
+    wanted: IovaRange,
+    segments: &[Segment],
+) {
+    let attributes = F::attributes(options, Prot::RW).expect("every format has it");
+    let whole = table.geometry().whole();
+    for (level, segment) in (-2..=4).zip(segments.iter().cycle()) {
+        for count in [0, 1, 2, 512, usize::MAX] {
+            for iova in [wanted.first(), wanted.last(), Iova(wanted.first().0 & !0x1f_ffff)] {
+                if table.map_leaves(iova, segment.phys, level, count, attributes) {
+                    assert!(whole.contains(iova));
+                    let found = table.translate(iova).map(|found| found.phys);
+                    assert_eq!(found, Some(segment.phys));
+                }
+                if let Some((used, gather)) = table.unmap_leaves(iova, level, count) {
+                    assert!(used <= count && whole.contains(iova));
+                    machine::finish(table, gather);
+                }
+            }
+        }
+    }
+}
+
 macro_rules! survivals {
-    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+    ($($name:ident: $format:ty, $input:literal, $output:literal $(, $options:expr)?;)*) => {
         proptest! {
             #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
             $(
@@ -151,16 +232,30 @@ macro_rules! survivals {
                         let bytes = if phys % 7 == 0 { bytes } else { bytes & 0x7f_ffff };
                         Segment::new(PhysAddr(phys), bytes)
                     });
-                    survives::<$format>(Config::new($input, $output), wanted, hole, &segments.collect::<Vec<_>>(), prot);
+                    let config = Config::new($input, $output)$(.with($options))?;
+                    survives::<$format>(config, wanted, hole, &segments.collect::<Vec<_>>(), prot);
                 }
             )*
         }
     };
 }
+const UPPER: Options = Options::UPPER_HALF.with(Options::CONTIGUOUS);
+
 survivals! {
     any_arguments_s1_4k: Arm64S1<Granule4K>, 48, 48;
     any_arguments_s1_16k: Arm64S1<Granule16K>, 40, 48;
     any_arguments_s2_4k: Arm64S2<Granule4K>, 40, 40;
     any_arguments_s2_64k: Arm64S2<Granule64K>, 33, 36;
     any_arguments_mali: ArmMali, 33, 40;
+    any_arguments_s1_4k_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
+    any_arguments_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, UPPER;
+    any_arguments_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;
+    any_arguments_s1_4k_lpa2_upper_half: Arm64S1<Lpa2<Granule4K>>, 52, 52, UPPER;
+    any_arguments_s1_16k_lpa2: Arm64S1<Lpa2<Granule16K>>, 52, 52, Options::CONTIGUOUS;
+    any_arguments_s1_64k_upper_half: Arm64S1<Granule64K>, 52, 52, UPPER;
+    any_arguments_s2_4k_lpa2: Arm64S2<Lpa2<Granule4K>>, 50, 52;
+    any_arguments_s2_64k_52: Arm64S2<Granule64K>, 52, 52;
+    any_arguments_arm32_s1: Arm32S1, 32, 40;
+    any_arguments_arm32_s1_upper_half: Arm32S1, 31, 40, UPPER;
+    any_arguments_arm32_s2: Arm32S2, 40, 40, Options::CONTIGUOUS;
 }

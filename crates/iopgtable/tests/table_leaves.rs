@@ -207,3 +207,22 @@ fn a_cursor_is_forgotten_when_a_block_takes_the_place_of_its_table() {
     assert!(table.unmap_leaves(other, 3, 1).is_none(), "it is not a leaf of that size");
     assert_eq!(table.translate(other).map(|found| found.leaf_bytes), Some(BLOCK));
 }
+
+/// Entries do not tell addresses apart that differ above what a table translates.
+#[test]
+fn an_address_that_is_not_translated_is_not_occupied() {
+    let memory = memory();
+    for config in [Config::new(39, 48), Config::new(39, 48).with(Options::UPPER_HALF)] {
+        let mut table = table::<F>(config, &memory);
+        let page = IovaRange::new(table.geometry().first_iova(), PAGE).expect("a page");
+        let gather = table.map(page, [Segment::new(PhysAddr(0), PAGE)], Prot::RW);
+        table.finish(gather.expect("it is free"), &mut Unwalked).expect("nobody can refuse");
+        for level in 1..=3 {
+            assert!(table.occupied(page, level) > 0);
+            for bit in 39..64 {
+                let other = IovaRange::new(Iova(page.first().0 ^ 1 << bit), PAGE).expect("a page");
+                assert_eq!(table.occupied(other, level), 0, "{other} at level {level}");
+            }
+        }
+    }
+}

@@ -306,7 +306,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// How many bytes of `range` lie before its first hole, in pages as large as leaves at
     /// `level`: for callers that name the pages that they unmap, and must hear of those that are
     /// not there. A page is no hole where a leaf translates it, or where a table does, whatever
-    /// that table holds. What lies beyond the last input address counts as no part of the range.
+    /// that table holds. What lies beyond the last input address counts as no part of the range, and
+    /// what lies below the first one as a hole.
     ///
     /// The range starts on a multiple of such a page; a level that has no table counts as the
     /// last one.

@@ -15,6 +15,10 @@ pub(super) fn occupied<F: Format, M: TableMemory + ?Sized>(
     range: IovaRange,
     level: i8,
 ) -> u64 {
+    // Tables do not tell addresses apart that differ above what they translate.
+    if !tree.geometry.translates(range.first()) {
+        return 0;
+    }
     if level == LAST_LEVEL
         && (range.first().0 ^ range.last().0) >> Tree::<F>::table_shift(level) == 0
     {
