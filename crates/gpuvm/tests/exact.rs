@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gpuvm::{Backing, Op, Space, Vm, plan};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Geometry, Granule4K, Granule16K, Granule64K, Iova,
-    IovaRange, LAST_LEVEL, PhysAddr, Prot, Segment, Unwalked,
+    IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unwalked,
 };
 use machine::{Memory, Walked};
 use proptest::prelude::*;
@@ -22,10 +22,12 @@ use walkers::{Access, FaultKind};
 #[derive(Clone, Debug)]
 struct RawOp {
     map: bool,
+    /// At the top of the addresses rather than at the bottom.
+    high: bool,
     /// Where it starts, in units of `1 << scale`, and by how many pages it is off.
     start: (u64, i64),
     length: (u64, i64),
-    /// 0: pages, 1: the largest leaf but one, 2: the largest leaf.
+    /// 0: pages, 1: small blocks, 2: large ones.
     scale: usize,
     /// Physical runs: their length by scale and count, and whether they keep the alignment.
     run: (usize, u64, bool),
@@ -35,7 +37,7 @@ struct RawOp {
 
 fn raw_op() -> impl Strategy<Value = RawOp> {
     (
-        prop::bool::weighted(0.7),
+        (prop::bool::weighted(0.7), prop::bool::weighted(0.2)),
         (0u64..10, select(vec![0i64, 0, 0, 1, -1, 3])),
         (1u64..5, select(vec![0i64, 0, 0, 1, -1, 7])),
         select(vec![0usize, 0, 1, 1, 1, 2]),
@@ -43,8 +45,9 @@ fn raw_op() -> impl Strategy<Value = RawOp> {
         select(vec![0u64, 0, 1, 5]),
         select(vec![Prot::RW, Prot::READ | Prot::CACHED, Prot::RW | Prot::EXECUTE]),
     )
-        .prop_map(|(map, start, length, scale, run, offset, prot)| RawOp {
+        .prop_map(|((map, high), start, length, scale, run, offset, prot)| RawOp {
             map,
+            high,
             start,
             length,
             scale,
@@ -59,7 +62,7 @@ fn scales(geometry: &Geometry) -> [u64; 3] {
     let sizes: Vec<u64> = geometry.leaf_sizes().collect();
     let page = geometry.granule();
     match sizes[..] {
-        [large, middle, _] => [page, middle, large],
+        [.., large, middle, _] => [page, middle, large],
         [large, _] => [page, large, large],
         _ => [page, page, page],
     }
@@ -72,8 +75,10 @@ fn cook(raw: &RawOp, geometry: &Geometry) -> Op {
     let near = |(count, off): (u64, i64)| {
         (count * unit).saturating_add_signed(off * i64::try_from(page).unwrap())
     };
-    let first = near(raw.start) & geometry.last_iova().0;
-    let bytes = near(raw.length).max(page).min(geometry.last_iova().0 - first + 1);
+    let (lowest, last) = (geometry.first_iova().0, geometry.last_iova().0);
+    let start = near(raw.start) & (last - lowest);
+    let first = if raw.high { last - start - (page - 1) } else { lowest + start };
+    let bytes = near(raw.length).max(page).min(last - first + 1);
     let range = IovaRange::new(Iova(first), bytes).unwrap();
     if !raw.map {
         return Op::Unmap { range };
@@ -83,7 +88,9 @@ fn cook(raw: &RawOp, geometry: &Geometry) -> Op {
     let run = (scales[scale.min(raw.scale + 1).min(2)] * count).max(bytes / 2048 / page * page);
     let offset = raw.offset * page;
     let mut segments = Vec::new();
-    let (mut phys, mut left) = (0x40_0000_0000u64 & geometry.last_phys().0, offset + bytes);
+    // With 52 bits, memory lies across the end of the address field.
+    let memory = if geometry.output_bits() > 48 { (1 << 50) - scales[2] } else { 0x40_0000_0000 };
+    let (mut phys, mut left) = (memory & geometry.last_phys().0, offset + bytes);
     // Backings whose memory begins where the addresses do can have the largest leaves.
     phys += (first.wrapping_sub(offset)) % scales[2];
     if !aligned {
@@ -124,14 +131,14 @@ fn check<F: Walked>(vm: &Vm<F, Memory, Unwalked>, touched: &[IovaRange]) {
         addresses.extend([
             leaf.first,
             leaf.first + leaf.bytes / 2 + 8,
-            leaf.first + leaf.bytes - 1,
+            leaf.first + (leaf.bytes - 1),
         ]);
     }
     for range in touched {
         let (first, last) = (range.first().0, range.last().0);
         addresses.extend([first, last, first + (last - first) / 2]);
         addresses.extend(first.checked_sub(1));
-        addresses.push((last + 1).min(geometry.last_iova().0));
+        addresses.push(last.saturating_add(1).min(geometry.last_iova().0));
     }
     for address in addresses {
         let expected = space.get(Iova(address)).map(|mapping| {
@@ -179,21 +186,21 @@ fn history<F: Walked>(config: Config, raw: &[Vec<RawOp>]) {
 }
 
 macro_rules! histories {
-    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+    ($cases:literal: $($name:ident: $format:ty, $input:literal, $output:literal $(, $options:expr)?;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+            #![proptest_config(ProptestConfig { cases: $cases, ..ProptestConfig::default() })]
             $(
                 #[test]
                 fn $name(
                     jobs in prop::collection::vec(prop::collection::vec(raw_op(), 1..4), 1..12)
                 ) {
-                    history::<$format>(Config::new($input, $output), &jobs);
+                    history::<$format>(Config::new($input, $output)$(.with($options))?, &jobs);
                 }
             )*
         }
     };
 }
-histories! {
+histories! { 24:
     random_histories_are_exact_s1_4k: Arm64S1<Granule4K>, 48, 48;
     random_histories_are_exact_s1_4k_small: Arm64S1<Granule4K>, 34, 40;
     random_histories_are_exact_s1_16k: Arm64S1<Granule16K>, 47, 48;
@@ -203,6 +210,15 @@ histories! {
     random_histories_are_exact_s2_64k: Arm64S2<Granule64K>, 44, 44;
     random_histories_are_exact_mali: ArmMali, 48, 40;
     random_histories_are_exact_mali_33: ArmMali, 33, 40;
+}
+
+const UPPER: Options = Options::UPPER_HALF.with(Options::CONTIGUOUS);
+
+histories! { 12:
+    random_histories_are_exact_s1_4k_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
+    random_histories_are_exact_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 48, UPPER;
+    random_histories_are_exact_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;
+    random_histories_are_exact_s1_4k_lpa2_upper_half: Arm64S1<Lpa2<Granule4K>>, 52, 52, UPPER;
 }
 
 fn gib_of_blocks() -> Arc<Backing> {
@@ -234,6 +250,48 @@ fn an_unmap_in_the_middle_of_a_block_takes_the_tables_that_cut_it() {
     let page = IovaRange::new(Iova((1 << 30) + (5 << 20)), 0x1000).unwrap();
     vm.bind([Op::Unmap { range: page }]).unwrap();
     assert_eq!(vm.figures().tables_reserved, 3, "2 MiB leaves, and pages around the hole");
+    check(&vm, &[page]);
+    vm.bind([Op::Unmap { range }]).unwrap();
+    assert_eq!(vm.figures().tables_live(), 0);
+    check(&vm, &[range]);
+}
+
+/// The hole of an unmap ends with the addresses, on either side.
+#[test]
+fn unmapping_the_ends_of_an_upper_half_frees_all_tables() {
+    let memory = machine::memory();
+    let config = Config::new(52, 52).with(Options::UPPER_HALF);
+    let vm = machine::vm::<Arm64S1<Lpa2<Granule4K>>>(config, &memory);
+    let (lowest, last) = (vm.geometry().first_iova().0, vm.geometry().last_iova().0);
+    let ends = [lowest, last - 0xfff].map(|first| IovaRange::new(Iova(first), 0x1000).unwrap());
+    for order in [[0, 1], [1, 0]] {
+        for range in ends {
+            let backing = Backing::new([Segment::new(PhysAddr(1 << 51), 0x1000)]).unwrap();
+            vm.bind([Op::Map { range, backing, offset: 0, prot: Prot::RW }]).unwrap();
+        }
+        assert_eq!(vm.figures().tables_live(), 8, "four on each way");
+        for end in order {
+            vm.bind([Op::Unmap { range: ends[end] }]).unwrap();
+            check(&vm, &ends);
+        }
+        assert_eq!(vm.figures().tables_live(), 0);
+    }
+}
+
+#[test]
+fn an_unmap_in_the_middle_of_the_last_512_gib_takes_the_tables_that_cut_it() {
+    let memory = machine::memory();
+    let config = Config::new(52, 52).with(Options::UPPER_HALF);
+    let vm = machine::vm::<Arm64S1<Lpa2<Granule4K>>>(config, &memory);
+    let block = 512 << 30;
+    let last = vm.geometry().last_iova();
+    let range = IovaRange::inclusive(Iova(last.0 - (block - 1)), last).unwrap();
+    let backing = Backing::new([Segment::new(PhysAddr((1 << 52) - block), block)]).unwrap();
+    vm.bind([Op::Map { range, backing, offset: 0, prot: Prot::RW }]).unwrap();
+    assert_eq!(vm.figures().tables_reserved, 1, "a leaf of 512 GiB stands at level 0");
+    let page = IovaRange::new(Iova(last.0 - (5 << 20) + 1), 0x1000).unwrap();
+    vm.bind([Op::Unmap { range: page }]).unwrap();
+    assert_eq!(vm.figures().tables_reserved, 4, "leaves of 1 GiB, 2 MiB, and pages");
     check(&vm, &[page]);
     vm.bind([Op::Unmap { range }]).unwrap();
     assert_eq!(vm.figures().tables_live(), 0);

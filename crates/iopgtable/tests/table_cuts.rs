@@ -7,38 +7,39 @@ mod machine;
 mod model;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    PhysAddr, Prot, Segment,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova,
+    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment,
 };
 use machine::{Walked, finish, range};
 use model::{Leaf, Model};
 use walkers::Access;
 
-/// Where the block leads.
-fn phys(block: u64) -> u64 {
-    3 * block
+/// Where the block leads: to the end of memory.
+fn phys(model: &Model, block: IovaRange) -> u64 {
+    model.geometry().last_phys().0 - (block.bytes() - 1)
 }
 
 /// What is left around `cut` of a block at `first`, mapped into an empty table.
 fn afresh(model: &mut Model, block: IovaRange, cut: IovaRange, prot: Prot) {
     let parts = [
         (block.first().0, cut.first().0 - block.first().0),
-        (cut.last().0 + 1, block.last().0 - cut.last().0),
+        (cut.last().0.wrapping_add(1), block.last().0 - cut.last().0),
     ];
     for (first, bytes) in parts {
         if bytes > 0 {
-            let leads = PhysAddr(phys(block.bytes()) + (first - block.first().0));
+            let leads = PhysAddr(phys(model, block) + (first - block.first().0));
             model.map(range(first, bytes), &[Segment::new(leads, bytes)], prot);
         }
     }
 }
 
-/// Cuts a block of `block` bytes at its start, middle and end.
+/// Cuts a block of `block` bytes, the last of all addresses, at its start, middle and end.
 fn cuts<F: Walked>(config: Config, block: u64) {
     let memory = machine::memory();
     let page = 1 << F::PAGE_SHIFT;
     let prot = Prot::READ | Prot::CACHED | Prot::EXECUTE;
-    let whole = range(2 * block, block);
+    let geometry = F::geometry(config).expect("a good configuration");
+    let whole = range(geometry.last_iova().0 - (block - 1), block);
     let cut = |first: u64, bytes: u64| range(whole.first().0 + first, bytes);
     for cut in [
         cut(0, page),
@@ -53,7 +54,8 @@ fn cuts<F: Walked>(config: Config, block: u64) {
         cut(page, block - page),
     ] {
         let mut table = machine::table::<F>(config, &memory);
-        let segment = Segment::new(PhysAddr(phys(block)), block);
+        let mut model = Model::new(geometry);
+        let segment = Segment::new(PhysAddr(phys(&model, whole)), block);
         let mapped = table.map(whole, [segment], prot).expect("nothing is there");
         finish(&table, mapped);
         let leaf = table.translate(whole.first()).expect("it is mapped");
@@ -70,7 +72,6 @@ fn cuts<F: Walked>(config: Config, block: u64) {
         assert_eq!(gather.stale().walks, None);
         assert_eq!(finish(&table, gather), 0);
 
-        let mut model = Model::new(*table.geometry());
         afresh(&mut model, whole, cut, prot);
         let visits = machine::dump(&table);
         let leaves = |seen: Vec<model::Seen>| {
@@ -81,7 +82,7 @@ fn cuts<F: Walked>(config: Config, block: u64) {
         assert_eq!(table.count_tables(), model.count_tables());
         let step = model.leaves.len() / 64 + 1;
         for (&first, Leaf { bytes, .. }) in model.leaves.iter().step_by(step) {
-            let found = machine::walk(&table, first + bytes - 8, Access::UNPRIVILEGED_READ);
+            let found = machine::walk(&table, first + (bytes - 8), Access::UNPRIVILEGED_READ);
             let found = found.expect("it is mapped");
             assert_eq!((found.memory, found.shareability, found.permissions), before);
             assert_eq!(found.leaf_size, *bytes);
@@ -115,6 +116,36 @@ fn a_block_of_32m_is_cut() {
 fn a_block_of_512m_is_cut() {
     cuts::<Arm64S1<Granule64K>>(Config::new(48, 48), 512 << 20);
     cuts::<Arm64S2<Granule64K>>(Config::new(42, 42), 512 << 20);
+}
+
+/// The blocks that 52 bits of output add.
+#[test]
+fn the_largest_blocks_are_cut() {
+    cuts::<Arm64S1<Lpa2<Granule4K>>>(Config::new(52, 52), 512 << 30);
+    cuts::<Arm64S2<Lpa2<Granule4K>>>(Config::new(48, 48), 512 << 30);
+    cuts::<Arm64S1<Lpa2<Granule16K>>>(Config::new(52, 52), 64 << 30);
+    cuts::<Arm64S2<Lpa2<Granule16K>>>(Config::new(42, 42), 64 << 30);
+    cuts::<Arm64S1<Granule64K>>(Config::new(52, 52), 4 << 40);
+    cuts::<Arm64S2<Granule64K>>(Config::new(43, 52), 4 << 40);
+}
+
+#[test]
+fn a_block_of_a_32_bit_table_is_cut() {
+    cuts::<Arm32S1>(Config::new(32, 40), 1 << 30);
+    cuts::<Arm32S1>(Config::new(27, 40), 2 << 20);
+    cuts::<Arm32S2>(Config::new(40, 40), 1 << 30);
+    cuts::<Arm32S2>(Config::new(40, 40), 2 << 20);
+}
+
+#[test]
+fn the_last_block_of_an_upper_half_is_cut() {
+    let upper = |input, output| Config::new(input, output).with(Options::UPPER_HALF);
+    cuts::<Arm64S1<Granule4K>>(upper(48, 48), 2 << 20);
+    cuts::<Arm64S1<Granule4K>>(upper(39, 48), 1 << 30);
+    cuts::<Arm64S1<Granule16K>>(upper(36, 40), 32 << 20);
+    cuts::<Arm64S1<Lpa2<Granule4K>>>(upper(52, 52), 512 << 30);
+    cuts::<Arm32S1>(upper(31, 40), 1 << 30);
+    cuts::<Arm32S1>(upper(25, 32), 2 << 20);
 }
 
 #[test]

@@ -6,8 +6,8 @@
 mod machine;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    PhysAddr, Prot, Segment, TableError,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova,
+    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableError,
 };
 use machine::{Memory, Table, Walked, finish, range};
 
@@ -131,9 +131,10 @@ fn dropping_a_table_gives_everything_back() {
 /// Unmapping all with the whole space as the hole leaves the root, whatever its entries span.
 fn unmapping_all_frees_all<F: Walked>(config: Config) {
     let memory = machine::memory();
-    let top = (1 << config.input_bits) - (1 << F::PAGE_SHIFT);
-    let mut table = with_pages::<F>(config, &memory, &[0, top]);
-    let whole = machine::whole(&table);
+    let whole = F::geometry(config).expect("a good configuration").whole();
+    let bottom = whole.first().0;
+    let top = whole.last().0 - ((1 << F::PAGE_SHIFT) - 1);
+    let mut table = with_pages::<F>(config, &memory, &[bottom, top]);
     let beyond = IovaRange::inclusive(Iova(0), Iova(u64::MAX)).expect("in order");
     for hole in [whole, beyond] {
         let tables = table.count_tables().total();
@@ -144,11 +145,11 @@ fn unmapping_all_frees_all<F: Walked>(config: Config) {
         // Again, a page at a time: the last one takes everything with it.
         let page = table.geometry().granule();
         let segment = Segment::new(PhysAddr(0), page);
-        for first in [0, top] {
+        for first in [bottom, top] {
             let mapped = table.map(range(first, page), [segment], Prot::RW);
             finish(&table, mapped.expect("nothing is there"));
         }
-        for (first, hole) in [(0, range(0, top)), (top, whole)] {
+        for (first, hole) in [(bottom, range(bottom, top - bottom)), (top, hole)] {
             let gather = table.unmap(range(first, page), hole).expect("a good range");
             finish(&table, gather);
         }
@@ -159,14 +160,45 @@ fn unmapping_all_frees_all<F: Walked>(config: Config) {
 #[test]
 fn unmapping_all_frees_all_tables() {
     for input in 32..=48 {
+        let config = Config::new(input, 48);
         unmapping_all_frees_all::<ArmMali>(Config::new(input, 40));
-        unmapping_all_frees_all::<Arm64S1<Granule4K>>(Config::new(input, 48));
-        unmapping_all_frees_all::<Arm64S1<Granule16K>>(Config::new(input, 48));
-        unmapping_all_frees_all::<Arm64S1<Granule64K>>(Config::new(input, 48));
+        for config in [config, config.with(Options::UPPER_HALF)] {
+            unmapping_all_frees_all::<Arm64S1<Granule4K>>(config);
+            unmapping_all_frees_all::<Arm64S1<Granule16K>>(config);
+            unmapping_all_frees_all::<Arm64S1<Granule64K>>(config);
+        }
         for output in [32, 36, 40, 42, 44, 48].into_iter().filter(|&output| output >= input) {
             unmapping_all_frees_all::<Arm64S2<Granule4K>>(Config::new(input, output));
             unmapping_all_frees_all::<Arm64S2<Granule16K>>(Config::new(input, output));
             unmapping_all_frees_all::<Arm64S2<Granule64K>>(Config::new(input, output));
         }
     }
+}
+
+#[test]
+fn unmapping_all_frees_all_tables_of_52_bits() {
+    for input in 47..=52 {
+        let config = Config::new(input, 52);
+        for config in [config, config.with(Options::UPPER_HALF)] {
+            unmapping_all_frees_all::<Arm64S1<Granule64K>>(config);
+            unmapping_all_frees_all::<Arm64S1<Lpa2<Granule4K>>>(config);
+            unmapping_all_frees_all::<Arm64S1<Lpa2<Granule16K>>>(config);
+        }
+        unmapping_all_frees_all::<Arm64S2<Granule64K>>(config);
+        unmapping_all_frees_all::<Arm64S2<Lpa2<Granule4K>>>(config);
+        unmapping_all_frees_all::<Arm64S2<Lpa2<Granule16K>>>(config);
+    }
+}
+
+#[test]
+fn unmapping_all_frees_all_tables_of_32_bits() {
+    for input in 25..=31 {
+        let config = Config::new(input, 40);
+        unmapping_all_frees_all::<Arm32S1>(config);
+        unmapping_all_frees_all::<Arm32S1>(config.with(Options::UPPER_HALF));
+    }
+    for input in 32..=40 {
+        unmapping_all_frees_all::<Arm32S2>(Config::new(input, 40));
+    }
+    unmapping_all_frees_all::<Arm32S1>(Config::new(32, 40));
 }

@@ -8,8 +8,9 @@ mod model;
 mod ops;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    PhysAddr, Prot, Reserved, ReservedError, Segment, TableCount, TableError,
+    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K,
+    Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Reserved, ReservedError, Segment, TableCount,
+    TableError,
 };
 use machine::{Memory, Table, Walked, finish, range};
 use model::{Change, Model};
@@ -186,13 +187,13 @@ fn history<F: Walked>(config: Config, raw: &[Raw]) {
 }
 
 macro_rules! histories {
-    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+    ($($name:ident: $format:ty, $input:literal, $output:literal $(, $options:expr)?;)*) => {
         proptest! {
             #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
             $(
                 #[test]
                 fn $name(raw in prop::collection::vec(ops::all(), 1..10)) {
-                    history::<$format>(Config::new($input, $output), &raw);
+                    history::<$format>(Config::new($input, $output)$(.with($options))?, &raw);
                 }
             )*
         }
@@ -205,6 +206,12 @@ histories! {
     reserved_s2_4k: Arm64S2<Granule4K>, 40, 40;
     reserved_s2_16k: Arm64S2<Granule16K>, 40, 40;
     reserved_mali: ArmMali, 33, 40;
+    reserved_s1_4k_contiguous: S1, 48, 48, Options::CONTIGUOUS;
+    reserved_s1_4k_upper_half: S1, 39, 48, Options::UPPER_HALF | Options::CONTIGUOUS;
+    reserved_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;
+    reserved_s2_4k_lpa2_contiguous: Arm64S2<Lpa2<Granule4K>>, 52, 52, Options::CONTIGUOUS;
+    reserved_arm32_s1_upper_half: Arm32S1, 31, 40, Options::UPPER_HALF;
+    reserved_arm32_s2: Arm32S2, 40, 40;
 }
 
 #[test]

@@ -26,12 +26,17 @@ pub(crate) fn leaves(geometry: &Geometry, space: &Space) -> Vec<Leaf> {
                     |size: &&u64| first % **size == 0 && phys % **size == 0 && left >= **size;
                 let bytes = *sizes.iter().find(fits).expect("a page always fits");
                 leaves.push(Leaf { first, bytes });
-                first += bytes;
+                // At the very top, the next address would be 2^64.
+                first = first.wrapping_add(bytes);
                 phys += bytes;
                 left -= bytes;
             }
         }
-        assert_eq!(first - 1, mapping.range.last().0, "runs are as long as their mapping");
+        assert_eq!(
+            first.wrapping_sub(1),
+            mapping.range.last().0,
+            "runs are as long as their mapping"
+        );
     }
     leaves
 }
