@@ -263,7 +263,7 @@ macro_rules! histories {
         }
     };
 }
-histories! { 32, 16:
+histories! { 24, 16:
     s1_4k_48: Arm64S1<Granule4K>, 48, 48;
     s1_4k_39: Arm64S1<Granule4K>, 39, 40;
     s1_4k_32: Arm64S1<Granule4K>, 32, 32;
@@ -298,7 +298,7 @@ mod contiguous {
     const CONTIGUOUS: Options = Options::CONTIGUOUS;
     const UPPER: Options = Options::CONTIGUOUS.with(Options::UPPER_HALF);
 
-    histories! { 24, 16:
+    histories! { 16, 16:
         s1_4k_48: Arm64S1<Granule4K>, 48, 48, CONTIGUOUS;
         s1_4k_48_upper_half: Arm64S1<Granule4K>, 48, 48, UPPER;
         s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, UPPER;
@@ -315,7 +315,7 @@ mod contiguous {
 mod large {
     use super::*;
 
-    histories! { 24, 6:
+    histories! { 10, 6:
         s1_64k_52: Arm64S1<Granule64K>, 52, 52;
         s1_64k_52_contiguous: Arm64S1<Granule64K>, 52, 52, Options::CONTIGUOUS;
         s2_64k_52: Arm64S2<Granule64K>, 52, 52;

@@ -14,6 +14,9 @@ use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
 
 /// Arm's 32-bit stage 2: up to 40 bits of input and of output, 4 KiB granule.
+///
+/// A fetch takes the right to read, too: [`Prot::EXECUTE`] without [`Prot::READ`] lets nothing be
+/// fetched.
 #[derive(Clone, Copy, Debug)]
 pub enum Arm32S2 {}
 
