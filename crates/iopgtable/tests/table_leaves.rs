@@ -1,6 +1,8 @@
 //! Leaves that the caller names: they do what `map` and `unmap` would do, or nothing, and no table
 //! is used through the cursor once it may have gone.
 
+#![cfg(feature = "alloc")]
+
 mod machine;
 
 use std::collections::BTreeMap;
