@@ -174,6 +174,7 @@ fn map<F: Walked, A: TableAllocator>(
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "an arm an act")]
 fn compare<F: Walked>(config: Config, acts: &[Act]) {
     let (memory, plain_memory) = (machine::memory(), machine::memory());
     let mut table = machine::table::<F>(config, &memory);

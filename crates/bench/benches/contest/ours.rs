@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use iopgtable::memory::{Pool, Region, TableLayout, Watermarks};
 use iopgtable::{
-    Config, Format, Gather, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, SegmentList,
-    SegmentSlice, Segments, Unwalked,
+    Config, Format, Gather, Iova, IovaRange, Options, PageTable, PhysAddr, Prot, Segment,
+    SegmentList, SegmentSlice, Segments, Unwalked,
 };
 use iopgtable_bench::Role;
 
@@ -33,12 +33,13 @@ pub(crate) fn range(iova: u64, bytes: u64) -> IovaRange {
     IovaRange::new(Iova(iova), bytes).expect("rows stay within the address space")
 }
 
-pub(crate) struct Ours<F: Format> {
+/// With the contiguous hint where `HINT` says so.
+pub(crate) struct Ours<F: Format, const HINT: bool = false> {
     table: PageTable<F, Memory>,
     pending: Option<Gather>,
 }
 
-impl<F: Format> Ours<F> {
+impl<F: Format, const HINT: bool> Ours<F, HINT> {
     pub(crate) const fn table(&mut self) -> &mut PageTable<F, Memory> {
         &mut self.table
     }
@@ -60,7 +61,7 @@ impl<F: Format> Ours<F> {
     }
 }
 
-impl<F: Format> Tables for Ours<F> {
+impl<F: Format, const HINT: bool> Tables for Ours<F, HINT> {
     const NAME: &'static str = "ours";
     const ROLE: Role = Role::Ours;
     type Memory = Memory;
@@ -70,7 +71,8 @@ impl<F: Format> Tables for Ours<F> {
     }
 
     fn new(memory: &Memory) -> Self {
-        let table = PageTable::new(CONFIG, Arc::clone(memory)).expect("a root");
+        let config = if HINT { CONFIG.with(Options::CONTIGUOUS) } else { CONFIG };
+        let table = PageTable::new(config, Arc::clone(memory)).expect("a root");
         Self { table, pending: None }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Only in builds with `--cfg iopgtable_golden`; `iopgtable-bench`'s test `golden` makes one.
 
+#![expect(clippy::no_mangle_with_rust_abi, reason = "nobody calls them")]
+
 use core::ptr::NonNull;
 
 use super::fill::{Leaves, Pages};

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, Format, Granule4K, Granule16K, Granule64K, Segment, SegmentList,
+    Arm64S1, Arm64S2, Format, Granule4K, Granule16K, Granule64K, Lpa2, Segment, SegmentList,
 };
 use iopgtable_bench::{Bar, Contender, Row};
 
@@ -65,6 +65,18 @@ pub(super) fn rows(scale: Scale) -> Vec<Row> {
             Bar::Nanoseconds(0.5),
             move || lists(pages, 16),
         ),
+        Row::new(
+            "the same list of 64 KiB segments, with the contiguous hint",
+            "page",
+            Bar::Nanoseconds(0.5),
+            move || {
+                let segments = scattered(pages.entries / 16, 16 * pages.leaf_bytes());
+                vec![
+                    limits::pop_list_publish(pages, Rc::clone(&segments)),
+                    list::<Ours<Arm64S1<Granule4K>, true>>(pages, &segments),
+                ]
+            },
+        ),
         Row::new("map 64 GiB as 2 MiB blocks, one segment, one call", "block", BLOCK, move || {
             vec![
                 limits::pop_fill_publish(blocks),
@@ -85,6 +97,7 @@ pub(super) fn rows_of_other_formats(scale: Scale) -> Vec<Row> {
     rows.extend(rows_of::<Arm64S1<Granule64K>>(scale, "64 KiB granule", |range| {
         vec![generic::<16>(range)]
     }));
+    rows.extend(rows_of::<Arm64S1<Lpa2<Granule4K>>>(scale, "4 KiB granule, LPA2", |_| Vec::new()));
     rows.extend(rows_of::<Arm64S2<Granule4K>>(scale, "stage 2", |range| {
         vec![self::range::<AArch64Paging<aarch64_paging::paging::Stage2>>(range)]
     }));
