@@ -6,12 +6,14 @@
 //! | [`Heap`] | Rust's global allocator (feature `alloc`) |
 //! | [`Region`] | a carve-out, a mapped file, a device's own memory |
 //! | [`Pool`] | free pages kept zeroed; refilled in batches, shrunk on demand |
+//! | [`Donated`] | shares each page with another [`Party`] that walks it: firmware, a secure world |
 //! | [`Accounted`] | charges what it hands out to an [`Account`], with limits, in a tree |
 //! | [`Reservation`] | the pages that one operation or job holds in advance |
 //! | [`Failing`] | fails the n-th allocation: for tests, yours and ours |
 //!
 //! They compose: `Accounted<&Pool<Region>, &Account>` is a virtual machine's account over a
-//! device's pool over a carve-out.
+//! device's pool over a carve-out, `Pool<Donated<Hooks, P>>` a pool of pages that are shared
+//! already.
 //!
 //! # The contract
 //!
@@ -35,6 +37,7 @@ use crate::addr::{Iova, PhysAddr};
 use crate::geometry::TableCount;
 
 mod account;
+mod donated;
 mod failing;
 #[cfg(feature = "alloc")]
 mod heap;
@@ -42,18 +45,21 @@ mod hooks;
 mod list;
 mod lock;
 mod page;
+mod party;
 mod pool;
 mod publish;
 mod region;
 mod reservation;
 
 pub use account::{Account, Accounted, Charge, LimitExceeded};
+pub use donated::{Donated, DonatedFigures};
 pub use failing::Failing;
 #[cfg(feature = "alloc")]
 pub use heap::Heap;
 pub use hooks::{HookTable, Hooks};
 pub use list::PageList;
 pub use page::{TableLayout, TablePage};
+pub use party::{BulkError, Party, PartyError};
 pub use pool::{Pool, PoolFigures, Watermarks};
 pub use publish::{Coherent, Publish};
 pub use region::{Region, RegionError};
@@ -225,6 +231,11 @@ pub enum AllocError {
     Limit(LimitExceeded),
     /// The allocator has no pages of this size.
     Layout(TableLayout),
+    /// The party that is to walk the tables did not take a page.
+    NotShared {
+        /// The party's own number for the reason.
+        code: i64,
+    },
 }
 
 impl core::fmt::Display for AllocError {
@@ -234,6 +245,7 @@ impl core::fmt::Display for AllocError {
             Self::WouldBlock => f.write_str("no table page without blocking"),
             Self::Limit(limit) => limit.fmt(f),
             Self::Layout(layout) => write!(f, "the allocator has no tables of {layout:?}"),
+            Self::NotShared { code } => write!(f, "a table page could not be shared ({code})"),
         }
     }
 }
