@@ -13,7 +13,8 @@
 //!
 //! They compose: `Accounted<&Pool<Region>, &Account>` is a virtual machine's account over a
 //! device's pool over a carve-out, `Pool<Donated<Hooks, P>>` a pool of pages that are shared
-//! already.
+//! already, and `Region<CopyQueue<E>>` tables in video memory: a [`CopyQueue`] has a copy engine
+//! bring over what is published.
 //!
 //! # The contract
 //!
@@ -25,7 +26,8 @@
 //!   physical address is the pointer in its [`TablePage`].
 //! - `MEM-LIMIT`: no page ends beyond [`last_phys`](TableMemory::last_phys).
 //! - `MEM-ORDER`: publications take effect in the order of the calls: a walker that sees the bytes
-//!   of a later one sees those of every earlier one.
+//!   of a later one sees those of every earlier one. It sees those bytes as they were at the call,
+//!   or later ones only once all is there that was published before those were written.
 //! - `MEM-CLONE`: a clone of an allocator is the same allocator: it takes back what the other one
 //!   handed out.
 //! - `MEM-FREE`: `free` does not block and does not fail towards its caller. A page that cannot be
@@ -37,6 +39,7 @@ use crate::addr::{Iova, PhysAddr};
 use crate::geometry::TableCount;
 
 mod account;
+mod copies;
 mod donated;
 mod failing;
 #[cfg(feature = "alloc")]
@@ -52,6 +55,7 @@ mod region;
 mod reservation;
 
 pub use account::{Account, Accounted, Charge, LimitExceeded};
+pub use copies::{Copies, CopyCommand, CopyEngine, CopyFigures, CopyQueue};
 pub use donated::{Donated, DonatedFigures};
 pub use failing::Failing;
 #[cfg(feature = "alloc")]
@@ -70,7 +74,7 @@ pub use reservation::{Reservation, Reserver};
 ///
 /// [`publish`](Self::publish) is nothing for a walker that snoops the CPU's caches, a cache clean
 /// for one that does not, and a queued copy for tables in memory that only the device reaches,
-/// where the CPU address is that of a mirror.
+/// where the CPU address is that of a mirror ([`CopyQueue`]).
 ///
 /// # Safety
 ///
