@@ -2,6 +2,8 @@
 
 #![cfg(feature = "alloc")]
 
+mod monitor;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::{array, iter, slice};
@@ -10,10 +12,12 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use iopgtable::memory::{
-    Account, Accounted, AllocContext, AllocError, Failing, Heap, HookTable, Hooks, PageList, Pool,
-    Publish, Region, TableAllocator, TableLayout, TablePage, Watermarks,
+    Account, Accounted, AllocContext, AllocError, Copies, CopyEngine, CopyQueue, Donated, Failing,
+    Heap, HookTable, Hooks, PageList, PartyError, Pool, Publish, Region, TableAllocator,
+    TableLayout, TablePage, Watermarks,
 };
 use iopgtable::{Iova, PhysAddr, TableCount};
+use monitor::{Fail, Monitor};
 use proptest::prelude::*;
 
 const CONTEXT: AllocContext = AllocContext::table(3, Iova(0));
@@ -43,6 +47,15 @@ unsafe impl Publish for Mirror {
         // SAFETY: whoever publishes has written those bytes and holds them.
         let written = unsafe { slice::from_raw_parts(cpu.as_ptr(), bytes) };
         self.bytes.lock().expect("poisoned")[start..start + bytes].copy_from_slice(written);
+    }
+}
+
+// SAFETY: as above.
+unsafe impl CopyEngine for Mirror {
+    fn submit(&self, copies: Copies<'_>) {
+        for copy in copies {
+            self.publish(NonNull::from(copy.words).cast(), copy.phys, 8 * copy.words.len());
+        }
     }
 }
 
@@ -138,7 +151,10 @@ impl<A: TableAllocator> Model<'_, A> {
 }
 
 fn expected(error: AllocError) -> bool {
-    matches!(error, AllocError::OutOfMemory { .. } | AllocError::Limit(_))
+    matches!(
+        error,
+        AllocError::OutOfMemory { .. } | AllocError::Limit(_) | AllocError::NotShared { .. }
+    )
 }
 
 #[derive(Clone, Debug)]
@@ -283,6 +299,22 @@ proptest! {
     }
 
     #[test]
+    fn a_region_behind_a_copy_engine_keeps_the_contract(steps in steps(), words in 3usize..2000) {
+        let (mirror, mut buffer) = (Mirror::new(BASE, BYTES), vec![0; words]);
+        let queue = CopyQueue::new(&mut buffer, &mirror).expect("room for a word");
+        let region = Region::with_capacity_and_publisher(BASE, BYTES, queue)
+            .expect("a good region");
+        let pool = Pool::new(&region, TableLayout::PAGE_4K, WATERMARKS);
+        conforms(&pool, &steps, &|phys, bytes| {
+            // A link would be published behind what is queued.
+            region.publisher().commit();
+            Some(mirror.read(phys, bytes))
+        });
+        drop(pool);
+        prop_assert_eq!(region.in_use(), 0);
+    }
+
+    #[test]
     fn a_pool_keeps_the_contract(steps in steps()) {
         let region = region();
         let pool = Pool::new(&region, TableLayout::PAGE_4K, WATERMARKS);
@@ -319,6 +351,32 @@ proptest! {
         conforms(&failing, &steps, &snoops);
         prop_assert_eq!(failing.live(), 0);
         prop_assert!(failing.failures() <= 1);
+    }
+
+    #[test]
+    fn donated_pages_keep_the_contract(steps in steps(), sleeps in any::<bool>(), nth in 0u64..60) {
+        let monitor = Monitor::new(BYTES);
+        monitor.rules().sleeps = sleeps;
+        monitor.rules().fail_share = Fail::Nth(nth, PartyError::Refused { code: 1 });
+        monitor.rules().fail_reclaim = Fail::Nth(nth, PartyError::Unknown { code: 1 });
+        let donated = Donated::new(&monitor, &monitor);
+        conforms(&donated, &steps, &|phys, bytes| Some(monitor.read_bytes(phys, bytes)));
+        donated.reclaim_pending();
+        prop_assert_eq!(donated.figures().quarantined, monitor.lost());
+        prop_assert_eq!((monitor.shared(), monitor.in_use()), (0, monitor.lost_bytes()));
+    }
+
+    #[test]
+    fn a_pool_of_donated_pages_keeps_the_contract(steps in steps(), sleeps in any::<bool>()) {
+        let monitor = Monitor::new(BYTES);
+        monitor.rules().sleeps = sleeps;
+        let donated = Donated::new(&monitor, &monitor);
+        let pool = Pool::new(donated, TableLayout::PAGE_4K, WATERMARKS);
+        let account = Account::new("test", 20 * 4096);
+        let walker = |phys, bytes| Some(monitor.read_bytes(phys, bytes));
+        conforms(&Accounted::new(&pool, &account), &steps, &walker);
+        drop(pool);
+        prop_assert_eq!((monitor.shared(), monitor.in_use(), account.charged()), (0, 0, 0));
     }
 
     #[test]
@@ -359,6 +417,8 @@ fn a_bulk_allocation_that_fails_leaves_nothing_behind() {
     check(&Accounted::new(&region, &account), &|| usize::try_from(account.charged()).unwrap());
     let failing = Failing::new(&region);
     check(&failing, &|| failing.live());
+    let monitor = Monitor::new(BYTES);
+    check(&Donated::new(&monitor, &monitor), &|| monitor.in_use());
 }
 
 #[test]
@@ -434,4 +494,9 @@ fn many_threads_at_once_never_hold_the_same_page() {
     let failing = Failing::new(&pool);
     check(&failing);
     assert_eq!(failing.live(), 0);
+    let monitor = Monitor::sleeping(BYTES);
+    let donated = Donated::new(&monitor, &monitor);
+    check(&donated);
+    drop(donated);
+    assert_eq!((monitor.shared(), monitor.in_use()), (0, 0));
 }

@@ -10,13 +10,13 @@ mod ops;
 
 use iopgtable::memory::{Pool, TableAllocator, TableLayout, Watermarks};
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
-    Options, PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount,
+    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, IovaRange, Options,
+    PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount,
 };
 use machine::{Walked, finish, range};
 use mirror::{Event, Memory, Mirror, expected};
 use model::Model;
-use ops::{Kind, Raw};
+use ops::Raw;
 use proptest::prelude::*;
 
 /// Replays what was published to the walker, looking at each state.
@@ -43,50 +43,6 @@ fn replay<F: Walked, A: TableAllocator>(
     commits
 }
 
-/// One operation: by the table itself, or with a reservation.
-fn operate<F: Walked, A: TableAllocator + Clone>(
-    table: &mut PageTable<F, A>,
-    model: &mut Model,
-    raw: &Raw,
-    reserve: bool,
-) -> Option<(Gather, IovaRange)> {
-    let mapping = raw.mapping(model.geometry());
-    let range = mapping.range;
-    if raw.kind == Kind::Map && model.first_mapped(range).is_some() {
-        return None;
-    }
-    let hole = raw.hole(model, range);
-    let change = match raw.kind {
-        Kind::Unmap(_) => model.unmap(range, hole),
-        Kind::Clear => model.zap(range),
-        Kind::Protect => model.protect(range, mapping.prot),
-        Kind::Map | Kind::Replace => model.replace(range, &mapping.segments, mapping.prot),
-    };
-    let gather = if reserve || raw.kind == Kind::Replace {
-        let reserver = table.reserver();
-        let mut pages = reserver.reserve(&change.made, range.first(), true).expect("there is room");
-        let mut reserved = table.reserved(&mut pages).expect("it is this table's");
-        let done = match raw.kind {
-            Kind::Map => reserved.map(range, mapping.segments, mapping.prot),
-            Kind::Replace => reserved.replace(range, mapping.segments, mapping.prot),
-            Kind::Unmap(_) => reserved.unmap(range, hole),
-            Kind::Clear => reserved.clear(range),
-            Kind::Protect => reserved.protect(range, mapping.prot),
-        };
-        assert_eq!(reserved.remaining(), 0);
-        done.expect("nothing is wrong with it")
-    } else {
-        let done = match raw.kind {
-            Kind::Map | Kind::Replace => table.map(range, mapping.segments, mapping.prot),
-            Kind::Unmap(_) => table.unmap(range, hole),
-            Kind::Clear => table.clear(range),
-            Kind::Protect => table.protect(range, mapping.prot),
-        };
-        done.expect("nothing is wrong with it")
-    };
-    Some((gather, range))
-}
-
 fn history<F: Walked, A: TableAllocator + Clone>(
     config: Config,
     memory: &Memory,
@@ -104,7 +60,7 @@ fn history<F: Walked, A: TableAllocator + Clone>(
     mirror.check_equal(&table, memory);
     for (raw, reserve) in raw {
         let old = model.clone();
-        let Some((gather, range)) = operate(&mut table, &mut model, raw, *reserve) else {
+        let Some((gather, range)) = raw.operate(&mut table, &mut model, *reserve) else {
             continue;
         };
         let commits = replay(&table, memory, &mut mirror, (&old, &model), range);

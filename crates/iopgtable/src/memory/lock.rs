@@ -5,7 +5,9 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A spin lock for critical sections of a few instructions: splices of lists and counters. Nobody
-/// allocates, zeroes a page, calls out or takes another lock while holding it.
+/// allocates, zeroes a page, calls out or takes another lock while holding it. (But the copy queue:
+/// its publications take turns, so each holds the lock until its words, at most a table's, are
+/// where they go.)
 ///
 /// It has cache lines of its own: what lies beside it in an allocator is read at every step of a
 /// walk, perhaps by other threads.

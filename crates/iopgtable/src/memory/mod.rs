@@ -6,12 +6,15 @@
 //! | [`Heap`] | Rust's global allocator (feature `alloc`) |
 //! | [`Region`] | a carve-out, a mapped file, a device's own memory |
 //! | [`Pool`] | free pages kept zeroed; refilled in batches, shrunk on demand |
+//! | [`Donated`] | shares each page with another [`Party`] that walks it: firmware, a secure world |
 //! | [`Accounted`] | charges what it hands out to an [`Account`], with limits, in a tree |
 //! | [`Reservation`] | the pages that one operation or job holds in advance |
 //! | [`Failing`] | fails the n-th allocation: for tests, yours and ours |
 //!
 //! They compose: `Accounted<&Pool<Region>, &Account>` is a virtual machine's account over a
-//! device's pool over a carve-out.
+//! device's pool over a carve-out, `Pool<Donated<Hooks, P>>` a pool of pages that are shared
+//! already, and `Region<CopyQueue<E>>` tables in video memory: a [`CopyQueue`] has a copy engine
+//! bring over what is published.
 //!
 //! # The contract
 //!
@@ -23,7 +26,8 @@
 //!   physical address is the pointer in its [`TablePage`].
 //! - `MEM-LIMIT`: no page ends beyond [`last_phys`](TableMemory::last_phys).
 //! - `MEM-ORDER`: publications take effect in the order of the calls: a walker that sees the bytes
-//!   of a later one sees those of every earlier one.
+//!   of a later one sees those of every earlier one. It sees those bytes as they were at the call,
+//!   or later ones only once all is there that was published before those were written.
 //! - `MEM-CLONE`: a clone of an allocator is the same allocator: it takes back what the other one
 //!   handed out.
 //! - `MEM-FREE`: `free` does not block and does not fail towards its caller. A page that cannot be
@@ -35,6 +39,8 @@ use crate::addr::{Iova, PhysAddr};
 use crate::geometry::TableCount;
 
 mod account;
+mod copies;
+mod donated;
 mod failing;
 #[cfg(feature = "alloc")]
 mod heap;
@@ -42,18 +48,22 @@ mod hooks;
 mod list;
 mod lock;
 mod page;
+mod party;
 mod pool;
 mod publish;
 mod region;
 mod reservation;
 
 pub use account::{Account, Accounted, Charge, LimitExceeded};
+pub use copies::{Copies, CopyCommand, CopyEngine, CopyFigures, CopyQueue};
+pub use donated::{Donated, DonatedFigures};
 pub use failing::Failing;
 #[cfg(feature = "alloc")]
 pub use heap::Heap;
 pub use hooks::{HookTable, Hooks};
 pub use list::PageList;
 pub use page::{TableLayout, TablePage};
+pub use party::{BulkError, Party, PartyError};
 pub use pool::{Pool, PoolFigures, Watermarks};
 pub use publish::{Coherent, Publish};
 pub use region::{Region, RegionError};
@@ -64,7 +74,7 @@ pub use reservation::{Reservation, Reserver};
 ///
 /// [`publish`](Self::publish) is nothing for a walker that snoops the CPU's caches, a cache clean
 /// for one that does not, and a queued copy for tables in memory that only the device reaches,
-/// where the CPU address is that of a mirror.
+/// where the CPU address is that of a mirror ([`CopyQueue`]).
 ///
 /// # Safety
 ///
@@ -230,6 +240,11 @@ pub enum AllocError {
     Limit(LimitExceeded),
     /// The allocator has no pages of this size.
     Layout(TableLayout),
+    /// The party that is to walk the tables did not take a page.
+    NotShared {
+        /// The party's own number for the reason.
+        code: i64,
+    },
 }
 
 impl core::fmt::Display for AllocError {
@@ -239,6 +254,7 @@ impl core::fmt::Display for AllocError {
             Self::WouldBlock => f.write_str("no table page without blocking"),
             Self::Limit(limit) => limit.fmt(f),
             Self::Layout(layout) => write!(f, "the allocator has no tables of {layout:?}"),
+            Self::NotShared { code } => write!(f, "a table page could not be shared ({code})"),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
-use iopgtable::{Geometry, Iova, IovaRange, PhysAddr, Prot, Segment};
+use iopgtable::{
+    Format, Gather, Geometry, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, TableAllocator,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -158,6 +160,51 @@ impl Raw {
             }
             _ => range,
         }
+    }
+
+    /// Does it: by the table itself, or with a reservation. Nothing where a map would be refused.
+    pub(crate) fn operate<F: Format, A: TableAllocator + Clone>(
+        &self,
+        table: &mut PageTable<F, A>,
+        model: &mut Model,
+        reserve: bool,
+    ) -> Option<(Gather, IovaRange)> {
+        let mapping = self.mapping(model.geometry());
+        let range = mapping.range;
+        if self.kind == Kind::Map && model.first_mapped(range).is_some() {
+            return None;
+        }
+        let hole = self.hole(model, range);
+        let change = match self.kind {
+            Kind::Unmap(_) => model.unmap(range, hole),
+            Kind::Clear => model.zap(range),
+            Kind::Protect => model.protect(range, mapping.prot),
+            Kind::Map | Kind::Replace => model.replace(range, &mapping.segments, mapping.prot),
+        };
+        let gather = if reserve || self.kind == Kind::Replace {
+            let reserver = table.reserver();
+            let mut pages =
+                reserver.reserve(&change.made, range.first(), true).expect("there is room");
+            let mut reserved = table.reserved(&mut pages).expect("it is this table's");
+            let done = match self.kind {
+                Kind::Map => reserved.map(range, mapping.segments, mapping.prot),
+                Kind::Replace => reserved.replace(range, mapping.segments, mapping.prot),
+                Kind::Unmap(_) => reserved.unmap(range, hole),
+                Kind::Clear => reserved.clear(range),
+                Kind::Protect => reserved.protect(range, mapping.prot),
+            };
+            assert_eq!(reserved.remaining(), 0);
+            done.expect("nothing is wrong with it")
+        } else {
+            let done = match self.kind {
+                Kind::Map | Kind::Replace => table.map(range, mapping.segments, mapping.prot),
+                Kind::Unmap(_) => table.unmap(range, hole),
+                Kind::Clear => table.clear(range),
+                Kind::Protect => table.protect(range, mapping.prot),
+            };
+            done.expect("nothing is wrong with it")
+        };
+        Some((gather, range))
     }
 
     /// A page, a small block, a large one.

@@ -129,7 +129,7 @@ impl<P: Publish> Region<P> {
     /// As [`new`](Region::new), for walkers that see what was written when `publisher` says so.
     ///
     /// For tables that only a device reaches, `base` is a mirror in the CPU's memory and the
-    /// publisher has it copied.
+    /// publisher has it copied: see [`CopyQueue`](super::CopyQueue).
     ///
     /// # Errors
     ///
