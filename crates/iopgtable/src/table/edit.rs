@@ -123,6 +123,10 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
         let shift = Tree::<F>::entry_shift(level);
         let first = at.node.index(range.first().0, shift);
         let last = at.node.index(range.last().0, shift);
+        if S::SHARED && self.tree.hint != 0 && at.linked {
+            let place = (at.node, at.phys);
+            groups::dissolve_on_the_way::<F, M>(self.memory, self.gather, place, level, range);
+        }
         if level == LAST_LEVEL {
             self.edit_pages(at, first, last, range);
             return Ok(());

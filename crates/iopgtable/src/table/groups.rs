@@ -81,18 +81,42 @@ fn dissolve_ends<F: Format, S: Sharing, M: TableMemory + ?Sized>(
         let Some(cut) = found.filter(|found| found.hint || S::SHARED) else {
             continue;
         };
-        let (first, count) = (cut.node.index(cut.group.first().0, cut.shift), cut.size);
-        let strip = |leaf| (leaf & F::CONTIGUOUS != 0).then_some(leaf & !F::CONTIGUOUS);
-        let mut changed = false;
-        for index in first..first + count {
-            // Hardware may set flags in the leaf meanwhile.
-            changed |= cut.node.update(index, strip).is_some();
+        dissolve_one::<F, M>(memory, gather, &cut);
+    }
+}
+
+/// Takes the hint from groups that `range` cuts in a table at `level` that other threads change,
+/// too: one of them may have put it in the place of the leaf that was there a moment ago.
+pub(super) fn dissolve_on_the_way<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    gather: &mut Gather,
+    (node, table): (Node, PhysAddr),
+    level: i8,
+    range: IovaRange,
+) {
+    for end in [range.first(), range.last()] {
+        let group = span::<F>(end, level);
+        if !range.covers(group) && F::group_log2(level) > 0 {
+            let (shift, size) = (shift::<F>(level), size::<F>(level));
+            let cut = Found { hint: true, node, table, group, shift, size };
+            dissolve_one::<F, M>(memory, gather, &cut);
         }
-        Tree::<F>::publish(memory, cut.node, cut.table, first, count);
-        if changed {
-            stale(&mut gather.stale.leaves, cut.group);
-            gather.live.resized(cut.group);
-        }
+    }
+}
+
+/// Takes the hint from all leaves of a group, and publishes them.
+fn dissolve_one<F: Format, M: TableMemory + ?Sized>(memory: &M, gather: &mut Gather, cut: &Found) {
+    let (first, count) = (cut.node.index(cut.group.first().0, cut.shift), cut.size);
+    let strip = |leaf| (leaf & F::CONTIGUOUS != 0).then_some(leaf & !F::CONTIGUOUS);
+    let mut changed = false;
+    for index in first..first + count {
+        // Hardware may set flags in the leaf meanwhile.
+        changed |= cut.node.update(index, strip).is_some();
+    }
+    Tree::<F>::publish(memory, cut.node, cut.table, first, count);
+    if changed {
+        stale(&mut gather.stale.leaves, cut.group);
+        gather.live.resized(cut.group);
     }
 }
 
