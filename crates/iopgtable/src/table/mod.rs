@@ -220,7 +220,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let Self { tree, allocator: memory, recent, .. } = self;
         let leaves = Leaves::new(tree, attributes);
         let find = |iova| recent.seek(tree, memory, iova);
-        if short::map(tree, memory, range, &segments, shape, leaves, false, find) {
+        if short::map(tree, memory, range, &segments, (shape, leaves), false, find) {
             return Ok(Gather::new(self.tree.id));
         }
         self.map_surveyed(range, segments, shape, attributes)

@@ -172,7 +172,7 @@ impl<F: Format, A: TableAllocator> Reserved<'_, F, A> {
         }
         let leaves = Leaves::new(tree, attributes);
         let find = |iova| tree.leaf_table(memory, iova);
-        if short::map(tree, memory, range, &segments, shape, leaves, replace, find) {
+        if short::map(tree, memory, range, &segments, (shape, leaves), replace, find) {
             if replace {
                 stale(&mut gather.stale.leaves, range);
                 gather.live.rewritten(range);

@@ -113,8 +113,7 @@ pub(super) fn map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
     range: IovaRange,
     segments: &impl Source,
-    shape: Shape,
-    leaves: Leaves<F>,
+    (shape, leaves): (Shape, Leaves<F>),
     replace: bool,
     find: impl FnOnce(Iova) -> Option<(Node, PhysAddr)>,
 ) -> bool {

@@ -147,7 +147,7 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
         let (tree, memory) = (&self.tree, self.allocator());
         let leaves = Leaves::new(tree, attributes);
         let find = |iova| tree.leaf_table(memory, iova);
-        if short::map(tree, memory, range, &segments, shape, leaves, false, find) {
+        if short::map(tree, memory, range, &segments, (shape, leaves), false, find) {
             return Ok(());
         }
         self.map_surveyed(range, segments, shape, attributes)
