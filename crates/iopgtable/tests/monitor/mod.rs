@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::{Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
 
 use iopgtable::memory::{
     AllocContext, AllocError, BulkError, PageList, Party, PartyError, Publish, Region,
@@ -155,7 +156,10 @@ impl Rules {
 
 impl Monitor {
     pub(crate) fn new(bytes: usize) -> Self {
-        let seen = Seen(Mutex::new(Words { words: vec![GARBAGE; bytes / 8], committed: true }));
+        let seen = Seen(Mutex::new(Words {
+            words: vec![GARBAGE; bytes / 8],
+            uncommitted: HashSet::new(),
+        }));
         let region = Region::with_capacity_and_publisher(BASE, bytes, seen);
         Self { region: region.expect("a good region"), rules: Mutex::default() }
     }
@@ -325,7 +329,8 @@ struct Seen(Mutex<Words>);
 #[derive(Debug)]
 struct Words {
     words: Vec<u64>,
-    committed: bool,
+    /// The threads that have published since their last commit: each commits what it publishes.
+    uncommitted: HashSet<ThreadId>,
 }
 
 const GARBAGE: u64 = 0x0000_dead_bee0_0003;
@@ -342,7 +347,8 @@ impl Seen {
     /// Asserts that a walker finds nothing but zeroes in the page, but for what a list overwrote.
     fn check_zeroed(&self, page: Segment) {
         let seen = self.0.lock().expect("not poisoned");
-        assert!(seen.committed, "zeroes are on their way");
+        let mine = thread::current().id();
+        assert!(!seen.uncommitted.contains(&mine), "zeroes are on their way");
         let first = Self::index(page.phys.0) + PageList::LINK_BYTES / 8;
         let last = Self::index(page.phys.0 + page.bytes - 8);
         assert!(seen.words[first..=last].iter().all(|&word| word == 0), "{page:?} gives away");
@@ -358,10 +364,10 @@ unsafe impl Publish for Seen {
         let mut seen = self.0.lock().expect("not poisoned");
         let first = Self::index(phys.0);
         seen.words[first..first + written.len()].copy_from_slice(written);
-        seen.committed = false;
+        seen.uncommitted.insert(thread::current().id());
     }
 
     fn commit(&self) {
-        self.0.lock().expect("not poisoned").committed = true;
+        self.0.lock().expect("not poisoned").uncommitted.remove(&thread::current().id());
     }
 }
