@@ -2,7 +2,7 @@
 # golden_fill_fresh: 14 instructions / 8
 # golden_fill_live: 19 instructions / 8
 # golden_list_fresh: 14 instructions / 4
-# golden_list_live: 16 instructions / 4
+# golden_list_live: 19 instructions / 16
 # golden_clear: 11 instructions / 8
 # golden_is_zero: 7 instructions / 4
 # golden_translate: 48 instructions / 1
@@ -17,13 +17,13 @@ golden_fill_fresh:
 	orq (%rsi), %rdx
 	movq %rdx, %xmm0
 	pshufd $68, %xmm0, %xmm0
-	paddq .LCPI109_0(%rip), %xmm0
+	paddq .LCPI132_0(%rip), %xmm0
 	xorl %eax, %eax
-	movdqa .LCPI109_1(%rip), %xmm1
-	movdqa .LCPI109_2(%rip), %xmm2
-	movdqa .LCPI109_3(%rip), %xmm3
-	movdqa .LCPI109_4(%rip), %xmm4
-.LBB109_1:
+	movdqa .LCPI132_1(%rip), %xmm1
+	movdqa .LCPI132_2(%rip), %xmm2
+	movdqa .LCPI132_3(%rip), %xmm3
+	movdqa .LCPI132_4(%rip), %xmm4
+.LBB132_1:
 	movdqa %xmm0, %xmm5
 	paddq %xmm1, %xmm5
 	movdqu %xmm0, (%rdi,%rax,8)
@@ -37,7 +37,7 @@ golden_fill_fresh:
 	addq $8, %rax
 	paddq %xmm4, %xmm0
 	cmpq $512, %rax
-	jne .LBB109_1
+	jne .LBB132_1
 	retq
 
 golden_fill_live:
@@ -61,13 +61,13 @@ golden_list_fresh:
 	movl $512, %eax
 	cmovbq %rcx, %rax
 	testq %rcx, %rcx
-	je .LBB112_9
+	je .LBB135_9
 	movq (%rsi), %rsi
 	cmpq $5, %rcx
-	jae .LBB112_3
+	jae .LBB135_3
 	xorl %r8d, %r8d
-	jmp .LBB112_5
-.LBB112_3:
+	jmp .LBB135_5
+.LBB135_3:
 	movl %eax, %r8d
 	andl $3, %r8d
 	movl $4, %r9d
@@ -78,7 +78,7 @@ golden_list_fresh:
 	pshufd $68, %xmm0, %xmm0
 	leaq 32(%rdx), %r9
 	xorl %r10d, %r10d
-.LBB112_4:
+.LBB135_4:
 	movq -16(%r9), %xmm1
 	movdqu -32(%r9), %xmm2
 	punpcklqdq %xmm1, %xmm2
@@ -92,98 +92,152 @@ golden_list_fresh:
 	addq $4, %r10
 	addq $64, %r9
 	cmpq %r10, %r8
-	jne .LBB112_4
-.LBB112_5:
+	jne .LBB135_4
+.LBB135_5:
 	movq %r8, %r9
 	shlq $4, %r9
 	addq %r9, %rdx
-.LBB112_6:
+.LBB135_6:
 	movq (%rdx), %r9
 	orq %rsi, %r9
 	movq %r9, (%rdi,%r8,8)
 	incq %r8
 	addq $16, %rdx
 	cmpq %r8, %rax
-	jne .LBB112_6
+	jne .LBB135_6
 	cmpq $511, %rcx
-	ja .LBB112_8
-.LBB112_9:
-	leaq (%rdi,%rax,8), %rdi
-	shlq $3, %rax
+	jbe .LBB135_9
+	retq
+.LBB135_9:
+	leaq (,%rax,8), %rcx
 	movl $4096, %edx
-	subq %rax, %rdx
+	subq %rcx, %rdx
+	leaq (%rdi,%rax,8), %rdi
 	xorl %esi, %esi
 	jmpq *memset@GOTPCREL(%rip)
-.LBB112_8:
-	retq
 
 golden_list_live:
 	pushq %rbx
 	cmpq $512, %rcx
 	movl $512, %eax
-	cmovbq %rcx, %rax
+	movl $512, %r8d
+	cmovbq %rcx, %r8
 	testq %rcx, %rcx
-	je .LBB113_3
+	je .LBB136_8
 	movq (%rsi), %rsi
-	movl %eax, %r8d
-	andl $3, %r8d
+	movl %r8d, %r9d
+	andl $3, %r9d
 	cmpq $4, %rcx
-	jae .LBB113_4
-	xorl %r9d, %r9d
-	jmp .LBB113_7
-.LBB113_3:
-	leaq (%rdi,%rax,8), %rcx
-	leaq (%rdi,%rax,8), %rdi
-	addq $4096, %rdi
-	jmp .LBB113_11
-.LBB113_4:
-	movl %eax, %r10d
+	jae .LBB136_3
+	xorl %ecx, %ecx
+	jmp .LBB136_6
+.LBB136_3:
+	movl %r8d, %r10d
 	andl $1020, %r10d
 	leaq 48(%rdx), %r11
-	xorl %r9d, %r9d
-.LBB113_5:
+	xorl %ecx, %ecx
+.LBB136_4:
 	movq -48(%r11), %rbx
 	orq %rsi, %rbx
-	movq %rbx, (%rdi,%r9,8)
+	movq %rbx, (%rdi,%rcx,8)
 	movq -32(%r11), %rbx
 	orq %rsi, %rbx
-	movq %rbx, 8(%rdi,%r9,8)
+	movq %rbx, 8(%rdi,%rcx,8)
 	movq -16(%r11), %rbx
 	orq %rsi, %rbx
-	movq %rbx, 16(%rdi,%r9,8)
+	movq %rbx, 16(%rdi,%rcx,8)
 	movq (%r11), %rbx
 	orq %rsi, %rbx
-	movq %rbx, 24(%rdi,%r9,8)
-	addq $4, %r9
+	movq %rbx, 24(%rdi,%rcx,8)
+	addq $4, %rcx
 	addq $64, %r11
-	cmpq %r9, %r10
-	jne .LBB113_5
-	testq %r8, %r8
-	je .LBB113_9
-.LBB113_7:
-	leaq (%rdi,%r9,8), %r10
-	shlq $4, %r9
-	addq %r9, %rdx
-	shll $3, %r8d
-	xorl %r9d, %r9d
-.LBB113_8:
-	movq (%rdx,%r9,2), %r11
+	cmpq %rcx, %r10
+	jne .LBB136_4
+	testq %r9, %r9
+	je .LBB136_8
+.LBB136_6:
+	leaq (%rdi,%rcx,8), %r10
+	shlq $4, %rcx
+	addq %rcx, %rdx
+	shll $3, %r9d
+	xorl %ecx, %ecx
+.LBB136_7:
+	movq (%rdx,%rcx,2), %r11
 	orq %rsi, %r11
-	movq %r11, (%r10,%r9)
-	addq $8, %r9
-	cmpq %r9, %r8
-	jne .LBB113_8
-.LBB113_9:
-	cmpq $511, %rcx
-	ja .LBB113_12
-	leaq (%rdi,%rax,8), %rcx
-	addq $4096, %rdi
-.LBB113_11:
-	movq $0, (%rcx)
+	movq %r11, (%r10,%rcx)
 	addq $8, %rcx
-	cmpq %rdi, %rcx
-	jne .LBB113_11
-.LBB113_12:
+	cmpq %rcx, %r9
+	jne .LBB136_7
+.LBB136_8:
+	subq %r8, %rax
+	leaq (%rdi,%r8,8), %rcx
+	movl %eax, %edx
+	andl $7, %edx
+	andq $1016, %rax
+	je .LBB136_14
+	movl $504, %r9d
+	subq %r8, %r9
+	movq %rcx, %rsi
+	movq %rax, %rdi
+	testb $8, %r9b
+	jne .LBB136_11
+	movq $0, (%rcx)
+	movq $0, 8(%rcx)
+	movq $0, 16(%rcx)
+	movq $0, 24(%rcx)
+	movq $0, 32(%rcx)
+	movq $0, 40(%rcx)
+	movq $0, 48(%rcx)
+	movq $0, 56(%rcx)
+	leaq 64(%rcx), %rsi
+	leaq -8(%rax), %rdi
+.LBB136_11:
+	cmpq $8, %r9
+	jb .LBB136_14
+	xorl %r8d, %r8d
+.LBB136_13:
+	movq $0, (%rsi,%r8,8)
+	movq $0, 8(%rsi,%r8,8)
+	movq $0, 16(%rsi,%r8,8)
+	movq $0, 24(%rsi,%r8,8)
+	movq $0, 32(%rsi,%r8,8)
+	movq $0, 40(%rsi,%r8,8)
+	movq $0, 48(%rsi,%r8,8)
+	movq $0, 56(%rsi,%r8,8)
+	movq $0, 64(%rsi,%r8,8)
+	movq $0, 72(%rsi,%r8,8)
+	movq $0, 80(%rsi,%r8,8)
+	movq $0, 88(%rsi,%r8,8)
+	movq $0, 96(%rsi,%r8,8)
+	movq $0, 104(%rsi,%r8,8)
+	movq $0, 112(%rsi,%r8,8)
+	movq $0, 120(%rsi,%r8,8)
+	addq $16, %r8
+	cmpq %r8, %rdi
+	jne .LBB136_13
+.LBB136_14:
+	testq %rdx, %rdx
+	je .LBB136_22
+	movq $0, (%rcx,%rax,8)
+	cmpl $1, %edx
+	je .LBB136_22
+	movq $0, 8(%rcx,%rax,8)
+	cmpl $2, %edx
+	je .LBB136_22
+	movq $0, 16(%rcx,%rax,8)
+	cmpl $3, %edx
+	je .LBB136_22
+	movq $0, 24(%rcx,%rax,8)
+	cmpl $4, %edx
+	je .LBB136_22
+	movq $0, 32(%rcx,%rax,8)
+	cmpl $5, %edx
+	je .LBB136_22
+	movq $0, 40(%rcx,%rax,8)
+	cmpl $6, %edx
+	je .LBB136_22
+	movq $0, 48(%rcx,%rax,8)
+.LBB136_22:
 	popq %rbx
 	retq
 
@@ -194,7 +248,7 @@ golden_clear:
 	cmpq %rdx, %rcx
 	cmovaeq %rdx, %rcx
 	testq %rdx, %rdx
-	je .LBB106_7
+	je .LBB129_7
 	movl %esi, %eax
 	leaq (%rdi,%rax,8), %rax
 	shll $3, %ecx
@@ -203,22 +257,22 @@ golden_clear:
 	notl %edi
 	movq %rax, %rdx
 	testb $56, %dil
-	je .LBB106_4
+	je .LBB129_4
 	movl %esi, %edi
 	shrl $3, %edi
 	incl %edi
 	andl $7, %edi
 	movq %rax, %rdx
-.LBB106_3:
+.LBB129_3:
 	movq $0, (%rdx)
 	addq $8, %rdx
 	decq %rdi
-	jne .LBB106_3
-.LBB106_4:
+	jne .LBB129_3
+.LBB129_4:
 	cmpq $56, %rsi
-	jb .LBB106_7
+	jb .LBB129_7
 	addq %rcx, %rax
-.LBB106_6:
+.LBB129_6:
 	movq $0, (%rdx)
 	movq $0, 8(%rdx)
 	movq $0, 16(%rdx)
@@ -229,37 +283,37 @@ golden_clear:
 	movq $0, 56(%rdx)
 	addq $64, %rdx
 	cmpq %rax, %rdx
-	jne .LBB106_6
-.LBB106_7:
+	jne .LBB129_6
+.LBB129_7:
 	retq
 
 golden_is_zero:
 	andl $511, %esi
 	cmpq $1, %rdx
-	jne .LBB111_2
+	jne .LBB134_2
 	movq (%rdi,%rsi,8), %rdx
-.LBB111_11:
+.LBB134_11:
 	testq %rdx, %rdx
 	sete %al
 	retq
-.LBB111_2:
+.LBB134_2:
 	movl $512, %eax
 	subq %rsi, %rax
 	cmpq %rdx, %rax
 	cmovaeq %rdx, %rax
 	testq %rdx, %rdx
-	je .LBB111_3
+	je .LBB134_3
 	cmpq $4, %rax
-	jae .LBB111_6
+	jae .LBB134_6
 	xorl %edx, %edx
 	movq %rsi, %rcx
-	jmp .LBB111_9
-.LBB111_3:
+	jmp .LBB134_9
+.LBB134_3:
 	xorl %edx, %edx
 	testq %rdx, %rdx
 	sete %al
 	retq
-.LBB111_6:
+.LBB134_6:
 	movl %eax, %r8d
 	andl $1020, %r8d
 	leaq (%rsi,%r8), %rcx
@@ -270,28 +324,28 @@ golden_is_zero:
 	pxor %xmm0, %xmm0
 	xorl %r10d, %r10d
 	pxor %xmm1, %xmm1
-.LBB111_7:
+.LBB134_7:
 	movdqu -16(%r9,%r10), %xmm2
 	por %xmm2, %xmm1
 	movdqu (%r9,%r10), %xmm2
 	por %xmm2, %xmm0
 	addq $32, %r10
 	cmpq %r10, %rdx
-	jne .LBB111_7
+	jne .LBB134_7
 	por %xmm1, %xmm0
 	pshufd $238, %xmm0, %xmm1
 	por %xmm0, %xmm1
 	movq %xmm1, %rdx
 	cmpq %r8, %rax
-	je .LBB111_11
-.LBB111_9:
+	je .LBB134_11
+.LBB134_9:
 	addq %rsi, %rax
-.LBB111_10:
+.LBB134_10:
 	orq (%rdi,%rcx,8), %rdx
 	incq %rcx
 	cmpq %rcx, %rax
-	jne .LBB111_10
-	jmp .LBB111_11
+	jne .LBB134_10
+	jmp .LBB134_11
 
 golden_translate:
 	pushq %rbx
@@ -302,7 +356,7 @@ golden_translate:
 	movzbl 99(%rdi), %ecx
 	shrq %cl, %rax
 	testq %rax, %rax
-	jne .LBB115_3
+	jne .LBB138_3
 	movq %rsi, %rbx
 	leaq 88(%rdi), %rax
 	leaq 80(%rdi), %rcx
@@ -318,12 +372,12 @@ golden_translate:
 	movq %rax, 56(%rsp)
 	leaq 64(%rsp), %rdi
 	leaq 40(%rsp), %rsi
-	callq _ZN9iopgtable5table4tree13Tree$LT$F$GT$7leaf_at28_$u7b$$u7b$closure$u7d$$u7d$
+	callq _ZN9iopgtable5table4tree17Tree$LT$F$C$S$GT$7leaf_at28_$u7b$$u7b$closure$u7d$$u7d$
 	movq 64(%rsp), %rax
 	cmpq $2, %rax
-	je .LBB115_3
+	je .LBB138_3
 	testb $1, %al
-	je .LBB115_3
+	je .LBB138_3
 	movb $3, %al
 	subb 80(%rsp), %al
 	movzbl %al, %eax
@@ -338,7 +392,7 @@ golden_translate:
 	addq $96, %rsp
 	popq %rbx
 	retq
-.LBB115_3:
+.LBB138_3:
 	xorl %eax, %eax
 	addq $96, %rsp
 	popq %rbx
@@ -356,46 +410,46 @@ golden_cursor_map:
 	movl %ebx, %eax
 	orl %r15d, %eax
 	testl $4095, %eax
-	jne .LBB107_2
+	jne .LBB130_2
 	movq 104(%r14), %r12
 	xorl %ecx, %ecx
 	subb 100(%r12), %cl
 	movq $-1, %rax
 	shrq %cl, %rax
 	cmpq %rax, %rbx
-	ja .LBB107_2
+	ja .LBB130_2
 	leaq 16(%r12), %rsi
 	cmpb $3, 32(%r12)
-	jne .LBB107_5
+	jne .LBB130_5
 	movq $1, 32(%rsp)
 	movups (%rsi), %xmm0
 	movups %xmm0, 40(%rsp)
-	jmp .LBB107_6
-.LBB107_5:
-	movl 152(%r12), %edx
+	jmp .LBB130_6
+.LBB130_5:
+	movl 160(%r12), %edx
 	leaq 32(%rsp), %rdi
 	movl $3, %ecx
 	callq *_ZN9iopgtable6format7Encoded6encode
-.LBB107_6:
+.LBB130_6:
 	movq %r15, %rax
 	shrq $19, %rax
 	andq $-4, %rax
 	cmpq %rax, 56(%r12)
-	jne .LBB107_7
+	jne .LBB130_7
 	movq 40(%r12), %rdx
 	movq 64(%r12), %rcx
-.LBB107_10:
+.LBB130_10:
 	movq %rdx, 8(%rsp)
 	movq $511, 16(%rsp)
 	movq %rcx, 24(%rsp)
 	cmpl $1, 32(%rsp)
-	je .LBB107_13
-	jmp .LBB107_2
-.LBB107_7:
+	je .LBB130_13
+	jmp .LBB130_2
+.LBB130_7:
 	movq %r15, %rcx
 	shrq $30, %rcx
 	cmpq %rcx, 72(%r12)
-	jne .LBB107_11
+	jne .LBB130_11
 	movq 48(%r12), %rcx
 	movl %r15d, %edx
 	shrl $18, %edx
@@ -404,20 +458,20 @@ golden_cursor_map:
 	movl %ecx, %edx
 	notl %edx
 	testb $3, %dl
-	jne .LBB107_11
+	jne .LBB130_11
 	movabsq $281474976706560, %rdx
 	andq %rdx, %rcx
 	movq 80(%r12), %rsi
 	movq %rcx, %rdx
-	subq 8(%rsi), %rdx
-	movq (%rsi), %rsi
+	subq 520(%rsi), %rdx
+	movq 512(%rsi), %rsi
 	addq %rsi, %rdx
 	cmoveq %rsi, %rdx
 	movq %rax, 56(%r12)
 	movq %rdx, 40(%r12)
 	movq %rcx, 64(%r12)
-	jmp .LBB107_10
-.LBB107_11:
+	jmp .LBB130_10
+.LBB130_11:
 	leaq 40(%r12), %rsi
 	leaq 88(%r12), %rdx
 	addq $80, %r12
@@ -426,40 +480,40 @@ golden_cursor_map:
 	movq %r15, %r8
 	callq *_ZN9iopgtable5table6recent6Recent4walk
 	cmpl $1, 32(%rsp)
-	jne .LBB107_2
-.LBB107_13:
+	jne .LBB130_2
+.LBB130_13:
 	movq 8(%rsp), %rax
 	testq %rax, %rax
-	je .LBB107_2
+	je .LBB130_2
 	movq 40(%rsp), %rcx
 	movq %r15, %rdx
 	shrq $12, %rdx
 	andq 16(%rsp), %rdx
 	movq (%rax,%rdx,8), %rsi
 	testq %rsi, %rsi
-	je .LBB107_15
-.LBB107_2:
+	je .LBB130_15
+.LBB130_2:
 	leaq 56(%rsp), %rdi
 	movq %r14, %rsi
 	movq %r15, %rdx
 	movq %rbx, %rcx
 	movl $3, %r8d
 	callq *_ZN9iopgtable5table6cursor19Cursor$LT$F$C$A$GT$13map_elsewhere
-	cmpb $13, 56(%rsp)
+	cmpb $17, 56(%rsp)
 	sete %al
-.LBB107_16:
+.LBB130_16:
 	addq $104, %rsp
 	popq %rbx
 	popq %r12
 	popq %r14
 	popq %r15
 	retq
-.LBB107_15:
+.LBB130_15:
 	orq %rbx, %rcx
 	movq %rcx, (%rax,%rdx,8)
 	movb $1, 112(%r14)
 	movb $1, %al
-	jmp .LBB107_16
+	jmp .LBB130_16
 
 golden_cursor_unmap:
 	pushq %r14
@@ -469,36 +523,36 @@ golden_cursor_unmap:
 	movq %rdi, %r14
 	movq %rsi, %rax
 	shlq $52, %rax
-	jne .LBB108_2
+	jne .LBB131_2
 	movq 104(%r14), %rcx
 	cmpq $0, 120(%rcx)
-	je .LBB108_3
-.LBB108_2:
+	je .LBB131_3
+.LBB131_2:
 	leaq 8(%rsp), %rdi
 	movq %r14, %rsi
 	movq %rbx, %rdx
 	callq *_ZN9iopgtable5table6cursor19Cursor$LT$F$C$A$GT$20unmap_page_elsewhere
-	cmpb $13, 8(%rsp)
+	cmpb $17, 8(%rsp)
 	sete %al
 	addq $56, %rsp
 	popq %rbx
 	popq %r14
 	retq
-.LBB108_3:
+.LBB131_3:
 	leaq 40(%rcx), %rsi
 	movq %rbx, %rax
 	shrq $19, %rax
 	andq $-4, %rax
 	cmpq %rax, 56(%rcx)
-	jne .LBB108_4
+	jne .LBB131_4
 	movq (%rsi), %rdx
 	movl $511, %eax
-	jmp .LBB108_9
-.LBB108_4:
+	jmp .LBB131_9
+.LBB131_4:
 	movq %rbx, %rdx
 	shrq $30, %rdx
 	cmpq %rdx, 72(%rcx)
-	jne .LBB108_7
+	jne .LBB131_7
 	movq 48(%rcx), %rdx
 	movl %ebx, %edi
 	shrl $18, %edi
@@ -507,21 +561,21 @@ golden_cursor_unmap:
 	movl %edi, %edx
 	notl %edx
 	testb $3, %dl
-	jne .LBB108_7
+	jne .LBB131_7
 	movabsq $281474976706560, %rdx
 	andq %rdx, %rdi
 	movq 80(%rcx), %rsi
 	movq %rdi, %rdx
-	subq 8(%rsi), %rdx
-	movq (%rsi), %rsi
+	subq 520(%rsi), %rdx
+	movq 512(%rsi), %rsi
 	addq %rsi, %rdx
 	cmoveq %rsi, %rdx
 	movq %rax, 56(%rcx)
 	movq %rdx, 40(%rcx)
 	movq %rdi, 64(%rcx)
 	movl $511, %eax
-	jmp .LBB108_9
-.LBB108_7:
+	jmp .LBB131_9
+.LBB131_7:
 	leaq 88(%rcx), %rdx
 	addq $80, %rcx
 	leaq 8(%rsp), %rdi
@@ -529,9 +583,9 @@ golden_cursor_unmap:
 	callq *_ZN9iopgtable5table6recent6Recent4walk
 	movq 8(%rsp), %rdx
 	testq %rdx, %rdx
-	je .LBB108_2
+	je .LBB131_2
 	movq 16(%rsp), %rax
-.LBB108_9:
+.LBB131_9:
 	movq %rbx, %rcx
 	shrq $12, %rcx
 	andq %rax, %rcx
@@ -540,14 +594,14 @@ golden_cursor_unmap:
 	movq %rbx, %rax
 	orq $4095, %rax
 	testb $1, (%r14)
-	je .LBB108_11
+	je .LBB131_11
 	movq 8(%r14), %rcx
 	movq 16(%r14), %rdx
 	cmpq %rcx, %rbx
 	cmovaeq %rcx, %rbx
 	cmpq %rdx, %rax
 	cmovbeq %rdx, %rax
-.LBB108_11:
+.LBB131_11:
 	movq $1, (%r14)
 	movq %rbx, 8(%r14)
 	movq %rax, 16(%r14)
@@ -572,7 +626,7 @@ golden_map_call:
 	movl $3, %r9d
 	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$8map_near
 	testb %al, %al
-	jne .LBB114_2
+	jne .LBB137_2
 	movq %rbx, %rdi
 	movq %r15, %rsi
 	movq %r14, %rdx
@@ -581,25 +635,25 @@ golden_map_call:
 	movl $3, %r9d
 	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$7map_one
 	testb %al, %al
-	je .LBB114_6
-.LBB114_2:
+	je .LBB137_6
+.LBB137_2:
 	movq 112(%rbx), %rax
 	xorps %xmm0, %xmm0
 	movups %xmm0, 104(%rsp)
 	movq %rax, 120(%rsp)
-.LBB114_3:
+.LBB137_3:
 	movq 120(%rsp), %rax
 	movups 104(%rsp), %xmm0
 	cmpq $0, 112(%rsp)
 	movaps %xmm0, (%rsp)
 	movq %rax, 16(%rsp)
-	je .LBB114_5
+	je .LBB137_5
 	movq %rsp, %rsi
 	movq %rbx, %rdi
 	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$10free_loose
-.LBB114_5:
+.LBB137_5:
 	movb $1, %al
-.LBB114_8:
+.LBB137_8:
 	addq $128, %rsp
 	popq %rbx
 	popq %r12
@@ -607,7 +661,7 @@ golden_map_call:
 	popq %r14
 	popq %r15
 	retq
-.LBB114_6:
+.LBB137_6:
 	movq $1, (%rsp)
 	movq %r13, 8(%rsp)
 	movq %r12, 16(%rsp)
@@ -619,9 +673,9 @@ golden_map_call:
 	movl $3, %r9d
 	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$7map_any
 	cmpl $2, 24(%rsp)
-	jne .LBB114_3
+	jne .LBB137_3
 	xorl %eax, %eax
-	jmp .LBB114_8
+	jmp .LBB137_8
 
 golden_unmap_call:
 	pushq %r15
@@ -635,7 +689,7 @@ golden_unmap_call:
 	movq %rdx, %r8
 	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$10unmap_near
 	testb %al, %al
-	jne .LBB116_2
+	jne .LBB139_2
 	movq %rbx, %rdi
 	movq %r15, %rsi
 	movq %r14, %rdx
@@ -643,31 +697,31 @@ golden_unmap_call:
 	movq %r14, %r8
 	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$11unmap_short
 	testb %al, %al
-	je .LBB116_6
-.LBB116_2:
+	je .LBB139_6
+.LBB139_2:
 	movq 112(%rbx), %rax
 	xorps %xmm0, %xmm0
 	movups %xmm0, 104(%rsp)
 	movq %rax, 120(%rsp)
-.LBB116_3:
+.LBB139_3:
 	movq 120(%rsp), %rax
 	movups 104(%rsp), %xmm0
 	cmpq $0, 112(%rsp)
 	movaps %xmm0, (%rsp)
 	movq %rax, 16(%rsp)
-	je .LBB116_5
+	je .LBB139_5
 	movq %rsp, %rsi
 	movq %rbx, %rdi
 	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$10free_loose
-.LBB116_5:
+.LBB139_5:
 	movb $1, %al
-.LBB116_8:
+.LBB139_8:
 	addq $128, %rsp
 	popq %rbx
 	popq %r14
 	popq %r15
 	retq
-.LBB116_6:
+.LBB139_6:
 	leaq 24(%rsp), %rdi
 	movq %rbx, %rsi
 	movq %r15, %rdx
@@ -676,55 +730,55 @@ golden_unmap_call:
 	movq %r14, %r9
 	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$9unmap_any
 	cmpl $2, 24(%rsp)
-	jne .LBB116_3
+	jne .LBB139_3
 	xorl %eax, %eax
-	jmp .LBB116_8
+	jmp .LBB139_8
 
 8map_near:
 	subq %rsi, %rdx
 	xorl %eax, %eax
 	cmpq $4095, %rdx
-	jne .LBB76_15
+	jne .LBB91_15
 	movq %rcx, %r10
 	orl %esi, %ecx
 	andl $4095, %ecx
 	orq %r8, %rcx
 	cmpq $4096, %rcx
-	jne .LBB76_15
+	jne .LBB91_15
 	xorl %eax, %eax
 	xorl %ecx, %ecx
 	subb 100(%rdi), %cl
 	movq $-1, %rdx
 	shrq %cl, %rdx
 	cmpq %rdx, %r10
-	ja .LBB76_15
+	ja .LBB91_15
 	cmpb 32(%rdi), %r9b
-	jne .LBB76_15
+	jne .LBB91_15
 	testb %r9b, %r9b
-	je .LBB76_9
+	je .LBB91_9
 	movq 16(%rdi), %rax
 	movq %rsi, %rcx
 	shrq $19, %rcx
 	andq $-4, %rcx
 	cmpq %rcx, 56(%rdi)
-	jne .LBB76_10
+	jne .LBB91_10
 	movq 40(%rdi), %rdx
-.LBB76_7:
+.LBB91_7:
 	shrl $12, %esi
 	andl $511, %esi
 	movq (%rdx,%rsi,8), %rcx
 	testq %rcx, %rcx
-	jne .LBB76_9
+	jne .LBB91_9
 	orq %r10, %rax
 	movq %rax, (%rdx,%rsi,8)
 	movb $1, %al
-.LBB76_15:
+.LBB91_15:
 	retq
-.LBB76_10:
+.LBB91_10:
 	movq %rsi, %rdx
 	shrq $30, %rdx
 	cmpq %rdx, 72(%rdi)
-	jne .LBB76_9
+	jne .LBB91_9
 	movq 48(%rdi), %rdx
 	movl %esi, %r8d
 	shrl $18, %r8d
@@ -733,20 +787,20 @@ golden_unmap_call:
 	movl %r8d, %edx
 	notl %edx
 	testb $3, %dl
-	jne .LBB76_9
+	jne .LBB91_9
 	movabsq $281474976706560, %rdx
 	andq %rdx, %r8
 	movq 80(%rdi), %r9
 	movq %r8, %rdx
-	subq 8(%r9), %rdx
-	movq (%r9), %r9
+	subq 520(%r9), %rdx
+	movq 512(%r9), %r9
 	addq %r9, %rdx
 	cmoveq %r9, %rdx
 	movq %rcx, 56(%rdi)
 	movq %rdx, 40(%rdi)
 	movq %r8, 64(%rdi)
-	jmp .LBB76_7
-.LBB76_9:
+	jmp .LBB91_7
+.LBB91_9:
 	xorl %eax, %eax
 	retq
 
@@ -755,35 +809,35 @@ golden_unmap_call:
 	subq %rsi, %r9
 	xorl %eax, %eax
 	cmpq $4095, %r9
-	ja .LBB73_7
+	ja .LBB88_7
 	cmpq %rcx, %rsi
-	jne .LBB73_7
+	jne .LBB88_7
 	cmpq %r8, %rdx
-	jne .LBB73_7
+	jne .LBB88_7
 	incl %edx
 	movl %esi, %eax
 	orl %edx, %eax
 	andl $4095, %eax
 	orq 120(%rdi), %rax
-	jne .LBB73_8
+	jne .LBB88_8
 	movq %rsi, %rax
 	shrq $19, %rax
 	andq $-4, %rax
 	cmpq %rax, 56(%rdi)
-	jne .LBB73_9
+	jne .LBB88_9
 	movq 40(%rdi), %rdx
-.LBB73_6:
+.LBB88_6:
 	shrl $9, %esi
 	andl $4088, %esi
 	movq $0, (%rdx,%rsi)
 	movb $1, %al
-.LBB73_7:
+.LBB88_7:
 	retq
-.LBB73_9:
+.LBB88_9:
 	movq %rsi, %rcx
 	shrq $30, %rcx
 	cmpq %rcx, 72(%rdi)
-	jne .LBB73_8
+	jne .LBB88_8
 	movq 48(%rdi), %rcx
 	movl %esi, %edx
 	shrl $18, %edx
@@ -792,19 +846,19 @@ golden_unmap_call:
 	movl %ecx, %edx
 	notl %edx
 	testb $3, %dl
-	jne .LBB73_8
+	jne .LBB88_8
 	movabsq $281474976706560, %rdx
 	andq %rdx, %rcx
 	movq 80(%rdi), %r8
 	movq %rcx, %rdx
-	subq 8(%r8), %rdx
-	movq (%r8), %r8
+	subq 520(%r8), %rdx
+	movq 512(%r8), %r8
 	addq %r8, %rdx
 	cmoveq %r8, %rdx
 	movq %rax, 56(%rdi)
 	movq %rdx, 40(%rdi)
 	movq %rcx, 64(%rdi)
-	jmp .LBB73_6
-.LBB73_8:
+	jmp .LBB88_6
+.LBB88_8:
 	xorl %eax, %eax
 	retq

@@ -73,7 +73,7 @@ unsafe fn golden_clear(base: NonNull<u64>, index: usize, count: usize) {
 #[unsafe(no_mangle)]
 unsafe fn golden_is_zero(base: NonNull<u64>, index: usize, count: usize) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { node(base) }.is_zero(index, count)
+    unsafe { node(base).is_zero_alone(index, count) }
 }
 
 #[unsafe(no_mangle)]
