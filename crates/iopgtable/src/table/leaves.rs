@@ -116,7 +116,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if in_field::<F>(phys, LEVEL) < count as u64 {
             return false;
         }
-        Leaves::new(&self.tree, attributes).write(node, true, (index, count), LEVEL, phys);
+        if count == 1 {
+            // No group is as small.
+            node.store(index, attributes.leaf::<F>(LEVEL, phys));
+        } else {
+            Leaves::new(&self.tree, attributes).write(node, true, (index, count), LEVEL, phys);
+        }
         Tree::<F>::publish(&self.allocator, node, recent.table, index, count);
         self.allocator.commit();
         true

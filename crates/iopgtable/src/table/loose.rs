@@ -170,7 +170,13 @@ fn take_children<F: Format, M: TableMemory + ?Sized>(
     if level == LAST_LEVEL {
         return;
     }
-    for index in first..node.entries() {
+    let mut next = first;
+    loop {
+        let index = node.next_used(next);
+        if index >= node.entries() {
+            return;
+        }
+        next = index + 1;
         if let Entry::Table(table) = F::decode(node.load(index), level) {
             let child = Tree::<F>::child(memory, table);
             take_children::<F, M>(memory, child, level + 1, 0, take);

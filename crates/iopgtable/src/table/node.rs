@@ -146,6 +146,24 @@ impl Node {
         index - first
     }
 
+    /// The first entry from `index` on that is not zero; the number of entries where all are.
+    #[inline]
+    pub(crate) fn next_used(self, index: usize) -> usize {
+        let end = self.entries();
+        let mut index = index;
+        while index < end {
+            let eight = index % 8 == 0 && index + 8 <= end;
+            if eight && (index..index + 8).fold(0, |any, index| any | self.load(index)) == 0 {
+                index += 8;
+            } else if self.load(index) == 0 {
+                index += 1;
+            } else {
+                break;
+            }
+        }
+        index
+    }
+
     /// Empties `count` entries from `index` on of a linked table.
     #[inline]
     pub(crate) fn clear_live(self, index: usize, count: usize) {
