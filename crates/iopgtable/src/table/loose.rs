@@ -109,7 +109,22 @@ impl Loose {
     ///
     /// They are the allocator's, and no walker reaches them any more.
     pub(crate) unsafe fn free<F: Format, A: TableAllocator>(self, allocator: &A) -> usize {
-        let mut sink = Sink::<F, A>::new(allocator);
+        // SAFETY: the caller's promise.
+        unsafe { self.free_but::<F, A>(allocator, &mut PageList::new(), 0) }
+    }
+
+    /// The same, but the first `keep` of them go to `kept`, as pages that are not zeroed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    pub(crate) unsafe fn free_but<F: Format, A: TableAllocator>(
+        self,
+        allocator: &A,
+        kept: &mut PageList,
+        keep: usize,
+    ) -> usize {
+        let mut sink = Sink::<F, A>::new(allocator, kept, keep);
         let mut link = self.head;
         for _ in 0..self.subtrees {
             let (table, level) = (link.table(), link.level());
@@ -134,6 +149,9 @@ impl fmt::Debug for Loose {
 /// Gives the pages of subtrees to their allocator.
 struct Sink<'a, F, A: TableAllocator> {
     allocator: &'a A,
+    /// What somebody else gets before the allocator does, and how many pages still.
+    kept: &'a mut PageList,
+    keep: usize,
     /// What the allocator is to get at once.
     pages: PageList,
     count: usize,
@@ -146,15 +164,16 @@ struct Sink<'a, F, A: TableAllocator> {
 ///
 /// They are the allocator's, and no walker uses the tree any more.
 pub(super) unsafe fn drain<F: Format, A: TableAllocator>(allocator: &A, tree: &Tree<F>) {
-    let mut sink = Sink::<F, A>::new(allocator);
+    let mut none = PageList::new();
+    let mut sink = Sink::<F, A>::new(allocator, &mut none, 0);
     // SAFETY: the caller's promise.
     unsafe { sink.take_children(tree.root(), tree.geometry.first_level(), 0) };
     sink.finish();
 }
 
 impl<'a, F: Format, A: TableAllocator> Sink<'a, F, A> {
-    const fn new(allocator: &'a A) -> Self {
-        Self { allocator, pages: PageList::new(), count: 0, format: PhantomData }
+    const fn new(allocator: &'a A, kept: &'a mut PageList, keep: usize) -> Self {
+        Self { allocator, kept, keep, pages: PageList::new(), count: 0, format: PhantomData }
     }
 
     /// Takes the subtrees that the entries of `node` link, from `first` on. Recurses once per
@@ -189,7 +208,10 @@ impl<'a, F: Format, A: TableAllocator> Sink<'a, F, A> {
         // its contents are unknown, so it does not count as zeroed.
         let page =
             unsafe { TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false) };
-        if self.allocator.frees_in_bulk() {
+        if self.keep > 0 {
+            self.keep -= 1;
+            self.kept.push(page);
+        } else if self.allocator.frees_in_bulk() {
             self.pages.push(page);
         } else {
             // SAFETY: as above.
