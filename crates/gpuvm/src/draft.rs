@@ -10,41 +10,66 @@ use iopgtable::{
 use crate::device::Device;
 use crate::job::Step;
 use crate::plan::Delta;
-use crate::refusal::{SubmitError, SubmitReason};
+use crate::reach::Reach;
+use crate::refusal::SubmitReason;
 use crate::space::{Mapping, Space, Transition};
 use crate::vm::{Inner, Op, Planned};
 
-/// A job on its way from operations to steps.
+/// Jobs on their way from operations to steps.
 pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
-    inner: &'v Inner<F, A, D>,
-    planned: &'v mut Planned,
+    pub(crate) inner: &'v Inner<F, A, D>,
+    pub(crate) planned: &'v mut Planned,
     done: Vec<Transition>,
-    pub(crate) steps: Vec<Step>,
+    needs: Vec<Need>,
+    /// The job that operations are added to.
+    job: usize,
+    current: Plan,
     pub(crate) reservation: Reservation<A>,
+    /// How many of those pages are the VM's spare ones.
+    borrowed: usize,
+}
+
+/// What has become of a job's operations.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
     pub(crate) delta: Delta,
+    pub(crate) reach: Reach,
+}
+
+/// The tables that an operation will find missing.
+struct Need {
+    job: usize,
+    op: usize,
+    first: Iova,
+    missing: TableCount,
+    is_unmap: bool,
 }
 
 impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     pub(crate) fn new(
         inner: &'v Inner<F, A, D>,
         planned: &'v mut Planned,
-    ) -> Result<Self, SubmitError> {
+    ) -> Result<Self, SubmitReason> {
         let reservation = inner
             .reserver
             .reserve(&TableCount::ZERO, Iova(0), false)
-            .map_err(|error| SubmitError { op: None, reason: SubmitReason::Memory(error) })?;
+            .map_err(SubmitReason::Memory)?;
         Ok(Self {
             inner,
             planned,
             done: Vec::new(),
-            steps: Vec::new(),
+            needs: Vec::new(),
+            job: 0,
+            current: Plan::default(),
             reservation,
-            delta: Delta::default(),
+            borrowed: 0,
         })
     }
 
-    /// Plans one operation and takes its tables.
+    /// Plans one operation.
     pub(crate) fn add(&mut self, op: Op) -> Result<(), SubmitReason> {
+        let is_unmap = matches!(op, Op::Unmap { .. });
         let space = &mut self.planned.space;
         let (range, transition) = match op {
             Op::Map { range, backing, offset, prot } => {
@@ -57,7 +82,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
                 (range, space.unmap(range))
             }
             Op::SyncOnly => {
-                self.steps.push(Step::Nothing);
+                self.current.steps.push(Step::Nothing);
                 return Ok(());
             }
         };
@@ -68,35 +93,97 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
             }
             Transition { inserted: Some(new), .. } => Step::Replace(new.clone()),
             Transition { removed, .. } if removed.is_empty() => Step::Nothing,
-            _ => Step::Unmap { range, hole: hole(&self.inner.geometry, space, range) },
+            _ => {
+                // Tables that jobs of other queues make meanwhile may stand in the hole, but not
+                // in the footprint.
+                let hole = hole(&self.inner.geometry, space, range);
+                let hole = delta.footprint.and_then(|footprint| hole.intersection(footprint));
+                Step::Unmap { range, hole: hole.unwrap_or(range) }
+            }
         };
         self.done.push(transition);
         if let (Some(block), Splits::Forbidden) = (delta.cut, self.inner.config.splits) {
             return Err(TableError::Split { block }.into());
         }
-        let pages = self
-            .inner
-            .reserver
-            .reserve(&delta.missing, range.first(), true)
-            .map_err(SubmitReason::Memory)?;
-        // Both are this VM's; were they not, dropping the pages would give them back.
-        drop(self.reservation.merge(pages));
-        self.delta.missing += delta.missing;
-        self.delta.freed += delta.freed;
-        self.delta.footprint = match (self.delta.footprint, delta.footprint) {
+        if delta.missing != TableCount::ZERO {
+            let (job, op) = (self.job, self.current.steps.len());
+            let (first, missing) = (range.first(), delta.missing);
+            self.needs.push(Need { job, op, first, missing, is_unmap });
+        }
+        let current = &mut self.current;
+        // Also where it finds nothing: an earlier job may be about to make it so.
+        current.reach.add(delta.footprint.unwrap_or(range));
+        current.delta.missing += delta.missing;
+        current.delta.freed += delta.freed;
+        current.delta.footprint = match (current.delta.footprint, delta.footprint) {
             (Some(before), Some(footprint)) => Some(before.hull(footprint)),
             (before, footprint) => before.or(footprint),
         };
-        self.steps.push(step);
+        current.steps.push(step);
         Ok(())
     }
 
+    /// The job has no more operations; the next one is another job's.
+    pub(crate) fn end_job(&mut self) -> Plan {
+        self.job += 1;
+        let mut plan = core::mem::take(&mut self.current);
+        plan.reach.seal();
+        plan
+    }
+
+    /// How many tables all operations will find missing.
+    pub(crate) fn missing(&self) -> u64 {
+        self.needs.iter().map(|need| need.missing.total()).sum()
+    }
+
+    /// Takes the pages for all operations. An unmap for which the allocator has none gets the
+    /// VM's spare ones.
+    pub(crate) fn supply(&mut self) -> Result<(), Blame> {
+        let Inner { reserver, spare, .. } = self.inner;
+        if let Some(need) = self.needs.iter().find(|need| need.is_unmap) {
+            spare.refill(reserver, need.first);
+        }
+        for need in &self.needs {
+            let pages = reserver.reserve(&need.missing, need.first, true).or_else(|error| {
+                // CAST: more than fits is more than there is.
+                let count = usize::try_from(need.missing.total()).unwrap_or(usize::MAX);
+                let spare = need.is_unmap.then(|| spare.take(count)).flatten().ok_or(error)?;
+                self.borrowed += count;
+                Ok(spare)
+            });
+            let pages = pages.map_err(|error| Blame {
+                job: need.job,
+                op: Some(need.op),
+                reason: SubmitReason::Memory(error),
+            })?;
+            // Both are this VM's; were they not, dropping the pages would give them back.
+            drop(self.reservation.merge(pages));
+        }
+        Ok(())
+    }
+
+    /// The pages, when all is done.
+    pub(crate) fn into_reservation(self) -> Reservation<A> {
+        self.reservation
+    }
+
     /// Takes all back.
-    pub(crate) fn undo(self) {
+    pub(crate) fn undo(mut self) {
         for transition in self.done.into_iter().rev() {
             self.planned.space.undo(transition);
         }
+        if let Some(borrowed) = self.reservation.split(self.borrowed) {
+            self.inner.spare.put(borrowed);
+        }
     }
+}
+
+/// Who is to blame for a refusal, and why.
+#[derive(Clone, Copy)]
+pub(crate) struct Blame {
+    pub(crate) job: usize,
+    pub(crate) op: Option<usize>,
+    pub(crate) reason: SubmitReason,
 }
 
 fn check_map<F: Format, A: TableAllocator, D: Device>(

@@ -58,14 +58,29 @@ extern crate std;
 mod backing;
 mod ban;
 mod device;
+mod doorbell;
 mod draft;
+mod events;
 mod figures;
+mod flight;
 mod job;
+mod lanes;
+mod options;
 pub mod plan;
+mod queue;
+mod reach;
+mod record;
 mod refusal;
+pub mod rules;
 mod run;
+#[cfg(feature = "serde")]
+mod serialize;
 pub mod space;
+mod spare;
+mod state;
+mod submit;
 mod sync;
+mod teardown;
 mod timeline;
 mod vm;
 #[cfg(feature = "std")]
@@ -77,10 +92,18 @@ pub use backing::{Backing, BackingError, Runs};
 pub use ban::{Ban, BanReason};
 pub use device::Device;
 pub use figures::Figures;
+pub use flight::InFlight;
+pub use lanes::QueueId;
+pub use options::VmOptions;
+pub use queue::Queue;
+pub use record::{Entry, Outcome, What};
 #[cfg(feature = "std")]
 pub use refusal::BindError;
 pub use refusal::{SubmitError, SubmitReason};
 pub use space::{Mapping, Space};
+pub use state::{QueueState, State};
+pub use submit::Submission;
+pub use teardown::{Teardown, TeardownError};
 pub use timeline::{FenceError, Point, Timeline};
 pub use vm::{Op, Vm};
 #[cfg(feature = "std")]
