@@ -61,8 +61,8 @@ impl<F: Format, A: TableAllocator, D: Device> Vm<F, A, D> {
         let (mappings, tables) = {
             let planned = inner.planned.lock();
             let mut tables = TableCount::ZERO;
-            for ((level, added), (_, gone)) in planned.added.levels().zip(planned.gone.levels()) {
-                tables.increase(level, added - gone);
+            for (level, added) in planned.added.levels() {
+                tables.increase(level, added - planned.gone.at(level));
             }
             (planned.space.len(), tables)
         };
