@@ -8,33 +8,37 @@ use iopgtable::{
 };
 
 use crate::device::Device;
-use crate::job::Step;
+use crate::job::{Job, Step};
 use crate::plan::Delta;
 use crate::reach::Reach;
 use crate::refusal::SubmitReason;
 use crate::space::{Mapping, Space, Transition};
+use crate::timeline::Point;
 use crate::vm::{Inner, Op, Planned};
 
 /// Jobs on their way from operations to steps.
+///
+/// What is not needed beyond that is in the [`Desk`], whose memory is used again and again.
 pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
-    pub(crate) inner: &'v Inner<F, A, D>,
+    inner: &'v Inner<F, A, D>,
     pub(crate) planned: &'v mut Planned,
-    done: Vec<Transition>,
-    needs: Vec<Need>,
     /// The job that operations are added to.
-    job: usize,
-    current: Plan,
-    pub(crate) reservation: Reservation<A>,
+    steps: Vec<Step>,
+    delta: Delta,
+    reach: Reach,
+    reservation: Reservation<A>,
     /// How many of those pages are the VM's spare ones.
     borrowed: usize,
 }
 
-/// What has become of a job's operations.
+/// What a draft needs besides what it makes. Empty between drafts.
 #[derive(Default)]
-pub(crate) struct Plan {
-    pub(crate) steps: Vec<Step>,
-    pub(crate) delta: Delta,
-    pub(crate) reach: Reach,
+pub(crate) struct Desk {
+    done: Vec<Transition>,
+    needs: Vec<Need>,
+    pub(crate) jobs: Vec<Job>,
+    missing: TableCount,
+    freed: TableCount,
 }
 
 /// The tables that an operation will find missing.
@@ -58,10 +62,9 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         Ok(Self {
             inner,
             planned,
-            done: Vec::new(),
-            needs: Vec::new(),
-            job: 0,
-            current: Plan::default(),
+            steps: Vec::new(),
+            delta: Delta::default(),
+            reach: Reach::default(),
             reservation,
             borrowed: 0,
         })
@@ -82,7 +85,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
                 (range, space.unmap(range))
             }
             Op::SyncOnly => {
-                self.current.steps.push(Step::Nothing);
+                self.steps.push(Step::Nothing);
                 return Ok(());
             }
         };
@@ -101,49 +104,53 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
                 Step::Unmap { range, hole: hole.unwrap_or(range) }
             }
         };
-        self.done.push(transition);
+        self.planned.desk.done.push(transition);
         if let (Some(block), Splits::Forbidden) = (delta.cut, self.inner.config.splits) {
             return Err(TableError::Split { block }.into());
         }
         if delta.missing != TableCount::ZERO {
-            let (job, op) = (self.job, self.current.steps.len());
+            let Desk { needs, jobs, .. } = &mut self.planned.desk;
+            let (job, op) = (jobs.len(), self.steps.len());
             let (first, missing) = (range.first(), delta.missing);
-            self.needs.push(Need { job, op, first, missing, is_unmap });
+            needs.push(Need { job, op, first, missing, is_unmap });
         }
-        let current = &mut self.current;
         // Also where it finds nothing: an earlier job may be about to make it so.
-        current.reach.add(delta.footprint.unwrap_or(range));
-        current.delta.missing += delta.missing;
-        current.delta.freed += delta.freed;
-        current.delta.footprint = match (current.delta.footprint, delta.footprint) {
+        self.reach.add(delta.footprint.unwrap_or(range));
+        self.delta.missing += delta.missing;
+        self.delta.freed += delta.freed;
+        self.delta.footprint = match (self.delta.footprint, delta.footprint) {
             (Some(before), Some(footprint)) => Some(before.hull(footprint)),
             (before, footprint) => before.or(footprint),
         };
-        current.steps.push(step);
+        self.steps.push(step);
         Ok(())
     }
 
     /// The job has no more operations; the next one is another job's.
-    pub(crate) fn end_job(&mut self) -> Plan {
-        self.job += 1;
-        let mut plan = core::mem::take(&mut self.current);
-        plan.reach.seal();
-        plan
+    pub(crate) fn end_job(&mut self, waits: &[Point], signals: &[Point]) {
+        let mut reach = core::mem::take(&mut self.reach);
+        reach.seal();
+        let (steps, delta) = (core::mem::take(&mut self.steps), core::mem::take(&mut self.delta));
+        let desk = &mut self.planned.desk;
+        desk.missing += delta.missing;
+        desk.freed += delta.freed;
+        desk.jobs.push(Job::new(steps, delta, reach, waits, signals));
     }
 
     /// How many tables all operations will find missing.
     pub(crate) fn missing(&self) -> u64 {
-        self.needs.iter().map(|need| need.missing.total()).sum()
+        self.planned.desk.missing.total()
     }
 
     /// Takes the pages for all operations. An unmap for which the allocator has none gets the
     /// VM's spare ones.
     pub(crate) fn supply(&mut self) -> Result<(), Blame> {
         let Inner { reserver, spare, .. } = self.inner;
-        if let Some(need) = self.needs.iter().find(|need| need.is_unmap) {
+        let needs = &self.planned.desk.needs;
+        if let Some(need) = needs.iter().find(|need| need.is_unmap) {
             spare.refill(reserver, need.first);
         }
-        for need in &self.needs {
+        for need in needs {
             let pages = reserver.reserve(&need.missing, need.first, true).or_else(|error| {
                 // CAST: more than fits is more than there is.
                 let count = usize::try_from(need.missing.total()).unwrap_or(usize::MAX);
@@ -162,16 +169,26 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         Ok(())
     }
 
-    /// The pages, when all is done.
-    pub(crate) fn into_reservation(self) -> Reservation<A> {
+    /// The pages, when all is done. The jobs are for the caller to take from the desk.
+    pub(crate) fn finish(self) -> Reservation<A> {
+        let Planned { desk, added, gone, .. } = self.planned;
+        desk.done.clear();
+        desk.needs.clear();
+        *added += core::mem::take(&mut desk.missing);
+        *gone += core::mem::take(&mut desk.freed);
         self.reservation
     }
 
     /// Takes all back.
     pub(crate) fn undo(mut self) {
-        for transition in self.done.into_iter().rev() {
-            self.planned.space.undo(transition);
+        let Planned { space, desk, .. } = self.planned;
+        for transition in desk.done.drain(..).rev() {
+            space.undo(transition);
         }
+        desk.needs.clear();
+        (desk.missing, desk.freed) = (TableCount::ZERO, TableCount::ZERO);
+        // What they would have signalled is the caller's again.
+        desk.jobs.drain(..).for_each(Job::forget);
         if let Some(borrowed) = self.reservation.split(self.borrowed) {
             self.inner.spare.put(borrowed);
         }

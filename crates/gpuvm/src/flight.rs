@@ -36,6 +36,7 @@ struct State {
     refused: u64,
     /// Who waits, by number, in the order of their arrival.
     waiting: VecDeque<u64>,
+    #[cfg(feature = "std")]
     arrivals: u64,
 }
 
@@ -60,8 +61,15 @@ pub(crate) struct Full {
 impl InFlight {
     /// Nothing is in flight, and at most `limit` bytes may be.
     pub fn new(limit: u64) -> Arc<Self> {
-        let state =
-            State { limit, used: 0, peak: 0, refused: 0, waiting: VecDeque::new(), arrivals: 0 };
+        let state = State {
+            limit,
+            used: 0,
+            peak: 0,
+            refused: 0,
+            waiting: VecDeque::new(),
+            #[cfg(feature = "std")]
+            arrivals: 0,
+        };
         Arc::new(Self {
             state: Mutex::new(state),
             #[cfg(feature = "std")]
@@ -146,10 +154,15 @@ impl InFlight {
         }
     }
 
+    #[cfg(feature = "std")]
     fn notify(&self) {
-        #[cfg(feature = "std")]
         self.changed.notify_all();
     }
+
+    /// Nobody sleeps.
+    #[cfg(not(feature = "std"))]
+    #[expect(clippy::unused_self, reason = "as where somebody does")]
+    const fn notify(&self) {}
 }
 
 impl fmt::Debug for InFlight {

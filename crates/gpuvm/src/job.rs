@@ -8,9 +8,9 @@ use iopgtable::{
 };
 
 use crate::device::Device;
-use crate::draft::Plan;
 use crate::flight::Flight;
 use crate::lanes::{Blocker, QueueId};
+use crate::plan::Delta;
 use crate::reach::Reach;
 use crate::space::Mapping;
 use crate::timeline::{FenceError, Point, Wait};
@@ -52,7 +52,7 @@ pub(crate) struct Job {
     pub(crate) gathers: Vec<(usize, Gather)>,
     pub(crate) forgotten: Vec<Invalidated>,
     /// What it has in flight.
-    flight: Option<Flight>,
+    pub(crate) flight: Option<Flight>,
 }
 
 /// Why a job stopped in the middle.
@@ -75,16 +75,17 @@ impl<E> Stop<E> {
 
 impl Job {
     pub(crate) fn new(
-        number: u64,
-        plan: Plan,
-        waits: Vec<Wait>,
-        signals: Vec<Point>,
-        flight: Option<Flight>,
+        steps: Vec<Step>,
+        delta: Delta,
+        reach: Reach,
+        waits: &[Point],
+        signals: &[Point],
     ) -> Self {
-        let Plan { steps, delta, reach } = plan;
         let count = steps.len();
+        let mut all_signals = Vec::with_capacity(signals.len() + 1);
+        all_signals.extend_from_slice(signals);
         Self {
-            number,
+            number: 0,
             queue: QueueId::NONE,
             place: 0,
             steps,
@@ -93,11 +94,11 @@ impl Job {
             footprint: delta.footprint,
             reach,
             blockers: Vec::new(),
-            waits,
-            signals,
+            waits: waits.iter().cloned().map(Wait::new).collect(),
+            signals: all_signals,
             gathers: Vec::with_capacity(count),
             forgotten: Vec::with_capacity(count),
-            flight,
+            flight: None,
         }
     }
 

@@ -22,27 +22,38 @@ impl<F: Format, A: TableAllocator, D: Device> Inner<F, A, D> {
     /// Runs jobs until none is left or none is ready; the doorbell rings when one may be.
     pub(crate) fn run(&self) -> Poll<()> {
         let mut live = self.live.lock();
+        // Only who holds the live table bans the VM.
+        let mut is_banned = self.ban.lock().is_some();
+        let mut over = None;
         loop {
-            // A banned VM's jobs will not run, whatever they wait for.
-            let is_banned = self.ban.lock().is_some();
             let job = {
                 let mut lanes = self.lanes.lock();
                 if let Some(pages) = lanes.take_incoming() {
                     // Both are this VM's; were they not, dropping the pages would give them back.
                     drop(live.pool.merge(pages));
                 }
+                if let Some(queue) = over.take() {
+                    let (held, owed) = (live.pool.remaining() as u64, lanes.owed);
+                    let is_less = lanes.overtaken && lanes.queued > 0 && held < owed;
+                    debug_assert!(
+                        is_banned || held == owed || is_less,
+                        "the plan is exact: {held} pages held, {owed} owed"
+                    );
+                    lanes.over(queue);
+                }
+                // A banned VM's jobs will not run, whatever they wait for.
                 let next = if is_banned { lanes.next_any() } else { lanes.next_ready(&self.ring) };
-                let is_empty = lanes.queued == 0;
                 match next {
                     Some(job) => job,
-                    None if is_empty => break,
+                    None if lanes.queued == 0 => break,
                     None => return Poll::Pending,
                 }
             };
+            over = Some(job.queue);
             if is_banned {
                 self.drop_job(job);
             } else {
-                self.run_job(&mut live, job);
+                is_banned = self.run_job(&mut live, job);
             }
         }
         self.counters.returned(live.pool.free());
@@ -53,10 +64,10 @@ impl<F: Format, A: TableAllocator, D: Device> Inner<F, A, D> {
         job.land();
         job.signal(Err(FenceError::VmBanned));
         self.record.lock().note(&job, |_| Outcome::Dropped);
-        self.lanes.lock().over(job.queue);
     }
 
-    fn run_job(&self, live: &mut Live<F, A, D>, mut job: Job) {
+    /// Runs a job; says whether that has banned the VM.
+    fn run_job(&self, live: &mut Live<F, A, D>, mut job: Job) -> bool {
         let reserved = live.pool.remaining();
         let outcome = Self::apply(live, &mut job);
         let stopped_at = outcome.as_ref().err().map(Stop::step);
@@ -85,24 +96,12 @@ impl<F: Format, A: TableAllocator, D: Device> Inner<F, A, D> {
             Some(step) if step == Some(op) => Outcome::Failed,
             Some(_) => Outcome::Stopped,
         });
-        {
-            let mut lanes = self.lanes.lock();
-            // What came since is not in the pool yet, but owed.
-            if let Some(pages) = lanes.take_incoming() {
-                drop(live.pool.merge(pages));
-            }
-            let (held, owed) = (live.pool.remaining() as u64, lanes.owed);
-            debug_assert!(
-                !is_good || held == owed || (lanes.overtaken && held < owed && lanes.queued > 0),
-                "the plan is exact: {held} pages held, {owed} owed"
-            );
-            lanes.over(job.queue);
-        }
         if is_good {
             events::ran(&job, installed, freed);
         } else {
             events::banned(|| self.ban.lock().clone());
         }
+        !is_good
     }
 
     /// The section that the job's fences wait for.

@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use iopgtable::{Format, TableAllocator};
 
 use crate::device::Device;
-use crate::draft::{Blame, Draft, Plan};
+use crate::draft::{Blame, Draft};
 use crate::events;
 use crate::flight::Flight;
-use crate::job::Job;
 use crate::lanes::QueueId;
 #[cfg(feature = "std")]
 use crate::refusal::BindError;
 use crate::refusal::{SubmitError, SubmitReason};
-use crate::timeline::{Point, Wait};
-use crate::vm::{Inner, Op, Vm};
+use crate::timeline::Point;
+use crate::vm::{Inner, Op, Planned, Vm};
 
 /// One job of a list that is submitted at once.
 ///
@@ -216,7 +215,6 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
         if self.ban.lock().is_some() {
             return Err(nobody(SubmitReason::Banned));
         }
-        let mut plans: Vec<Plan> = Vec::with_capacity(list.len());
         let mut planned = self.planned.lock();
         let mut draft = Draft::new(self, &mut planned).map_err(nobody)?;
         for (job, submission) in list.iter_mut().enumerate() {
@@ -228,7 +226,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
                     return Err(Blame { job, op: Some(op), reason });
                 }
             }
-            plans.push(draft.end_job());
+            draft.end_job(&submission.waits, &submission.signals);
         }
         let missing = draft.missing();
         let flight = match self.admit(missing, granted) {
@@ -242,7 +240,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
             draft.undo();
             return Err(blame);
         }
-        self.queue(draft, plans, list, flight, each)?;
+        self.queue(draft, list, flight, each)?;
         drop(planned);
         events::submitted(list.len(), missing);
         self.doorbell.wake_runner();
@@ -273,45 +271,29 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
     fn queue(
         &self,
         draft: Draft<'_, F, A, D>,
-        plans: Vec<Plan>,
-        list: &mut [Submission],
+        list: &[Submission],
         mut flight: Option<Flight>,
         mut each: impl FnMut(Option<Point>),
     ) -> Result<(), Blame> {
         let granule = self.geometry.granule();
-        let mut number = draft.planned.jobs;
-        let (mut added, mut gone) = (draft.planned.added, draft.planned.gone);
-        let jobs: Vec<Job> = plans
-            .into_iter()
-            .zip(list.iter())
-            .map(|(plan, submission)| {
-                number += 1;
-                added += plan.delta.missing;
-                gone += plan.delta.freed;
-                let bytes = plan.delta.missing.total().saturating_mul(granule);
-                let flight = flight.as_mut().map(|flight| flight.split(bytes));
-                let waits = submission.waits.iter().cloned().map(Wait::new).collect();
-                let mut signals = Vec::with_capacity(submission.signals.len() + 1);
-                signals.extend_from_slice(&submission.signals);
-                Job::new(number, plan, waits, signals, flight)
-            })
-            .collect();
         let mut lanes = self.lanes.lock();
         let unknown = |one: &Submission| lanes.find(one.queue).is_none();
         if let Some(job) = list.iter().position(unknown) {
             drop(lanes);
             draft.undo();
-            // They were never queued: what they would have signalled is the caller's again.
-            jobs.into_iter().for_each(Job::forget);
             return Err(Blame { job, op: None, reason: SubmitReason::UnknownQueue });
         }
-        (draft.planned.jobs, draft.planned.added, draft.planned.gone) = (number, added, gone);
-        for (job, submission) in jobs.into_iter().zip(list) {
+        let Planned { desk, jobs: number, .. } = &mut *draft.planned;
+        for (mut job, submission) in desk.jobs.drain(..).zip(list) {
+            *number += 1;
+            job.number = *number;
+            let bytes = job.missing.saturating_mul(granule);
+            job.flight = flight.as_mut().map(|flight| flight.split(bytes));
             self.counters.submitted(job.steps.len(), job.missing);
             let done = lanes.find(submission.queue).and_then(|index| lanes.push(index, job));
             each(done);
         }
-        lanes.supply(draft.into_reservation());
+        lanes.supply(draft.finish());
         Ok(())
     }
 }

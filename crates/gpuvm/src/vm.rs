@@ -15,6 +15,7 @@ use crate::backing::Backing;
 use crate::ban::Ban;
 use crate::device::Device;
 use crate::doorbell::Doorbell;
+use crate::draft::Desk;
 use crate::figures::{Counters, Figures};
 use crate::flight::InFlight;
 use crate::lanes::Lanes;
@@ -119,6 +120,7 @@ pub(crate) struct Planned {
     /// The tables that all jobs together made and let go.
     pub(crate) added: TableCount,
     pub(crate) gone: TableCount,
+    pub(crate) desk: Desk,
 }
 
 /// The state after all jobs that have run.
@@ -163,6 +165,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             jobs: 0,
             added: TableCount::ZERO,
             gone: TableCount::ZERO,
+            desk: Desk::default(),
         };
         Ok(Self(Arc::new(Inner {
             config,

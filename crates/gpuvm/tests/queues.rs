@@ -242,7 +242,7 @@ fn no_in_point_is_forgotten_when_the_thread_that_looked_last_is_gone() {
 fn ranges(ops: &[Op]) -> Vec<IovaRange> {
     let range = |op: &Op| match op {
         Op::Map { range, .. } | Op::Unmap { range } => Some(*range),
-        _ => None,
+        Op::SyncOnly => None,
     };
     ops.iter().filter_map(range).collect()
 }
