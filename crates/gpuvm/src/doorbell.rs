@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 #[cfg(feature = "std")]
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 
 use crate::sync::Mutex;
@@ -15,6 +16,7 @@ use crate::sync::Mutex;
 #[derive(Default)]
 pub(crate) struct Doorbell {
     runner: Mutex<Option<Waker>>,
+    has_runner: AtomicBool,
     /// Threads that wait in a synchronous bind. Their wakers only unpark, so they are woken under
     /// the lock.
     #[cfg(feature = "std")]
@@ -29,11 +31,18 @@ impl Doorbell {
         let mut runner = self.runner.lock();
         if !runner.as_ref().is_some_and(|runner| runner.will_wake(waker)) {
             *runner = Some(waker.clone());
+            self.has_runner.store(true, Ordering::Relaxed);
         }
     }
 
     /// Wakes the runner: there is a new job.
+    ///
+    /// The lock of the queues orders this: a runner that did not find the job there was set before
+    /// the job was queued.
     pub(crate) fn wake_runner(&self) {
+        if !self.has_runner.load(Ordering::Relaxed) {
+            return;
+        }
         let runner = self.runner.lock().clone();
         if let Some(runner) = runner {
             runner.wake();
@@ -51,7 +60,7 @@ impl Doorbell {
     /// Has `waker`, which must only unpark a thread, woken too until the guard is dropped.
     #[cfg(feature = "std")]
     pub(crate) fn enter(&self, waker: Waker) -> Binder<'_> {
-        let number = self.numbers.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.binders.lock().push((number, waker));
         Binder { doorbell: self, number }
     }

@@ -55,6 +55,8 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         inner: &'v Inner<F, A, D>,
         planned: &'v mut Planned,
     ) -> Result<Self, SubmitReason> {
+        // Nothing, unless a draft has ended in a panic of somebody else's.
+        planned.take_back();
         let reservation = inner
             .reserver
             .reserve(&TableCount::ZERO, Iova(0), false)
@@ -181,7 +183,17 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
 
     /// Takes all back.
     pub(crate) fn undo(mut self) {
-        let Planned { space, desk, .. } = self.planned;
+        self.planned.take_back();
+        if let Some(borrowed) = self.reservation.split(self.borrowed) {
+            self.inner.spare.put(borrowed);
+        }
+    }
+}
+
+impl Planned {
+    /// Takes back what is on the desk, the latest first.
+    fn take_back(&mut self) {
+        let Self { space, desk, .. } = self;
         for transition in desk.done.drain(..).rev() {
             space.undo(transition);
         }
@@ -189,9 +201,6 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         (desk.missing, desk.freed) = (TableCount::ZERO, TableCount::ZERO);
         // What they would have signalled is the caller's again.
         desk.jobs.drain(..).for_each(Job::forget);
-        if let Some(borrowed) = self.reservation.split(self.borrowed) {
-            self.inner.spare.put(borrowed);
-        }
     }
 }
 

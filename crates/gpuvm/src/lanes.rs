@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::Waker;
 
-use iopgtable::{Reservation, TableAllocator};
+use iopgtable::{IovaRange, Reservation, TableAllocator};
 
 use crate::job::Job;
 use crate::timeline::{Point, Timeline};
@@ -50,6 +50,9 @@ pub(crate) struct Blocker {
 pub(crate) struct Lane {
     pub(crate) id: QueueId,
     pub(crate) jobs: VecDeque<Job>,
+    /// Covers the reach of all jobs that are in it: queues that keep to addresses of their own need
+    /// not look at each other's jobs.
+    hull: Option<IovaRange>,
     /// How many jobs were ever queued, and how many of them have left.
     pub(crate) submitted: u64,
     pub(crate) left: u64,
@@ -63,6 +66,7 @@ impl Lane {
         Self {
             id: QueueId::unique(),
             jobs: VecDeque::new(),
+            hull: None,
             submitted: 0,
             left: 0,
             line: Timeline::new(),
@@ -152,7 +156,9 @@ impl<A: TableAllocator> Lanes<A> {
     /// point on the queue's line is.
     pub(crate) fn push(&mut self, index: usize, mut job: Job) -> Option<Point> {
         for (other, lane) in self.all.iter().enumerate() {
-            if other == index {
+            let hulls = lane.hull.zip(job.reach.hull());
+            let meets = hulls.is_some_and(|(one, other)| one.intersection(other).is_some());
+            if other == index || !meets {
                 continue;
             }
             let met = lane.jobs.iter().rfind(|earlier| earlier.reach.overlaps(&job.reach));
@@ -164,6 +170,10 @@ impl<A: TableAllocator> Lanes<A> {
         self.owed += job.missing;
         self.queued += 1;
         lane.submitted += 1;
+        lane.hull = match (lane.hull, job.reach.hull()) {
+            (Some(one), Some(other)) => Some(one.hull(other)),
+            (one, other) => one.or(other),
+        };
         let done = lane.line.point(lane.submitted);
         (job.queue, job.place) = (lane.id, lane.submitted);
         job.signals.push(done.clone());
@@ -234,6 +244,9 @@ impl<A: TableAllocator> Lanes<A> {
     fn pop(&mut self, index: usize) -> Option<Job> {
         let lane = self.all.get_mut(index)?;
         let job = lane.jobs.pop_front()?;
+        if lane.jobs.is_empty() {
+            lane.hull = None;
+        }
         self.owed -= job.missing;
         self.queued -= 1;
         self.turn = index + 1;

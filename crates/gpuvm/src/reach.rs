@@ -28,6 +28,11 @@ impl Reach {
         }
     }
 
+    /// From the first address to the last one.
+    pub(crate) const fn hull(&self) -> Option<IovaRange> {
+        self.hull
+    }
+
     /// Nothing is added any more.
     pub(crate) fn seal(&mut self) {
         self.parts.sort_unstable_by_key(|part| part.first());

@@ -284,12 +284,14 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
             return Err(Blame { job, op: None, reason: SubmitReason::UnknownQueue });
         }
         let Planned { desk, jobs: number, .. } = &mut *draft.planned;
-        for (mut job, submission) in desk.jobs.drain(..).zip(list) {
+        for job in &mut desk.jobs {
             *number += 1;
             job.number = *number;
             let bytes = job.missing.saturating_mul(granule);
             job.flight = flight.as_mut().map(|flight| flight.split(bytes));
             self.counters.submitted(job.steps.len(), job.missing);
+        }
+        for (job, submission) in desk.jobs.drain(..).zip(list) {
             let done = lanes.find(submission.queue).and_then(|index| lanes.push(index, job));
             each(done);
         }

@@ -124,3 +124,34 @@ fn a_list_for_a_queue_of_another_vm_changes_nothing() {
     assert_eq!((mapped(&vm), vm.figures(), memory.in_use()), before);
     assert_eq!(line.point(1).state(), None, "neither signalled nor failed");
 }
+
+/// Panics when it is told to.
+struct Panicky(std::sync::atomic::AtomicBool);
+
+impl iopgtable::memory::Charge for Panicky {
+    fn charge(&self, _: u64) -> Result<(), iopgtable::memory::LimitExceeded> {
+        assert!(!self.0.load(std::sync::atomic::Ordering::Relaxed), "on purpose");
+        Ok(())
+    }
+    fn uncharge(&self, _: u64) {}
+}
+
+#[test]
+fn what_an_allocator_that_panics_has_left_is_taken_back_by_the_next_submission() {
+    let memory = memory();
+    let account = Arc::new(Panicky(false.into()));
+    let allocator = iopgtable::memory::Accounted::new(Arc::clone(&memory), Arc::clone(&account));
+    let vm = Vm::<S1, _, _>::new(CONFIG, allocator, Unwalked).unwrap();
+    vm.bind([map(0, PAGE, 0)]).unwrap();
+    let line = Timeline::new();
+    account.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    let list = [Submission::new([unmap(0, PAGE), map(GIB, PAGE, 0)]).signalling([line.point(1)])];
+    let submission = std::panic::AssertUnwindSafe(|| vm.submit_list(list));
+    std::panic::catch_unwind(submission).unwrap_err();
+    account.0.store(false, std::sync::atomic::Ordering::Relaxed);
+    vm.bind([]).unwrap();
+    assert_eq!(mapped(&vm), [ops::range(0, PAGE)]);
+    assert_eq!(line.point(1).state(), None);
+    vm.bind([unmap(0, PAGE)]).unwrap();
+    assert_eq!((vm.figures().tables_live(), memory.in_use() as u64), (0, PAGE));
+}
