@@ -7,8 +7,8 @@ mod ops;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use gpuvm::{Device, Op, Timeline, Vm};
-use iopgtable::memory::{Pool, Region, TableLayout, Watermarks};
+use gpuvm::{Device, InFlight, Op, Timeline, Vm, VmOptions};
+use iopgtable::memory::{Account, Accounted, Pool, Region, TableLayout, Watermarks};
 use iopgtable::{Invalidate, Invalidation, IovaRange, PhysAddr};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, map, unmap};
 use proptest::prelude::*;
@@ -144,6 +144,40 @@ fn an_allocation_on_the_way_is_noticed() {
         vm.run_ready();
     });
     assert_eq!(made, 3, "one at the beginning of each job");
+}
+
+/// Jobs of four queues wait for one line, which is reached point by point; they overtake, and
+/// what they wait for is looked at many times. An account, a limit, spare pages and a record are
+/// there, too.
+#[test]
+fn jobs_of_many_queues_run_without_an_allocation_whatever_overtakes_what() {
+    const JOBS: u64 = 2000;
+    let pool = pool(64);
+    let account = Account::new("vm", Account::UNLIMITED);
+    let options = VmOptions::new().in_flight(InFlight::new(u64::MAX)).spare_pages(true).record(16);
+    let allocator = Accounted::new(&pool, &account);
+    let vm = Vm::<S1, _, _>::with_options(CONFIG, allocator, Careless::default(), options).unwrap();
+    let queues: Vec<_> = (0..4).map(|_| vm.queue()).collect();
+    let (gate, out) = (Timeline::new(), Timeline::new());
+    let mut runner = TestRunner::deterministic();
+    let strategy = (job(), 0..4usize, 1..=JOBS);
+    let mut last = Vec::new();
+    for _ in 0..JOBS {
+        let (ops, queue, point) = strategy.new_tree(&mut runner).unwrap().current();
+        last.push(queues[queue].submit(ops, [gate.point(point)], [out.point(1)]).unwrap());
+    }
+    let mut ran = Vec::with_capacity(JOBS as usize + 1);
+    let made = allocations(|| {
+        for point in 0..=JOBS {
+            gate.signal(point);
+            ran.push(vm.run_ready());
+        }
+    });
+    assert_eq!((made, ran.last()), (0, Some(&0)));
+    assert!(last.iter().all(|point| point.state() == Some(Ok(()))));
+    assert_eq!(vm.figures().tables_returned, 0);
+    drop((vm, queues));
+    assert_eq!(account.charged(), 0);
 }
 
 fn job() -> impl Strategy<Value = Vec<Op>> {
