@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use iopgtable::{
-    Format, Gather, Invalidated, Iova, IovaRange, Reservation, Reserved, ReservedError,
+    Format, Gather, Invalidated, Iova, IovaRange, Prot, Reservation, Reserved, ReservedError,
     TableAllocator, TableCount, TableError,
 };
 
@@ -11,17 +11,27 @@ use crate::device::Device;
 use crate::space::Mapping;
 use crate::timeline::{FenceError, Point};
 
-/// What is left to do of an operation when all decisions are made.
+/// What is left to do when all decisions are made: one change of the tables.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) struct Step {
+    /// The operation that it belongs to. One may take several steps, or none.
+    pub(crate) op: usize,
+    pub(crate) act: Act,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Act {
     /// Map where nothing is mapped.
     Map(Mapping),
     /// Map in place of what is mapped.
     Replace(Mapping),
     /// Unmap a range in a hole.
     Unmap { range: IovaRange, hole: IovaRange },
-    /// Nothing: the operation found nothing to unmap, or only synchronises.
-    Nothing,
+    /// Change what a range allows; leaves that stick out of it are split.
+    Protect { range: IovaRange, prot: Prot },
+    /// Remove leaves and keep their tables.
+    Clear(IovaRange),
 }
 
 /// A queued job.
@@ -59,12 +69,14 @@ impl<A: TableAllocator> Job<A> {
         table: &mut Reserved<'_, F, A>,
         gathers: &mut Vec<Gather>,
     ) -> Result<(), Stop<D::Error>> {
-        for (step, what) in steps.iter().enumerate() {
-            let gather = match what {
-                Step::Map(new) => table.map(new.range, new.runs(), new.prot),
-                Step::Replace(new) => table.replace(new.range, new.runs(), new.prot),
-                Step::Unmap { range, hole } => table.unmap(*range, *hole),
-                Step::Nothing => continue,
+        for Step { op, act } in steps {
+            let step = *op;
+            let gather = match act {
+                Act::Map(new) => table.map(new.range, new.runs(), new.prot),
+                Act::Replace(new) => table.replace(new.range, new.runs(), new.prot),
+                Act::Unmap { range, hole } => table.unmap(*range, *hole),
+                Act::Protect { range, prot } => table.protect(*range, *prot),
+                Act::Clear(range) => table.clear(*range),
             };
             let (gather, stop) = match gather {
                 Ok(gather) => (gather, None),

@@ -17,9 +17,12 @@
 //! | `run`, `ban` | jobs run in order, and what ends that |
 //! | [`space`] | the planned VA map: how mappings split |
 //! | [`plan`] | from state to state: which tables are missing, which come loose |
+//! | `evict` | memory that goes away for a while: [`Vm::evict`], [`Vm::restore`] |
+//! | `forecast` | [`Vm::dry_run`]: what a submission would do |
+//! | `steps`, `view` | what carries a transition out; the leaves of a range |
 //! | `job` | what runs in the section that fences wait for |
 //! | `timeline` | [`Timeline`], [`Point`]: the fences |
-//! | `backing` | [`Backing`]: what mappings lead to |
+//! | `backing`, `runs` | [`Backing`]: what mappings lead to |
 //! | `device` | [`Device`]: the driver's side |
 //! | `worker` | [`Worker`]: threads that run jobs (feature `std`) |
 //!
@@ -59,27 +62,34 @@ mod backing;
 mod ban;
 mod device;
 mod draft;
+mod evict;
 mod figures;
+mod forecast;
 mod job;
 pub mod plan;
 mod refusal;
 mod run;
+mod runs;
 pub mod space;
+mod steps;
 mod sync;
 mod timeline;
+mod view;
 mod vm;
 #[cfg(feature = "std")]
 mod wait;
 #[cfg(feature = "std")]
 mod worker;
 
-pub use backing::{Backing, BackingError, Runs};
+pub use backing::{Backing, BackingError};
 pub use ban::{Ban, BanReason};
 pub use device::Device;
 pub use figures::Figures;
+pub use forecast::Forecast;
 #[cfg(feature = "std")]
 pub use refusal::BindError;
 pub use refusal::{SubmitError, SubmitReason};
+pub use runs::Runs;
 pub use space::{Mapping, Space};
 pub use timeline::{FenceError, Point, Timeline};
 pub use vm::{Op, Vm};
