@@ -18,7 +18,7 @@ mod imp {
             "ran job {} of queue {}: {} operations, {installed} tables installed, {freed} freed",
             job.number,
             job.queue,
-            job.steps.len(),
+            job.ops,
         );
     }
 

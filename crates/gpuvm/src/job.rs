@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use iopgtable::{
-    Format, Gather, Invalidated, Iova, IovaRange, Reserved, ReservedError, TableAllocator,
+    Format, Gather, Invalidated, Iova, IovaRange, Prot, Reserved, ReservedError, TableAllocator,
     TableError,
 };
 
@@ -15,17 +15,27 @@ use crate::reach::Reach;
 use crate::space::Mapping;
 use crate::timeline::{FenceError, Point, Wait};
 
-/// What is left to do of an operation when all decisions are made.
+/// What is left to do when all decisions are made: one change of the tables.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) struct Step {
+    /// The operation that it belongs to. One may take several steps, or none.
+    pub(crate) op: usize,
+    pub(crate) act: Act,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Act {
     /// Map where nothing is mapped.
     Map(Mapping),
     /// Map in place of what is mapped.
     Replace(Mapping),
     /// Unmap a range in a hole.
     Unmap { range: IovaRange, hole: IovaRange },
-    /// Nothing: the operation found nothing to unmap, or only synchronises.
-    Nothing,
+    /// Change what a range allows; leaves that stick out of it are split.
+    Protect { range: IovaRange, prot: Prot },
+    /// Remove leaves and keep their tables.
+    Clear(IovaRange),
 }
 
 /// A queued job. Its pages are in the VM's pool.
@@ -34,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) queue: QueueId,
     pub(crate) place: u64,
+    /// How many operations it has.
+    pub(crate) ops: usize,
     pub(crate) steps: Vec<Step>,
     /// How many tables it installs, unless one of two jobs that need the same overtakes the other.
     pub(crate) missing: u64,
@@ -75,8 +87,9 @@ impl<E> Stop<E> {
 
 impl Job {
     pub(crate) fn new(
+        ops: usize,
         steps: Vec<Step>,
-        delta: Delta,
+        delta: &Delta,
         reach: Reach,
         waits: &[Point],
         signals: &[Point],
@@ -88,6 +101,7 @@ impl Job {
             number: 0,
             queue: QueueId::NONE,
             place: 0,
+            ops,
             steps,
             missing: delta.missing.total(),
             freed: delta.freed.total(),
@@ -109,12 +123,20 @@ impl Job {
         table: &mut Reserved<'_, F, A>,
         gathers: &mut Vec<(usize, Gather)>,
     ) -> Result<(), Stop<D::Error>> {
-        for (step, what) in steps.iter().enumerate() {
-            let gather = match what {
-                Step::Map(new) => table.map(new.range, new.segments(), new.prot),
-                Step::Replace(new) => table.replace(new.range, new.segments(), new.prot),
-                Step::Unmap { range, hole } => table.unmap(*range, *hole),
-                Step::Nothing => continue,
+        for Step { op, act } in steps {
+            let step = *op;
+            let gather = match act {
+                Act::Map(new) if new.backing.period().is_none() => {
+                    table.map(new.range, new.segments(), new.prot)
+                }
+                Act::Map(new) => table.map(new.range, new.runs(), new.prot),
+                Act::Replace(new) if new.backing.period().is_none() => {
+                    table.replace(new.range, new.segments(), new.prot)
+                }
+                Act::Replace(new) => table.replace(new.range, new.runs(), new.prot),
+                Act::Unmap { range, hole } => table.unmap(*range, *hole),
+                Act::Protect { range, prot } => table.protect(*range, *prot),
+                Act::Clear(range) => table.clear(*range),
             };
             let (gather, stop) = match gather {
                 Ok(gather) => (gather, None),

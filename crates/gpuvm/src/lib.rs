@@ -23,9 +23,12 @@
 //! | `figures`, `state`, `record` | [`State`]: what a VM tells about itself |
 //! | [`space`] | the planned VA map: how mappings split |
 //! | [`plan`] | from state to state: which tables are missing, which come loose |
+//! | `evict` | memory that goes away for a while: [`Vm::evict`], [`Vm::restore`] |
+//! | `forecast` | [`Vm::dry_run`]: what a submission would do |
+//! | `steps`, `view` | what carries a transition out; the leaves of a range |
 //! | `job` | what runs in the section that fences wait for |
 //! | `timeline`, `doorbell` | [`Timeline`], [`Point`]: the fences; whom they wake |
-//! | `backing` | [`Backing`]: what mappings lead to |
+//! | `backing`, `runs` | [`Backing`]: what mappings lead to |
 //! | `device` | [`Device`]: the driver's side |
 //! | `worker` | [`Worker`]: threads that run jobs (feature `std`) |
 //!
@@ -67,8 +70,10 @@ mod device;
 mod doorbell;
 mod draft;
 mod events;
+mod evict;
 mod figures;
 mod flight;
+mod forecast;
 mod job;
 mod lanes;
 mod options;
@@ -79,26 +84,30 @@ mod record;
 mod refusal;
 pub mod rules;
 mod run;
+mod runs;
 #[cfg(feature = "serde")]
 mod serialize;
 pub mod space;
 mod spare;
 mod state;
+mod steps;
 mod submit;
 mod sync;
 mod teardown;
 mod timeline;
+mod view;
 mod vm;
 #[cfg(feature = "std")]
 mod wait;
 #[cfg(feature = "std")]
 mod worker;
 
-pub use backing::{Backing, BackingError, Runs};
+pub use backing::{Backing, BackingError};
 pub use ban::{Ban, BanReason};
 pub use device::Device;
 pub use figures::Figures;
 pub use flight::InFlight;
+pub use forecast::Forecast;
 pub use lanes::QueueId;
 pub use options::VmOptions;
 pub use queue::Queue;
@@ -106,6 +115,7 @@ pub use record::{Entry, Outcome, What};
 #[cfg(feature = "std")]
 pub use refusal::BindError;
 pub use refusal::{SubmitError, SubmitReason};
+pub use runs::Runs;
 pub use space::{Mapping, Space};
 pub use state::{QueueState, State};
 pub use submit::Submission;

@@ -5,15 +5,16 @@ use core::fmt;
 
 use iopgtable::IovaRange;
 
-use crate::job::{Job, Step};
+use crate::job::{Act, Job};
 use crate::lanes::QueueId;
 
-/// An operation that has left its queue.
+/// A part of an operation that has left its queue: an operation that changes the tables in several
+/// places has an entry for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Entry {
-    /// When: how many operations left before it, in all queues.
+    /// When: how many entries there were before it, in all queues.
     pub sequence: u64,
     /// The number of its job in the VM.
     pub job: u64,
@@ -23,14 +24,14 @@ pub struct Entry {
     pub op: usize,
     /// What was to be done.
     pub what: What,
-    /// Where; nothing where it was to change nothing.
+    /// What was to change of its range; nothing where nothing was.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::range"))]
     pub range: Option<IovaRange>,
     /// What became of it.
     pub outcome: Outcome,
 }
 
-/// What an operation was to do.
+/// What was to be done to the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -41,7 +42,11 @@ pub enum What {
     Replace,
     /// Unmap.
     Unmap,
-    /// Nothing: there was nothing to unmap, or it only synchronises.
+    /// Change what is allowed, or cut a leaf and change nothing of what it maps.
+    Protect,
+    /// Remove leaves and keep their tables: an eviction.
+    Clear,
+    /// Nothing: it found nothing to change, or only synchronises.
     Nothing,
 }
 
@@ -78,7 +83,7 @@ pub(crate) struct Record {
     room: usize,
     /// Where the oldest one is.
     oldest: usize,
-    /// Of all operations so far.
+    /// Of all entries so far.
     count: u64,
 }
 
@@ -89,25 +94,25 @@ impl Record {
 
     /// Notes the operations of `job`. Allocates nothing.
     pub(crate) fn note(&mut self, job: &Job, outcome: impl Fn(usize) -> Outcome) {
-        let skipped = job.steps.len().saturating_sub(self.room);
-        self.count += skipped as u64;
-        for (op, step) in job.steps.iter().enumerate().skip(skipped) {
-            let (what, range) = match step {
-                Step::Map(new) => (What::Map, Some(new.range)),
-                Step::Replace(new) => (What::Replace, Some(new.range)),
-                Step::Unmap { range, .. } => (What::Unmap, Some(*range)),
-                Step::Nothing => (What::Nothing, None),
+        let mut steps = job.steps.iter().peekable();
+        for op in 0..job.ops {
+            let mut note = |what, range| {
+                let (job, queue, outcome) = (job.number, job.queue, outcome(op));
+                let sequence = self.count;
+                self.push(Entry { sequence, job, queue, op, what, range, outcome });
             };
-            let entry = Entry {
-                sequence: self.count,
-                job: job.number,
-                queue: job.queue,
-                op,
-                what,
-                range,
-                outcome: outcome(op),
-            };
-            self.push(entry);
+            if steps.peek().is_none_or(|step| step.op != op) {
+                note(What::Nothing, None);
+            }
+            while let Some(step) = steps.next_if(|step| step.op == op) {
+                match &step.act {
+                    Act::Map(new) => note(What::Map, Some(new.range)),
+                    Act::Replace(new) => note(What::Replace, Some(new.range)),
+                    Act::Unmap { range, .. } => note(What::Unmap, Some(*range)),
+                    Act::Protect { range, .. } => note(What::Protect, Some(*range)),
+                    Act::Clear(range) => note(What::Clear, Some(*range)),
+                }
+            }
         }
     }
 

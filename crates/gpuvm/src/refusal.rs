@@ -51,6 +51,15 @@ pub enum SubmitReason {
         /// The highest address that can be mapped.
         reach: PhysAddr,
     },
+    /// What is to be restored is not evicted.
+    NotEvicted,
+    /// The backing to restore it with has another length, or only one of the two repeats.
+    RestoreLength {
+        /// The length of what is evicted, in bytes.
+        old: u64,
+        /// The length of what is to take its place, in bytes.
+        new: u64,
+    },
     /// There is no memory for the tables that it needs.
     Memory(AllocError),
     /// Queued jobs hold so much that this one must wait ([`InFlight`](crate::InFlight)). All
@@ -113,6 +122,11 @@ impl fmt::Display for SubmitReason {
             Self::BackingReach { last, reach } => {
                 write!(f, "the backing ends at {last}; what can be mapped ends at {reach}")
             }
+            Self::NotEvicted => f.write_str("the backing is not evicted"),
+            Self::RestoreLength { old, new } => write!(
+                f,
+                "a backing of {new:#x} bytes cannot take the place of one of {old:#x} bytes"
+            ),
             Self::Memory(error) => error.fmt(f),
             Self::InFlight { limit, used, need } => write!(
                 f,

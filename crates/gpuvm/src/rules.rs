@@ -37,7 +37,7 @@
 //! | What the signalling section touches has a lock of its own. | plan and live table are apart | `state::the_state_can_be_read_in_the_middle_of_a_job` |
 //! | Mappings go when the VM is closed, not with their memory. | the VM holds references to backings | `teardown::a_teardown_of_a_whole_gib_frees_its_tables_and_lets_backings_go` |
 //! | No page goes back to the allocator while the device may use it. | loose tables are freed with the proof alone | `ban::tables_that_the_device_may_still_walk_are_not_handed_out_again` |
-//! | Tables are freed at the unbind; a zap clears entries only. | evict and restore | (to come) |
+//! | Tables are freed at the unbind; a zap clears entries only. | [`Vm::evict`] clears leaves and keeps tables | `evict::an_eviction_keeps_the_tables_and_a_restoration_needs_none` |
 //!
 //! # Rules of fences
 //!
@@ -66,25 +66,33 @@
 //! | 12. Hand-written counts. | one formula, checked against two others | `exact::random_histories_are_exact_mali` |
 //! | 13. Unmap fails for want of memory; a failed job has no name. | spare pages or patience; the ban names job, operation, reason | `teardown::a_ban_names_the_operation_that_the_device_did_not_forget` |
 //! | 14. Lists are not atomic. | they are | `list::a_failed_allocation_at_any_place_of_a_list_changes_nothing` |
-//! | 15. Restoring needs a reservation under a dropped lock. | evict and restore | (to come) |
+//! | 15. Restoring needs a reservation under a dropped lock. | none for leaves of the same sizes; otherwise the exact tables, at submission | `evict::a_restoration_with_other_leaf_sizes_takes_and_frees_tables_exactly` |
 //! | 17. One big array for a reservation. | pages form a list through themselves | `no_alloc::thousands_of_random_jobs_run_without_an_allocation` |
 //! | 18. No tests. | all of these | `queues::many_threads_on_many_queues_come_to_their_end` |
 //!
 //! What concerns tables and their memory alone (9, what a page is for; 16, pages shared with
 //! another party) is `iopgtable`'s.
 //!
-//! # Protect, sparse mappings
+//! # Protect, split, sparse mappings, dry run
 //!
 //! | rule | what we do | test |
 //! |---|---|---|
-//! | Protections change without remapping. | (to come) | (to come) |
-//! | A sparse mapping is one mapping, whatever its size. | (to come) | (to come) |
+//! | Protections change without remapping. | [`Op::Protect`]: leaves change in place, and are cut at the ends alone | `protect::a_protect_splits_mappings_and_leaves_at_its_ends` |
+//! | A split changes nothing of what is mapped. | [`Op::Split`]: leaves are cut where they reach over its ends | `protect::a_split_cuts_what_reaches_over_its_ends_and_changes_nothing` |
+//! | A sparse mapping is one mapping, whatever its size. | [`Backing::repeating`] | `sparse::a_tib_of_a_2_mib_block_takes_tables_of_blocks_alone` |
+//! | What a bind will cost can be asked before. | [`Vm::dry_run`] | `dry_run::a_dry_run_says_what_the_submission_then_does` |
+//! | What queues evict, restore and protect keeps the order of what it meets. | the ranges of the backing's mappings keep it | `evict_queues::whatever_overtakes_what_evictions_and_restorations_are_exact` |
 //!
 //! [`Vm::bind`]: crate::Vm::bind
+//! [`Vm::dry_run`]: crate::Vm::dry_run
+//! [`Vm::evict`]: crate::Vm::evict
 //! [`Vm::submit_until`]: crate::Vm::submit_until
 //! [`Vm::teardown`]: crate::Vm::teardown
 //! [`Ban`]: crate::Ban
 //! [`Backing`]: crate::Backing
+//! [`Backing::repeating`]: crate::Backing::repeating
 //! [`InFlight`]: crate::InFlight
+//! [`Op::Protect`]: crate::Op::Protect
+//! [`Op::Split`]: crate::Op::Split
 //! [`SubmitReason`]: crate::SubmitReason
 //! [`SubmitReason::Banned`]: crate::SubmitReason::Banned

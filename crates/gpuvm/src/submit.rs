@@ -289,7 +289,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
             job.number = *number;
             let bytes = job.missing.saturating_mul(granule);
             job.flight = flight.as_mut().map(|flight| flight.split(bytes));
-            self.counters.submitted(job.steps.len(), job.missing);
+            self.counters.submitted(job.ops, job.missing);
         }
         for (job, submission) in desk.jobs.drain(..).zip(list) {
             let done = lanes.find(submission.queue).and_then(|index| lanes.push(index, job));

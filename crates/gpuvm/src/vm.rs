@@ -34,14 +34,16 @@ use crate::timeline::{FenceError, Point};
 
 /// One operation of a job.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Op {
-    /// Map a part of a backing, in place of whatever the range maps.
+    /// Map a part of a backing, in place of whatever the range maps. There is no null mapping, for
+    /// no Arm format has one: see [`Backing::repeating`].
     Map {
         /// Where.
         range: IovaRange,
         /// What.
         backing: Arc<Backing>,
-        /// From which byte of the backing on.
+        /// From which byte of the backing on; modulo its period, if it repeats.
         offset: u64,
         /// What is allowed.
         prot: Prot,
@@ -50,6 +52,38 @@ pub enum Op {
     Unmap {
         /// Where.
         range: IovaRange,
+    },
+    /// Change what the range allows, and its memory type, where it maps anything. Mappings that
+    /// reach over its ends are split there; what lies inside of it are mappings of their own.
+    /// Mappings that allow just that already stay whole, and a protect that finds no other needs
+    /// nothing.
+    ///
+    /// Leaves that reach over an end are cut, which takes tables. Flags that hardware has set in
+    /// leaves of the range (dirty) are as in a new mapping then.
+    Protect {
+        /// Where.
+        range: IovaRange,
+        /// What is allowed from then on.
+        prot: Prot,
+    },
+    /// Split the mappings that reach over an end of the range there, and change nothing of what
+    /// they map: what lies inside can be protected, or given to somebody, without a cut then. The
+    /// leaves are cut now, as far as they reach over an end.
+    Split {
+        /// Where.
+        range: IovaRange,
+    },
+    /// Take the memory of a backing away, as [`Vm::evict`] does.
+    Evict {
+        /// Whose memory goes.
+        backing: Arc<Backing>,
+    },
+    /// Give an evicted backing memory again, as [`Vm::restore`] does.
+    Restore {
+        /// What was evicted.
+        backing: Arc<Backing>,
+        /// Where its contents are now: itself, or another one of the same length.
+        with: Arc<Backing>,
     },
     /// Change nothing: the job's points are all there is to it. A job without operations does
     /// the same; this is for callers that translate lists one to one.

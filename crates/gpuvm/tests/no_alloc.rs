@@ -6,10 +6,11 @@ mod ops;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
-use gpuvm::{Device, InFlight, Op, Timeline, Vm, VmOptions};
+use gpuvm::{Backing, Device, InFlight, Op, Timeline, Vm, VmOptions};
 use iopgtable::memory::{Account, Accounted, Pool, Region, TableLayout, Watermarks};
-use iopgtable::{Invalidate, Invalidation, IovaRange, PhysAddr};
+use iopgtable::{Invalidate, Invalidation, IovaRange, PhysAddr, Prot, Segment};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, map, unmap};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -108,7 +109,12 @@ fn each_kind_of_job_runs_without_an_allocation() {
     let pool = pool(1024);
     let vm = vm(&pool);
     let out = Timeline::new();
-    let kinds: [(&str, Vec<Op>); 9] = [
+    let block = ops::backing(4 * GIB, 2 * MIB);
+    let pages = ops::backing(5 * GIB + PAGE, 2 * MIB);
+    let zeros = Backing::repeating([Segment::new(PhysAddr(6 * GIB), 64 << 10)]).unwrap();
+    let of = Arc::<Backing>::clone;
+    let part = ops::range(8 * GIB + MIB, 8 * MIB);
+    let kinds: [(&str, Vec<Op>); 17] = [
         ("pages", vec![map(0, 3 * MIB, PAGE)]),
         ("blocks", vec![map(GIB, GIB, GIB), map(2 * GIB, 64 * MIB, 2 * MIB)]),
         ("replaced by pages", vec![map(0, MIB, 3 * PAGE)]),
@@ -117,6 +123,14 @@ fn each_kind_of_job_runs_without_an_allocation() {
         ("tables in the place of a block", vec![map(GIB, GIB, GIB)]),
         ("tables that come loose", vec![unmap(0, 4 * GIB)]),
         ("synchronisation", vec![Op::SyncOnly, unmap(0, PAGE)]),
+        ("a sparse map", vec![ops::map_backing(7 * GIB, 64 * MIB, &zeros)]),
+        ("blocks", vec![map(8 * GIB, GIB, GIB), ops::map_backing(12 * GIB, 2 * MIB, &block)]),
+        ("a block that is cut by a protect", vec![Op::Protect { range: part, prot: Prot::READ }]),
+        ("splits", vec![Op::Split { range: ops::range(8 * GIB + 31 * MIB, 32 * MIB) }]),
+        ("an eviction", vec![Op::Evict { backing: of(&block) }, unmap(12 * GIB + PAGE, PAGE)]),
+        ("a restoration", vec![Op::Restore { backing: of(&block), with: of(&pages) }]),
+        ("evicted again", vec![Op::Evict { backing: of(&pages) }, unmap(12 * GIB, MIB)]),
+        ("all that is left", vec![unmap(0, 1 << 40)]),
         ("all of them", vec![map(0, GIB, 0), unmap(PAGE, PAGE), map(0, MIB, MIB), unmap(0, GIB)]),
     ];
     for (number, (name, ops)) in (1..).zip(kinds) {
@@ -182,7 +196,7 @@ fn jobs_of_many_queues_run_without_an_allocation_whatever_overtakes_what() {
 
 fn job() -> impl Strategy<Value = Vec<Op>> {
     let units = select(vec![PAGE, PAGE, 2 * MIB, 2 * MIB, GIB]);
-    let op = (units, 0..6u64, 0..3u64, 1..6u64, select(vec![0, 0, PAGE, 2 * MIB]), 0..4u32)
+    let op = (units, 0..6u64, 0..3u64, 1..6u64, select(vec![0, 0, PAGE, 2 * MIB]), 0..6u32)
         .prop_map(|(unit, start, off, length, shift, kind)| {
             let (first, bytes) = (start * unit + off * PAGE, length * unit);
             // Gigabytes in pages would take all the memory.
@@ -190,6 +204,8 @@ fn job() -> impl Strategy<Value = Vec<Op>> {
             match kind {
                 0 | 1 => map(first, bytes, first + shift),
                 2 => unmap(first, bytes),
+                3 => Op::Protect { range: ops::range(first, bytes), prot: Prot::READ },
+                4 => Op::Split { range: ops::range(first, bytes) },
                 _ => unmap(first + PAGE, PAGE),
             }
         });

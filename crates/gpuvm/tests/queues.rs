@@ -241,8 +241,11 @@ fn no_in_point_is_forgotten_when_the_thread_that_looked_last_is_gone() {
 /// The ranges of a job's operations.
 fn ranges(ops: &[Op]) -> Vec<IovaRange> {
     let range = |op: &Op| match op {
-        Op::Map { range, .. } | Op::Unmap { range } => Some(*range),
-        Op::SyncOnly => None,
+        Op::Map { range, .. }
+        | Op::Unmap { range }
+        | Op::Protect { range, .. }
+        | Op::Split { range } => Some(*range),
+        _ => None,
     };
     ops.iter().filter_map(range).collect()
 }

@@ -62,7 +62,7 @@ fn the_record_keeps_the_last_operations_in_the_order_in_which_they_ran() {
         told,
         [
             (1, 2, 1, What::Replace, Some(range(GIB, PAGE))),
-            (2, 2, 2, What::Unmap, Some(range(GIB, MIB))),
+            (2, 2, 2, What::Unmap, Some(range(GIB, PAGE))),
             (3, 1, 0, What::Map, Some(range(0, PAGE))),
             (4, 1, 1, What::Nothing, None),
         ]
