@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use iopgtable::IovaRange;
 
 /// What a job may not be overtaken in: the ranges of its operations, whether they find anything
-/// there or not, the leaves that they cut, and the spans of the tables that come loose.
+/// there or not (for an evict or a restore, those of all mappings of its backings), the leaves that
+/// they cut, and the spans of the tables that come loose.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     hull: Option<IovaRange>,
