@@ -6,7 +6,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use iopgtable::{PhysAddr, Segment, SegmentList, SegmentsError, SegmentsIter, SegmentsPart};
+use iopgtable::{PhysAddr, Segment, SegmentList, SegmentsError, SegmentsPart};
+
+use crate::runs::Runs;
 
 /// Physical memory, as a list of contiguous segments that mappings show parts of.
 ///
@@ -35,6 +37,8 @@ use iopgtable::{PhysAddr, Segment, SegmentList, SegmentsError, SegmentsIter, Seg
 /// There is a segment, and none follows physically on the one before.
 pub struct Backing {
     list: SegmentList<Box<[Segment]>, Box<[u64]>>,
+    /// Whether it begins again where it ends.
+    repeats: bool,
 }
 
 impl Backing {
@@ -69,10 +73,70 @@ impl Backing {
             SegmentsError::Segment(segment) => BackingError::Segment(segment),
             _ => BackingError::Empty,
         })?;
-        Ok(Arc::new(Self { list }))
+        Ok(Arc::new(Self { list, repeats: false }))
     }
 
-    /// Its length in bytes.
+    /// The memory of `segments`, again and again: what lies behind a sparse range, where a page or
+    /// a block of zeros stands for all that has no memory yet. A mapping of it may be of any
+    /// length, and offsets count modulo its own length, the period.
+    ///
+    /// Leaves are as large as one repetition allows: a terabyte of a block of 2 MiB, aligned to
+    /// its size, takes blocks and no table of pages, while one of a 4 KiB page takes 2 GiB of
+    /// tables. A mapping that needs no memory at all (null: reads are zero, writes are dropped)
+    /// exists in no Arm format; a repeated read-only block of zeros is what comes nearest.
+    ///
+    /// ```
+    /// use gpuvm::{Backing, Op, Vm};
+    /// use iopgtable::memory::Heap;
+    /// use iopgtable::{Arm64S1, Config, Granule4K, Iova, IovaRange, PhysAddr, Prot, Segment};
+    /// use iopgtable::Unwalked;
+    ///
+    /// let vm = Vm::<Arm64S1<Granule4K>, _, _>::new(Config::new(48, 48), Heap::new(), Unwalked)?;
+    /// let zeros = Backing::repeating([Segment::new(PhysAddr(0x8000_0000), 2 << 20)])?;
+    /// let range = IovaRange::new(Iova(1 << 40), 16 << 30)?;
+    /// vm.bind([Op::Map { range, backing: zeros, offset: 0, prot: Prot::READ }])?;
+    /// let somewhere = vm.translate(Iova((1 << 40) + (5 << 30) + 0x1234)).unwrap();
+    /// assert_eq!(somewhere.phys, PhysAddr(0x8000_1234));
+    /// assert_eq!(vm.figures().tables_live(), 17, "one a GiB, and one above them");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn repeating(
+        segments: impl IntoIterator<Item = Segment>,
+    ) -> Result<Arc<Self>, BackingError> {
+        let mut backing = Self::new(segments)?;
+        // Nobody else has it yet.
+        if let Some(fresh) = Arc::get_mut(&mut backing) {
+            fresh.repeats = true;
+        }
+        Ok(backing)
+    }
+
+    /// After how many bytes it begins again, if it does.
+    pub const fn period(&self) -> Option<u64> {
+        if self.repeats { Some(self.bytes()) } else { None }
+    }
+
+    /// The offset `bytes` bytes above `offset`.
+    pub(crate) fn offset_above(&self, offset: u64, bytes: u64) -> u64 {
+        let Some(period) = self.period() else { return offset.wrapping_add(bytes) };
+        let (offset, room) = (offset % period, period - bytes % period);
+        // OVERFLOW: `room` is not 0, and the sum is below the period.
+        if offset >= room { offset - room } else { offset + (period - room) }
+    }
+
+    /// The offset `bytes` bytes below `offset`, which lies that far into a mapping.
+    pub(crate) fn offset_below(&self, offset: u64, bytes: u64) -> u64 {
+        match self.period() {
+            Some(period) => self.offset_above(offset, period - bytes % period),
+            None => offset.wrapping_sub(bytes),
+        }
+    }
+
+    /// Its length in bytes: of one repetition, if it repeats.
     pub const fn bytes(&self) -> u64 {
         self.list.bytes()
     }
@@ -98,12 +162,12 @@ impl Backing {
     }
 
     /// The segments of `bytes` bytes from `offset` on, the first and the last one clipped. Ends
-    /// where the backing ends. Finding the first takes logarithmic time.
+    /// where the backing ends, unless it repeats. Finding the first takes logarithmic time.
     pub fn runs(&self, offset: u64, bytes: u64) -> Runs<'_> {
-        self.part(offset, bytes).segments()
+        Runs::new(self, offset, bytes)
     }
 
-    /// The same, as it is mapped.
+    /// The same as it is mapped, but never beyond the end.
     pub(crate) fn part(&self, offset: u64, bytes: u64) -> SegmentsPart<'_> {
         self.list.part(offset, bytes)
     }
@@ -116,12 +180,11 @@ impl Backing {
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Backing({:#x} bytes in {} segments)", self.bytes(), self.segments().len())
+        let again = if self.repeats { ", repeated" } else { "" };
+        let (bytes, segments) = (self.bytes(), self.segments().len());
+        write!(f, "Backing({bytes:#x} bytes in {segments} segments{again})")
     }
 }
-
-/// A part of a [`Backing`], segment by segment.
-pub type Runs<'b> = SegmentsIter<'b>;
 
 /// Why segments are no [`Backing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,15 @@ use iopgtable::{Iova, TableError};
 
 use crate::job::Stop;
 
-/// Why a VM accepts no more jobs: an earlier one stopped in the middle.
+/// Why a VM accepts no more jobs: an earlier one stopped in the middle. What is mapped can still
+/// be torn down ([`Vm::teardown`](crate::Vm::teardown)).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ban<E> {
-    /// The job's number.
+    /// The job's number in the VM.
     pub job: u64,
-    /// The operation, where one can be named.
+    /// The operation that stopped, or that the device did not forget; none where the device failed
+    /// at the beginning or the end of the job.
     pub op: Option<usize>,
     /// What happened.
     pub reason: BanReason<E>,
@@ -32,10 +34,11 @@ pub enum BanReason<E> {
 
 impl<E> Ban<E> {
     pub(crate) fn new(job: u64, stop: Stop<E>) -> Self {
-        let (op, reason) = match stop {
-            Stop::Device(error) => (None, BanReason::Device(error)),
-            Stop::Refused { step, error } => (Some(step), BanReason::Refused(error)),
-            Stop::Exhausted { step, at } => (Some(step), BanReason::Exhausted(at)),
+        let op = stop.step();
+        let reason = match stop {
+            Stop::Device { error, .. } => BanReason::Device(error),
+            Stop::Refused { error, .. } => BanReason::Refused(error),
+            Stop::Exhausted { at, .. } => BanReason::Exhausted(at),
         };
         Self { job, op, reason }
     }

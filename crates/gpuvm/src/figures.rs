@@ -1,11 +1,17 @@
 //! What a VM counts.
 
+use core::fmt;
+use core::iter::Sum;
+use core::ops::{Add, AddAssign};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use iopgtable::TableCount;
-
 /// What a VM has done so far. Tables are pages of one granule; the root is not counted.
+///
+/// Figures of several VMs add up: those of a device, say, as
+/// `vms.iter().map(Vm::figures).sum::<Figures>()`. Peaks do, too, to what the peak of all would
+/// have been at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Figures {
     /// Jobs that were accepted.
@@ -24,12 +30,60 @@ pub struct Figures {
     pub tables_freed: u64,
     /// The most tables that were held at once: reserved, linked, or loose.
     pub tables_peak: u64,
+    /// Bytes of the pages that queued jobs hold.
+    pub bytes_reserved: u64,
+    /// Bytes of the tables that are linked, or loose and not freed yet.
+    pub bytes_installed: u64,
+    /// Bytes of the VM's spare pages.
+    pub bytes_spare: u64,
 }
 
 impl Figures {
     /// Tables that are linked now.
     pub const fn tables_live(&self) -> u64 {
         self.tables_installed.saturating_sub(self.tables_freed)
+    }
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.jobs_submitted += other.jobs_submitted;
+        self.jobs_run += other.jobs_run;
+        self.ops += other.ops;
+        self.tables_reserved += other.tables_reserved;
+        self.tables_installed += other.tables_installed;
+        self.tables_returned += other.tables_returned;
+        self.tables_freed += other.tables_freed;
+        self.tables_peak += other.tables_peak;
+        self.bytes_reserved += other.bytes_reserved;
+        self.bytes_installed += other.bytes_installed;
+        self.bytes_spare += other.bytes_spare;
+    }
+}
+
+impl Add for Figures {
+    type Output = Self;
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+impl Sum for Figures {
+    fn sum<I: Iterator<Item = Self>>(figures: I) -> Self {
+        figures.fold(Self::default(), Add::add)
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { jobs_submitted, jobs_run, ops, bytes_reserved, bytes_installed, .. } = self;
+        write!(f, "{jobs_run} of {jobs_submitted} jobs run, {ops} operations; ")?;
+        write!(f, "bytes: {bytes_installed} installed, {bytes_reserved} reserved, ")?;
+        write!(f, "{} spare; tables: {} live, ", self.bytes_spare, self.tables_live())?;
+        write!(f, "{} reserved so far, {} ", self.tables_reserved, self.tables_installed)?;
+        write!(f, "installed, {} freed, ", self.tables_freed)?;
+        write!(f, "{} returned, {} at most", self.tables_returned, self.tables_peak)
     }
 }
 
@@ -46,35 +100,53 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn submitted(&self, ops: usize, missing: &TableCount) {
+    pub(crate) fn submitted(&self, ops: usize, missing: u64) {
         self.jobs_submitted.fetch_add(1, Relaxed);
         self.ops.fetch_add(ops as u64, Relaxed);
-        let reserved = self.reserved.fetch_add(missing.total(), Relaxed) + missing.total();
+        let reserved = self.reserved.fetch_add(missing, Relaxed) + missing;
         let gone = self.returned.load(Relaxed) + self.freed.load(Relaxed);
         self.peak.fetch_max(reserved.saturating_sub(gone), Relaxed);
     }
 
-    pub(crate) fn ran(&self, installed: usize, left: usize, freed: usize) {
+    pub(crate) fn ran(&self, installed: usize, freed: usize) {
         self.jobs_run.fetch_add(1, Relaxed);
         self.installed.fetch_add(installed as u64, Relaxed);
-        self.returned.fetch_add(left as u64, Relaxed);
         self.freed.fetch_add(freed as u64, Relaxed);
     }
 
-    pub(crate) fn dropped(&self, left: usize) {
+    pub(crate) fn returned(&self, left: usize) {
         self.returned.fetch_add(left as u64, Relaxed);
     }
 
-    pub(crate) fn read(&self) -> Figures {
+    pub(crate) fn freed(&self, freed: usize) {
+        self.freed.fetch_add(freed as u64, Relaxed);
+    }
+
+    /// The tables that a teardown took beside those that jobs reserve.
+    pub(crate) fn took(&self, installed: usize) {
+        self.reserved.fetch_add(installed as u64, Relaxed);
+        self.installed.fetch_add(installed as u64, Relaxed);
+    }
+
+    pub(crate) fn read(&self, granule: u64, spare: usize) -> Figures {
+        // In this order, sums that grow later are not behind those that grow before them.
+        let tables_freed = self.freed.load(Relaxed);
+        let tables_returned = self.returned.load(Relaxed);
+        let tables_installed = self.installed.load(Relaxed);
+        let tables_reserved = self.reserved.load(Relaxed);
+        let queued = tables_reserved.saturating_sub(tables_installed + tables_returned);
         Figures {
-            jobs_submitted: self.jobs_submitted.load(Relaxed),
             jobs_run: self.jobs_run.load(Relaxed),
+            jobs_submitted: self.jobs_submitted.load(Relaxed),
             ops: self.ops.load(Relaxed),
-            tables_reserved: self.reserved.load(Relaxed),
-            tables_installed: self.installed.load(Relaxed),
-            tables_returned: self.returned.load(Relaxed),
-            tables_freed: self.freed.load(Relaxed),
+            tables_reserved,
+            tables_installed,
+            tables_returned,
+            tables_freed,
             tables_peak: self.peak.load(Relaxed),
+            bytes_reserved: queued * granule,
+            bytes_installed: tables_installed.saturating_sub(tables_freed) * granule,
+            bytes_spare: spare as u64 * granule,
         }
     }
 }

@@ -5,21 +5,30 @@
 //! for the worst case, because they do not know the tables that the job will find: 514 tables for
 //! an aligned GiB that ends up as 2 MiB blocks and takes two.
 //!
-//! Here the plan knows. Jobs of one [`Vm`] run in the order of their submission, so the state
-//! that a job will find is the plan as it stands at submission, and the tables of a state are a
-//! function of its mappings (see [`plan`]). A job reserves exactly the tables that will be
-//! missing; nothing is left over when it has run.
+//! Here the plan knows. Jobs of one [`Vm`] that touch the same addresses run in the order of their
+//! submission, so the state that a job will find there is the plan as it stands at submission, and
+//! the tables of a state are a function of its mappings (see [`plan`]). A job reserves exactly the
+//! tables that will be missing; nothing is left over when all have run.
+//!
+//! What drivers and their documentation ask for, what this crate does about it, and the tests that
+//! show it, are in [`rules`].
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `vm` | [`Vm`]: the face |
-//! | `draft`, `refusal` | a submission on its way, and why it may be refused |
-//! | `run`, `ban` | jobs run in order, and what ends that |
+//! | `vm`, `options` | [`Vm`]: the face |
+//! | `queue`, `lanes`, `reach` | [`Queue`]: further queues, and what keeps jobs in order |
+//! | `submit`, `draft`, `refusal` | a [`Submission`] on its way, and why it may be refused |
+//! | `flight`, `spare` | [`InFlight`], a limit on what queued jobs hold; pages for unmaps without memory |
+//! | `run`, `ban`, `teardown` | jobs run in order, what ends that, and what can be done then |
+//! | `figures`, `state`, `record` | [`State`]: what a VM tells about itself |
 //! | [`space`] | the planned VA map: how mappings split |
 //! | [`plan`] | from state to state: which tables are missing, which come loose |
+//! | `evict` | memory that goes away for a while: [`Vm::evict`], [`Vm::restore`] |
+//! | `forecast` | [`Vm::dry_run`]: what a submission would do |
+//! | `steps`, `view` | what carries a transition out; the leaves of a range |
 //! | `job` | what runs in the section that fences wait for |
-//! | `timeline` | [`Timeline`], [`Point`]: the fences |
-//! | `backing` | [`Backing`]: what mappings lead to |
+//! | `timeline`, `doorbell` | [`Timeline`], [`Point`]: the fences; whom they wake |
+//! | `backing`, `runs` | [`Backing`]: what mappings lead to |
 //! | `device` | [`Device`]: the driver's side |
 //! | `worker` | [`Worker`]: threads that run jobs (feature `std`) |
 //!
@@ -58,29 +67,59 @@ extern crate std;
 mod backing;
 mod ban;
 mod device;
+mod doorbell;
 mod draft;
+mod events;
+mod evict;
 mod figures;
+mod flight;
+mod forecast;
 mod job;
+mod lanes;
+mod options;
 pub mod plan;
+mod queue;
+mod reach;
+mod record;
 mod refusal;
+pub mod rules;
 mod run;
+mod runs;
+#[cfg(feature = "serde")]
+mod serialize;
 pub mod space;
+mod spare;
+mod state;
+mod steps;
+mod submit;
 mod sync;
+mod teardown;
 mod timeline;
+mod view;
 mod vm;
 #[cfg(feature = "std")]
 mod wait;
 #[cfg(feature = "std")]
 mod worker;
 
-pub use backing::{Backing, BackingError, Runs};
+pub use backing::{Backing, BackingError};
 pub use ban::{Ban, BanReason};
 pub use device::Device;
 pub use figures::Figures;
+pub use flight::InFlight;
+pub use forecast::Forecast;
+pub use lanes::QueueId;
+pub use options::VmOptions;
+pub use queue::Queue;
+pub use record::{Entry, Outcome, What};
 #[cfg(feature = "std")]
 pub use refusal::BindError;
 pub use refusal::{SubmitError, SubmitReason};
+pub use runs::Runs;
 pub use space::{Mapping, Space};
+pub use state::{QueueState, State};
+pub use submit::Submission;
+pub use teardown::{Teardown, TeardownError};
 pub use timeline::{FenceError, Point, Timeline};
 pub use vm::{Op, Vm};
 #[cfg(feature = "std")]

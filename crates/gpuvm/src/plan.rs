@@ -1,19 +1,23 @@
 //! From one planned state to the next: which tables will be missing, which will come loose.
 //!
 //! The rule (`EXACT` in `ARCHITECTURE.md`): a table with span `T` exists if and only if a planned
-//! mapping overlaps `T` and is not a leaf that covers the whole of `T` from above. So the tables
-//! are a function of the mappings, and a transition needs exactly the tables of the new state that
-//! the old one lacks. All others stay where they are.
+//! mapping overlaps `T` and is not a leaf that covers the whole of `T` from above. For an evicted
+//! mapping, the leaves are those that it had when it was evicted; one that never had any needs no
+//! table. So the tables are a function of the mappings, and a transition needs exactly the tables
+//! of the new state that the old one lacks. All others stay where they are.
 //!
 //! Only tables whose span overlaps the transition's range can differ. Of each level, those form
 //! one window; what lies outside of the range matters at the window's two ends only, where it is
-//! enough to know the nearest mapping on either side.
+//! enough to know the deepest table that the neighbours on either side need: whoever needs a
+//! table needs all above it. The nearest neighbour says so, unless it is evicted. Then those
+//! beyond it are asked, too, up to the first one that is not.
 
 use alloc::vec::Vec;
 
 use iopgtable::{Geometry, Iova, IovaRange, LAST_LEVEL, TableCount};
 
-use crate::space::{Mapping, Space, Transition};
+use crate::space::{Change, Placed, Space, Transition};
+use crate::view::View;
 
 /// What a transition does to the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +32,12 @@ pub struct Delta {
     pub footprint: Option<IovaRange>,
     /// A leaf that is cut at an end of the range, or a group of leaves with the contiguous hint.
     pub cut: Option<IovaRange>,
+    /// Of the tables that come loose, the largest that reaches below the range, and the largest
+    /// that reaches above it.
+    pub(crate) outer: [Option<IovaRange>; 2],
+    /// Whether evicted mappings lie around the range, so that one hole does not name the tables
+    /// that come loose.
+    pub(crate) beside_evicted: bool,
 }
 
 /// Computes what a transition does to the tables.
@@ -48,55 +58,143 @@ impl Planner {
     /// What `transition` does to the tables; `space` is the state after it.
     pub fn delta(&mut self, geometry: &Geometry, space: &Space, transition: &Transition) -> Delta {
         let mut delta = Delta::default();
-        let Transition { range, removed, left, right, inserted } = transition;
-        if removed.is_empty() && inserted.is_none() {
-            return delta;
-        }
-        let mut footprint = *range;
-        let left = removed.first().filter(|_| left.is_some());
-        let right = removed.last().filter(|_| right.is_some());
-        for (old, end) in [(left, range.first()), (right, range.last())] {
-            let Some(leaf) = old.map(|old| old.leaf_span(geometry, end)) else { continue };
-            footprint = footprint.hull(leaf);
-            if !range.covers(leaf) {
-                delta.cut = delta.cut.or(Some(leaf));
-            }
-        }
-        let below = space.last_below(range.first());
-        let above = space.first_above(range.last());
-        for level in geometry.first_level() + 1..=LAST_LEVEL {
+        let Transition { change, range, removed, left, right, inserted } = transition;
+        // Tables stay where leaves are only cleared, and where there is nothing to do.
+        let is_inert = *change == Change::Evict || (removed.is_empty() && inserted.is_empty());
+        let below = Neighbours::below(geometry, space, transition);
+        let above = Neighbours::above(geometry, space, transition);
+        delta.beside_evicted = below.are_evicted || above.are_evicted;
+        let levels = geometry.first_level() + 1..=LAST_LEVEL;
+        for level in levels.filter(|_| !is_inert) {
             let shift = geometry.table_shift(level);
             let window = (range.first().0 >> shift, range.last().0 >> shift);
-            let below = below.map(|last| last.0 >> shift).filter(|&index| index == window.0);
-            let above = above.map(|first| first.0 >> shift).filter(|&index| index == window.1);
+            let needed_below = (level <= below.depth).then_some(window.0);
+            let needed_above = (level <= above.depth).then_some(window.1);
 
-            // What sticks out of the range in the new state was part of a removed mapping in the
-            // old one, and is counted as such.
             self.before.clear();
-            self.before.extend(below.filter(|_| left.is_none()));
+            self.before.extend(needed_below);
             for old in removed {
                 self.before.add_needed(geometry, level, old, window);
             }
-            self.before.extend(above.filter(|_| right.is_none()));
+            self.before.extend(needed_above);
 
             self.after.clear();
-            self.after.extend(below);
-            if let Some(new) = inserted {
+            self.after.extend(needed_below);
+            for new in left.iter().chain(inserted).chain(right) {
                 self.after.add_needed(geometry, level, new, window);
             }
-            self.after.extend(above);
+            self.after.extend(needed_above);
 
             delta.missing.increase(level, self.after.without(&self.before).count);
             let freed = self.before.without(&self.after);
             delta.freed.increase(level, freed.count);
-            if let Some((first, last)) = freed.ends {
-                let last = Iova(((last + 1) << shift).wrapping_sub(1).min(geometry.last_iova().0));
-                footprint = IovaRange::inclusive(Iova(first << shift), last)
-                    .map_or(footprint, |freed| footprint.hull(freed));
+            let Some((first, last)) = freed.ends else { continue };
+            let low = (1u64 << shift) - 1;
+            let [first, last] = [first, last]
+                .map(|index| IovaRange::between(Iova(index << shift), Iova(index << shift | low)));
+            let [below, above] = &mut delta.outer;
+            *below = below.or(Some(first).filter(|span| span.first() < range.first()));
+            *above = above.or(Some(last).filter(|span| span.last() > range.last()));
+            let end = last.last().min(geometry.last_iova());
+            delta.touch(IovaRange::between(first.first(), end));
+        }
+        delta.measure(geometry, transition);
+        delta
+    }
+}
+
+impl Delta {
+    /// Finds the leaves that are cut and the addresses that are touched.
+    fn measure(&mut self, geometry: &Geometry, transition: &Transition) {
+        let Transition { change, range, removed, left, right, inserted } = transition;
+        let left = removed.first().filter(|old| left.is_some() && !old.is_evicted());
+        let right = removed.last().filter(|old| right.is_some() && !old.is_evicted());
+        for (old, end) in [(left, range.first()), (right, range.last())] {
+            let Some(old) = old else { continue };
+            let leaf = old.mapping.view().leaf_at(geometry, end).group;
+            if !range.covers(leaf) {
+                self.cut = self.cut.or(Some(leaf));
+                self.touch(leaf);
             }
         }
-        delta.footprint = Some(footprint);
-        delta
+        let moves_leaves = transition.removes_leaves() || transition.inserts_leaves();
+        if *change != Change::Split && (moves_leaves || self.freed != TableCount::ZERO) {
+            let new = inserted.iter().map(|new| new.mapping.range);
+            for touched in transition.displaced_hull().into_iter().chain(new) {
+                self.touch(touched);
+            }
+        }
+    }
+
+    /// Adds what a later transition does.
+    pub(crate) fn append(&mut self, later: &Self) {
+        self.missing += later.missing;
+        self.freed += later.freed;
+        self.cut = self.cut.or(later.cut);
+        if let Some(footprint) = later.footprint {
+            self.touch(footprint);
+        }
+    }
+
+    fn touch(&mut self, range: IovaRange) {
+        self.footprint = Some(self.footprint.map_or(range, |before| before.hull(range)));
+    }
+}
+
+/// What the mappings on one side of a transition need of the tables that reach over its end.
+struct Neighbours {
+    /// The level of the deepest such table. Those above it are needed, too.
+    depth: i8,
+    /// Whether any of those that were asked is evicted.
+    are_evicted: bool,
+}
+
+impl Neighbours {
+    fn below(geometry: &Geometry, space: &Space, transition: &Transition) -> Self {
+        let Transition { range, left, .. } = transition;
+        let bound = left.as_ref().map_or(range.first(), |left| left.mapping.range.first());
+        let nearest = |placed: &Placed| placed.mapping.range.last();
+        let mut below = Self::of(geometry, range.first(), space.below(bound), nearest);
+        below.are_evicted |= left.as_ref().is_some_and(Placed::is_evicted);
+        below
+    }
+
+    fn above(geometry: &Geometry, space: &Space, transition: &Transition) -> Self {
+        let Transition { range, right, .. } = transition;
+        let bound = right.as_ref().map_or(range.last(), |right| right.mapping.range.last());
+        let nearest = |placed: &Placed| placed.mapping.range.first();
+        let mut above = Self::of(geometry, range.last(), space.above(bound), nearest);
+        above.are_evicted |= right.as_ref().is_some_and(Placed::is_evicted);
+        above
+    }
+
+    fn of<'s>(
+        geometry: &Geometry,
+        end: Iova,
+        neighbours: impl Iterator<Item = &'s Placed>,
+        nearest: impl Fn(&Placed) -> Iova,
+    ) -> Self {
+        let root = geometry.first_level();
+        let mut found = Self { depth: root, are_evicted: false };
+        for neighbour in neighbours {
+            let near = nearest(neighbour);
+            let shares = |&level: &i8| (near.0 ^ end.0) >> geometry.table_shift(level) == 0;
+            let shared = (root + 1..=LAST_LEVEL).rev().find(shares).unwrap_or(root);
+            if shared <= found.depth {
+                break;
+            }
+            if !neighbour.is_evicted() {
+                found.depth = shared;
+                break;
+            }
+            found.are_evicted = true;
+            if let Some(supplied) = neighbour.supplied() {
+                // A leaf at this level covers all tables below it.
+                let level = supplied.leaf_at(geometry, near).level;
+                found.depth = found.depth.max(shared.min(level));
+            }
+        }
+        found
     }
 }
 
@@ -128,32 +226,42 @@ impl Spans {
         }
     }
 
-    /// Adds the tables in `window` that `mapping` needs at `level`.
-    fn add_needed(
-        &mut self,
-        geometry: &Geometry,
-        level: i8,
-        mapping: &Mapping,
-        window: (u64, u64),
-    ) {
+    /// Adds the tables in `window` that `placed` needs at `level`.
+    fn add_needed(&mut self, geometry: &Geometry, level: i8, placed: &Placed, window: (u64, u64)) {
+        let Some(supplied) = placed.supplied() else { return };
         let shift = geometry.table_shift(level);
         let span = 1u64 << shift;
+        let range = placed.mapping.range;
+        let window =
+            (window.0.max(range.first().0 >> shift), window.1.min(range.last().0 >> shift));
         let mut add = |first: u64, last: u64| {
             let (first, last) = (first.max(window.0), last.min(window.1));
             if first <= last {
                 self.add(first, last);
             }
         };
-        if !geometry.is_leaf_level(level - 1) || mapping.backing.longest() < span {
+        let View { range, backing, offset } = supplied;
+        let (first, last) = (range.first().0, range.last().0);
+        if !geometry.is_leaf_level(level - 1) || backing.longest() < span {
             // No leaf covers a whole table.
-            return add(mapping.range.first().0 >> shift, mapping.range.last().0 >> shift);
+            return add(first >> shift, last >> shift);
+        }
+        if backing.is_aligned(span) && (first ^ offset) & (span - 1) == 0 {
+            // A leaf covers each table that lies in the range whole.
+            if first & (span - 1) != 0 {
+                add(first >> shift, first >> shift);
+            }
+            if last & (span - 1) != span - 1 {
+                add(last >> shift, last >> shift);
+            }
+            return;
         }
         let Some(window) =
             IovaRange::inclusive(Iova(window.0 << shift), Iova((window.1 << shift) | (span - 1)))
         else {
             return;
         };
-        for (address, run) in mapping.runs_in(window) {
+        for (address, run) in supplied.runs_in(window) {
             let end = address + (run.bytes - 1);
             let (first, last) = (address >> shift, end >> shift);
             // The tables whose span lies in the run whole, if its leaves can be so large.
@@ -217,19 +325,16 @@ impl Difference {
     }
 }
 
-/// The tables that `space` needs, counted afresh from all its mappings.
+/// The tables that `space` needs, counted afresh from all its mappings; those that evicted mappings
+/// keep count.
 pub fn tables(geometry: &Geometry, space: &Space) -> TableCount {
     let mut count = TableCount::ZERO;
     let mut spans = Spans::new();
     for level in geometry.first_level() + 1..=LAST_LEVEL {
         spans.clear();
-        for mapping in space.iter() {
-            spans.add_needed(
-                geometry,
-                level,
-                mapping,
-                (0, u64::MAX >> geometry.table_shift(level)),
-            );
+        for placed in space.placed() {
+            let all = (0, u64::MAX >> geometry.table_shift(level));
+            spans.add_needed(geometry, level, placed, all);
         }
         count.increase(level, spans.without(&Spans::new()).count);
     }

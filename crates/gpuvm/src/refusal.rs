@@ -4,6 +4,7 @@ use core::fmt;
 
 use iopgtable::{AllocError, PhysAddr, TableError};
 
+use crate::draft::Blame;
 #[cfg(feature = "std")]
 use crate::timeline::FenceError;
 
@@ -11,6 +12,8 @@ use crate::timeline::FenceError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubmitError {
+    /// Which job of a list is to blame, counted from 0; none where no list was submitted.
+    pub job: Option<usize>,
     /// Which operation is to blame, counted from 0; none where it is not an operation.
     pub op: Option<usize>,
     /// What is wrong.
@@ -48,8 +51,41 @@ pub enum SubmitReason {
         /// The highest address that can be mapped.
         reach: PhysAddr,
     },
+    /// What is to be restored is not evicted.
+    NotEvicted,
+    /// The backing to restore it with has another length, or only one of the two repeats.
+    RestoreLength {
+        /// The length of what is evicted, in bytes.
+        old: u64,
+        /// The length of what is to take its place, in bytes.
+        new: u64,
+    },
     /// There is no memory for the tables that it needs.
     Memory(AllocError),
+    /// Queued jobs hold so much that this one must wait ([`InFlight`](crate::InFlight)). All
+    /// amounts are in bytes.
+    InFlight {
+        /// The limit.
+        limit: u64,
+        /// What queued jobs held.
+        used: u64,
+        /// What this submission needs.
+        need: u64,
+    },
+    /// The VM has no such queue (any more).
+    UnknownQueue,
+}
+
+impl SubmitError {
+    pub(crate) const fn in_list(blame: Blame) -> Self {
+        let Blame { job, op, reason } = blame;
+        // Nobody in particular is to blame for these.
+        let job = match reason {
+            SubmitReason::Banned | SubmitReason::InFlight { .. } => None,
+            _ => Some(job),
+        };
+        Self { job, op, reason }
+    }
 }
 
 impl From<TableError> for SubmitReason {
@@ -60,8 +96,11 @@ impl From<TableError> for SubmitReason {
 
 impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(op) = self.op {
-            write!(f, "operation {op}: ")?;
+        match (self.job, self.op) {
+            (Some(job), Some(op)) => write!(f, "job {job}, operation {op}: ")?,
+            (Some(job), None) => write!(f, "job {job}: ")?,
+            (None, Some(op)) => write!(f, "operation {op}: ")?,
+            (None, None) => {}
         }
         self.reason.fmt(f)
     }
@@ -83,7 +122,17 @@ impl fmt::Display for SubmitReason {
             Self::BackingReach { last, reach } => {
                 write!(f, "the backing ends at {last}; what can be mapped ends at {reach}")
             }
+            Self::NotEvicted => f.write_str("the backing is not evicted"),
+            Self::RestoreLength { old, new } => write!(
+                f,
+                "a backing of {new:#x} bytes cannot take the place of one of {old:#x} bytes"
+            ),
             Self::Memory(error) => error.fmt(f),
+            Self::InFlight { limit, used, need } => write!(
+                f,
+                "{need} more bytes of queued jobs exceed {used} in flight of {limit} allowed"
+            ),
+            Self::UnknownQueue => f.write_str("the VM has no such queue"),
         }
     }
 }

@@ -9,15 +9,28 @@
 //! | **starts before it** | `left` stays | `left` stays | `left` and `right` stay |
 //! | **starts after it** | removed | removed | `right` stays |
 //!
-//! An unmap follows the same table and adds nothing.
+//! An unmap follows the same table and adds nothing. A protect follows it for the mappings that
+//! allow something else, and what it changes of each is a mapping of its own.
+//!
+//! # Evicted mappings
+//!
+//! An evicted mapping stays where it is; its leaves are gone, but its tables stay. They are those
+//! that its leaves had when it was evicted. So it remembers the range that it had then (`was`);
+//! its offset there follows from what it shows now, because cutting keeps both in step. Whatever
+//! is cut from it, moved, or protected meanwhile changes no table but those that nothing that is
+//! left of it overlaps. A mapping that is made while its backing is evicted never had a leaf, and
+//! has no table until it is restored.
 
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::ops::Bound;
 
-use iopgtable::{Geometry, Iova, IovaRange, Prot, Segment, SegmentsPart};
+use iopgtable::{Iova, IovaRange, Prot, SegmentsPart};
 
-use crate::backing::{Backing, Runs};
+use crate::backing::Backing;
+use crate::runs::Runs;
+use crate::view::View;
 
 /// A range of addresses that shows a part of a backing.
 #[derive(Clone, Debug)]
@@ -36,11 +49,9 @@ impl Mapping {
     /// The part of this mapping that lies in `range`.
     pub fn part(&self, range: IovaRange) -> Option<Self> {
         let range = self.range.intersection(range)?;
-        Some(Self {
-            range,
-            offset: self.offset + (range.first().0 - self.range.first().0),
-            ..self.clone()
-        })
+        let into = range.first().0 - self.range.first().0;
+        let offset = self.backing.offset_above(self.offset, into);
+        Some(Self { range, offset, ..self.clone() })
     }
 
     /// Its physical runs, from the first address on.
@@ -48,75 +59,123 @@ impl Mapping {
         self.backing.runs(self.offset, self.range.bytes())
     }
 
-    /// The same, to be mapped.
+    /// The same of a mapping whose backing does not repeat, to be mapped.
     pub(crate) fn segments(&self) -> SegmentsPart<'_> {
         self.backing.part(self.offset, self.range.bytes())
     }
 
-    /// The runs that overlap `window`, whole (but clipped to the mapping), each with the address
-    /// that it starts at.
-    pub(crate) fn runs_in(&self, window: IovaRange) -> impl Iterator<Item = (u64, Segment)> + '_ {
-        let first = self.range.first().0;
-        let inside = window.first().0.max(first);
-        // The run that holds `inside` begins with its segment, or with the mapping.
-        let offset = self.offset + (inside - first);
-        let start = self.backing.segment_start(offset).max(self.offset);
-        let mut address = first + (start - self.offset);
-        let last = self.range.last().0;
-        let left = (last - address).saturating_add(1);
-        self.backing
-            .runs(start, left)
-            .map(move |run| {
-                let at = address;
-                address = address.wrapping_add(run.bytes);
-                (at, run)
-            })
-            .take_while(move |&(at, _)| at <= window.last().0)
-    }
-
-    /// What the canonical leaf at `address`, which must be mapped, translates, together with
-    /// those that carry the contiguous hint with it.
-    pub(crate) fn leaf_span(&self, geometry: &Geometry, address: Iova) -> IovaRange {
-        let here = IovaRange::between(address, address);
-        let Some((first, run)) = self.runs_in(here).next() else { return here };
-        let last = first + (run.bytes - 1);
-        let fitting = |shift: u32| {
-            let rest = (1u64 << shift) - 1;
-            let span = IovaRange::between(Iova(address.0 & !rest), Iova(address.0 | rest));
-            let fits = first <= span.first().0 && span.last().0 <= last;
-            (fits && (first ^ run.phys.0) & rest == 0).then_some(span)
-        };
-        let mut levels = geometry.leaf_levels();
-        levels
-            .find_map(|level| {
-                let leaf = fitting(geometry.entry_shift(level))?;
-                Some(fitting(geometry.group_shift(level)).unwrap_or(leaf))
-            })
-            .unwrap_or(here)
+    pub(crate) fn view(&self) -> View<'_> {
+        View { range: self.range, backing: &self.backing, offset: self.offset }
     }
 
     /// Whether `other` shows the same memory wherever both map the same address: whoever replaces
     /// one by the other keeps the contents.
     pub fn keeps(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.backing, &other.backing)
-            && self.range.first().0.wrapping_sub(self.offset)
-                == other.range.first().0.wrapping_sub(other.offset)
+        let (one, two) =
+            if self.range.first() <= other.range.first() { (self, other) } else { (other, self) };
+        let apart = two.range.first().0 - one.range.first().0;
+        Arc::ptr_eq(&one.backing, &two.backing)
+            && one.backing.offset_above(one.offset, apart)
+                == two.backing.offset_above(two.offset, 0)
     }
+}
+
+/// A mapping in its place in the plan.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// What is mapped.
+    pub mapping: Mapping,
+    leaves: Leaves,
+}
+
+/// Where the leaves of a mapping are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaves {
+    /// In the tables.
+    Present,
+    /// Gone: they were those of a mapping of this range. Their tables are still there.
+    Cleared { was: IovaRange },
+    /// They were never written, and no table was made for them.
+    Never,
+}
+
+impl Placed {
+    const fn present(mapping: Mapping) -> Self {
+        Self { mapping, leaves: Leaves::Present }
+    }
+
+    /// Whether it is evicted: part of the plan, but not of what the device sees.
+    pub fn is_evicted(&self) -> bool {
+        self.leaves != Leaves::Present
+    }
+
+    /// The part that lies in `range`.
+    fn part(&self, range: IovaRange) -> Option<Self> {
+        Some(Self { mapping: self.mapping.part(range)?, leaves: self.leaves })
+    }
+
+    fn evicted(&self) -> Self {
+        let leaves = match self.leaves {
+            Leaves::Present => Leaves::Cleared { was: self.mapping.range },
+            other => other,
+        };
+        Self { mapping: self.mapping.clone(), leaves }
+    }
+
+    fn restored(&self, backing: &Arc<Backing>) -> Self {
+        Self::present(Mapping { backing: Arc::clone(backing), ..self.mapping.clone() })
+    }
+
+    /// What its tables were made for, if it has any: a table that overlaps the mapping is there
+    /// unless a leaf of this covers it.
+    pub(crate) fn supplied(&self) -> Option<View<'_>> {
+        let view = self.mapping.view();
+        match self.leaves {
+            Leaves::Present => Some(view),
+            Leaves::Cleared { was } => {
+                let into = view.range.first().0 - was.first().0;
+                let offset = view.backing.offset_below(view.offset, into);
+                Some(View { range: was, offset, ..view })
+            }
+            Leaves::Never => None,
+        }
+    }
+}
+
+/// What a [`Transition`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// A mapping is made.
+    Map,
+    /// What the range maps goes.
+    Unmap,
+    /// What the range maps allows something else.
+    Protect,
+    /// Mappings are split at the ends of the range.
+    Split,
+    /// Mappings of one backing, which nothing else lies between, lose their leaves.
+    Evict,
+    /// Mappings of one backing, which nothing else lies between, get leaves again.
+    Restore,
 }
 
 /// One step from a state of a [`Space`] to the next.
 #[derive(Debug)]
 pub struct Transition {
-    /// The addresses that were mapped or unmapped.
+    /// What it is for.
+    pub change: Change,
+    /// The addresses that it is about.
     pub range: IovaRange,
-    /// The mappings that overlapped the range, whole, in ascending order.
-    pub removed: Vec<Mapping>,
+    /// The mappings that overlapped the range and are changed, whole, in ascending order.
+    pub removed: Vec<Placed>,
     /// What is left of the first of them, below the range.
-    pub left: Option<Mapping>,
+    pub left: Option<Placed>,
     /// What is left of the last of them, above the range.
-    pub right: Option<Mapping>,
-    /// The new mapping: none for an unmap.
-    pub inserted: Option<Mapping>,
+    pub right: Option<Placed>,
+    /// The new mappings, in ascending order: none for an unmap, one for a map, otherwise one for
+    /// each that is changed.
+    pub inserted: Vec<Placed>,
 }
 
 /// What happens to one old mapping in a [`Transition`].
@@ -128,7 +187,7 @@ pub struct Displaced<'t> {
     pub left: Option<&'t Mapping>,
     /// What stays above it.
     pub right: Option<&'t Mapping>,
-    /// Whether the new mapping shows the same memory at the same addresses.
+    /// Whether a new mapping shows the same memory at the same addresses.
     pub keep: bool,
 }
 
@@ -136,12 +195,40 @@ impl Transition {
     /// What happens to each old mapping, in ascending order.
     pub fn displaced(&self) -> impl Iterator<Item = Displaced<'_>> {
         let range = self.range;
-        self.removed.iter().map(move |old| Displaced {
+        let inside = |old: &Mapping, new: &Placed| {
+            old.range.intersection(new.mapping.range).is_some() && new.mapping.keeps(old)
+        };
+        self.removed.iter().map(move |Placed { mapping: old, .. }| Displaced {
             old,
-            left: self.left.as_ref().filter(|_| old.range.first() < range.first()),
-            right: self.right.as_ref().filter(|_| old.range.last() > range.last()),
-            keep: self.inserted.as_ref().is_some_and(|new| new.keeps(old)),
+            left: self
+                .left
+                .as_ref()
+                .map(|left| &left.mapping)
+                .filter(|_| old.range.first() < range.first()),
+            right: self
+                .right
+                .as_ref()
+                .map(|right| &right.mapping)
+                .filter(|_| old.range.last() > range.last()),
+            keep: self.inserted.iter().any(|new| inside(old, new)),
         })
+    }
+
+    /// The addresses of what it removes, as far as they lie in its range.
+    pub(crate) fn displaced_hull(&self) -> Option<IovaRange> {
+        let parts =
+            self.removed.iter().filter_map(|old| old.mapping.range.intersection(self.range));
+        parts.reduce(IovaRange::hull)
+    }
+
+    /// Whether leaves go.
+    pub(crate) fn removes_leaves(&self) -> bool {
+        self.removed.iter().any(|old| !old.is_evicted())
+    }
+
+    /// Whether leaves come.
+    pub(crate) fn inserts_leaves(&self) -> bool {
+        self.inserted.iter().any(|new| !new.is_evicted())
     }
 }
 
@@ -149,16 +236,19 @@ impl Transition {
 #[derive(Clone, Debug, Default)]
 pub struct Space {
     /// By first address.
-    mappings: BTreeMap<u64, Mapping>,
+    mappings: BTreeMap<u64, Placed>,
+    /// The backings that are evicted, by address; what the weak references keep from being used
+    /// for another one.
+    evicted: BTreeMap<usize, Weak<Backing>>,
 }
 
 impl Space {
     /// No mappings.
     pub const fn new() -> Self {
-        Self { mappings: BTreeMap::new() }
+        Self { mappings: BTreeMap::new(), evicted: BTreeMap::new() }
     }
 
-    /// How many mappings there are.
+    /// How many mappings there are, evicted ones included.
     pub fn len(&self) -> usize {
         self.mappings.len()
     }
@@ -170,26 +260,40 @@ impl Space {
 
     /// All mappings, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = &Mapping> {
+        self.mappings.values().map(|placed| &placed.mapping)
+    }
+
+    /// The same, with what the plan knows of them.
+    pub fn placed(&self) -> impl Iterator<Item = &Placed> {
         self.mappings.values()
     }
 
     /// The mapping that `address` lies in.
     pub fn get(&self, address: Iova) -> Option<&Mapping> {
-        let (_, mapping) = self.mappings.range(..=address.0).next_back()?;
-        mapping.range.contains(address).then_some(mapping)
+        self.get_placed(address).map(|placed| &placed.mapping)
+    }
+
+    /// The same, with what the plan knows of it.
+    pub fn get_placed(&self, address: Iova) -> Option<&Placed> {
+        let (_, placed) = self.mappings.range(..=address.0).next_back()?;
+        placed.mapping.range.contains(address).then_some(placed)
     }
 
     /// The mappings that overlap `range`, in ascending order.
     pub fn overlapping(&self, range: IovaRange) -> impl Iterator<Item = &Mapping> {
+        self.placed_in(range).map(|placed| &placed.mapping)
+    }
+
+    fn placed_in(&self, range: IovaRange) -> impl Iterator<Item = &Placed> {
         let first = self.get(range.first()).map_or(range.first().0, |cut| cut.range.first().0);
-        self.mappings.range(first..=range.last().0).map(|(_, mapping)| mapping)
+        self.mappings.range(first..=range.last().0).map(|(_, placed)| placed)
     }
 
     /// The last mapped address below `address`.
     pub fn last_below(&self, address: Iova) -> Option<Iova> {
-        let (_, mapping) = self.mappings.range(..address.0).next_back()?;
+        let below = self.below(address).next()?;
         // A mapping that reaches over `address` is mapped right below it.
-        Some(mapping.range.last().min(Iova(address.0 - 1)))
+        Some(below.mapping.range.last().min(Iova(address.0 - 1)))
     }
 
     /// The first mapped address above `address`.
@@ -198,45 +302,145 @@ impl Space {
         if self.get(next).is_some() {
             return Some(next);
         }
-        self.mappings.range(next.0..).next().map(|(_, mapping)| mapping.range.first())
+        self.above(address).next().map(|above| above.mapping.range.first())
     }
 
-    /// Inserts `mapping` in place of whatever overlaps it.
-    pub fn map(&mut self, mapping: Mapping) -> Transition {
-        let mut transition = self.unmap(mapping.range);
-        self.mappings.insert(mapping.range.first().0, mapping.clone());
-        transition.inserted = Some(mapping);
-        transition
+    /// The mappings that begin below `address`, in descending order.
+    pub(crate) fn below(&self, address: Iova) -> impl Iterator<Item = &Placed> {
+        self.mappings.range(..address.0).rev().map(|(_, placed)| placed)
+    }
+
+    /// The mappings that begin above `address`, in ascending order.
+    pub(crate) fn above(&self, address: Iova) -> impl Iterator<Item = &Placed> {
+        let beyond = (Bound::Excluded(address.0), Bound::Unbounded);
+        self.mappings.range(beyond).map(|(_, placed)| placed)
+    }
+
+    /// Inserts `mapping` in place of whatever overlaps it. It is evicted if its backing is.
+    pub fn map(&mut self, mut mapping: Mapping) -> Transition {
+        mapping.offset = mapping.backing.offset_above(mapping.offset, 0);
+        let range = mapping.range;
+        let leaves =
+            if self.is_evicted(&mapping.backing) { Leaves::Never } else { Leaves::Present };
+        let removed = self.placed_in(range).cloned().collect();
+        let inserted = Vec::from([Placed { mapping, leaves }]);
+        self.change(Change::Map, range, removed, inserted)
     }
 
     /// Removes whatever `range` maps.
     pub fn unmap(&mut self, range: IovaRange) -> Transition {
-        let removed: Vec<Mapping> = self.overlapping(range).cloned().collect();
+        let removed = self.placed_in(range).cloned().collect();
+        self.change(Change::Unmap, range, removed, Vec::new())
+    }
+
+    /// Has whatever `range` maps allow `prot`. Mappings that do already stay whole.
+    pub fn protect(&mut self, range: IovaRange, prot: Prot) -> Transition {
+        let differs = |placed: &&Placed| placed.mapping.prot != prot;
+        let removed: Vec<Placed> = self.placed_in(range).filter(differs).cloned().collect();
+        let mut inserted: Vec<Placed> = parts(&removed, range).collect();
+        for new in &mut inserted {
+            new.mapping.prot = prot;
+        }
+        self.change(Change::Protect, range, removed, inserted)
+    }
+
+    /// Splits the mappings that reach over an end of `range` there.
+    pub fn split(&mut self, range: IovaRange) -> Transition {
+        let sticks_out = |placed: &&Placed| !range.covers(placed.mapping.range);
+        let removed: Vec<Placed> = self.placed_in(range).filter(sticks_out).cloned().collect();
+        let inserted = parts(&removed, range).collect();
+        self.change(Change::Split, range, removed, inserted)
+    }
+
+    /// Whether mappings of `backing` are evicted, those that there are and those that come.
+    pub fn is_evicted(&self, backing: &Arc<Backing>) -> bool {
+        self.evicted.contains_key(&key(backing))
+    }
+
+    /// Notes whether `backing` is evicted, and says whether it was.
+    pub(crate) fn set_evicted(&mut self, backing: &Arc<Backing>, is_evicted: bool) -> bool {
+        if !is_evicted {
+            return self.evicted.remove(&key(backing)).is_some();
+        }
+        self.evicted.retain(|_, backing| backing.strong_count() > 0);
+        self.evicted.insert(key(backing), Arc::downgrade(backing)).is_some()
+    }
+
+    /// The mappings of `backing` that are evicted, or those that are not. Those that no other
+    /// mapping lies between come together. Goes through all mappings.
+    pub(crate) fn runs_of(&self, backing: &Arc<Backing>, evicted: bool) -> Vec<Vec<Placed>> {
+        let mut runs: Vec<Vec<Placed>> = Vec::new();
+        let mut is_run = false;
+        for placed in self.mappings.values() {
+            let is_one =
+                Arc::ptr_eq(&placed.mapping.backing, backing) && placed.is_evicted() == evicted;
+            match runs.last_mut().filter(|_| is_run) {
+                Some(run) if is_one => run.push(placed.clone()),
+                _ if is_one => runs.push(Vec::from([placed.clone()])),
+                _ => {}
+            }
+            is_run = is_one;
+        }
+        runs
+    }
+
+    /// Evicts `run`, neighbours that are not evicted yet.
+    pub(crate) fn evict(&mut self, run: Vec<Placed>) -> Option<Transition> {
+        let inserted = run.iter().map(Placed::evicted).collect();
+        Some(self.change(Change::Evict, hull(&run)?, run, inserted))
+    }
+
+    /// Gives `run`, evicted neighbours, leaves again, which lead to `with`.
+    pub(crate) fn restore(&mut self, run: Vec<Placed>, with: &Arc<Backing>) -> Option<Transition> {
+        let inserted = run.iter().map(|placed| placed.restored(with)).collect();
+        Some(self.change(Change::Restore, hull(&run)?, run, inserted))
+    }
+
+    /// Puts `inserted`, and what sticks out of `range`, in the place of `removed`.
+    fn change(
+        &mut self,
+        change: Change,
+        range: IovaRange,
+        removed: Vec<Placed>,
+        inserted: Vec<Placed>,
+    ) -> Transition {
+        let (first, last) = (range.first().0, range.last().0);
+        let below = first.checked_sub(1).map(|last| IovaRange::between(Iova(0), Iova(last)));
+        let above =
+            last.checked_add(1).map(|first| IovaRange::between(Iova(first), Iova(u64::MAX)));
+        let left = below.and_then(|below| removed.first()?.part(below));
+        let right = above.and_then(|above| removed.last()?.part(above));
         for old in &removed {
-            self.mappings.remove(&old.range.first().0);
+            self.mappings.remove(&old.mapping.range.first().0);
         }
-        let below = range
-            .first()
-            .0
-            .checked_sub(1)
-            .and_then(|last| removed.first()?.part(IovaRange::inclusive(Iova(0), Iova(last))?));
-        let above = range.last().0.checked_add(1).and_then(|first| {
-            removed.last()?.part(IovaRange::inclusive(Iova(first), Iova(u64::MAX))?)
-        });
-        for rest in [&below, &above].into_iter().flatten() {
-            self.mappings.insert(rest.range.first().0, rest.clone());
+        for new in left.iter().chain(&inserted).chain(&right) {
+            self.mappings.insert(new.mapping.range.first().0, new.clone());
         }
-        Transition { range, removed, left: below, right: above, inserted: None }
+        Transition { change, range, removed, left, right, inserted }
     }
 
     /// Takes the latest transition back.
     pub fn undo(&mut self, transition: Transition) {
         let Transition { removed, left, right, inserted, .. } = transition;
-        for new in [left, right, inserted].into_iter().flatten() {
-            self.mappings.remove(&new.range.first().0);
+        for new in left.into_iter().chain(right).chain(inserted) {
+            self.mappings.remove(&new.mapping.range.first().0);
         }
         for old in removed {
-            self.mappings.insert(old.range.first().0, old);
+            self.mappings.insert(old.mapping.range.first().0, old);
         }
     }
+}
+
+/// What lies in `range` of each of `all`.
+fn parts(all: &[Placed], range: IovaRange) -> impl Iterator<Item = Placed> + '_ {
+    all.iter().filter_map(move |placed| placed.part(range))
+}
+
+/// From the first address of the first to the last of the last.
+fn hull(all: &[Placed]) -> Option<IovaRange> {
+    Some(all.first()?.mapping.range.hull(all.last()?.mapping.range))
+}
+
+fn key(backing: &Arc<Backing>) -> usize {
+    Arc::as_ptr(backing).addr()
 }

@@ -34,7 +34,30 @@ struct Line {
     value: u64,
     /// From which point on it has failed, and why.
     failure: Option<(u64, FenceError)>,
-    waiting: Vec<(u64, Waker)>,
+    /// Has room for `promised` more.
+    waiting: Vec<Waiting>,
+    promised: usize,
+    /// The last key that was given out.
+    keys: u64,
+    /// How often an entry of `waiting` changed its place.
+    moves: u64,
+}
+
+/// Somebody who waits for a point.
+struct Waiting {
+    point: u64,
+    whose: Whose,
+    waker: Waker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// It stays until the point is reached.
+    Nobody,
+    /// It goes with the future.
+    Future(u64),
+    /// It goes with the wait, whose place is there again once it has been woken.
+    Wait(u64),
 }
 
 impl Line {
@@ -44,6 +67,42 @@ impl Line {
             _ if point <= self.value => Some(Ok(())),
             _ => None,
         }
+    }
+
+    fn key(&mut self) -> u64 {
+        self.keys += 1;
+        self.keys
+    }
+
+    /// Adds somebody, or changes his waker and returns the old one, whose drop may do anything.
+    fn enter(&mut self, point: u64, whose: Whose, waker: &Waker) -> Option<Waker> {
+        let mut waiting = self.waiting.iter_mut();
+        let is_known = |one: &&mut Waiting| {
+            let is_same = || one.point == point && one.waker.will_wake(waker);
+            one.whose == whose && (whose != Whose::Nobody || is_same())
+        };
+        if let Some(known) = waiting.find(is_known) {
+            let is_same = known.waker.will_wake(waker);
+            return (!is_same).then(|| core::mem::replace(&mut known.waker, waker.clone()));
+        }
+        match whose {
+            Whose::Wait(_) => self.promised -= 1,
+            Whose::Nobody | Whose::Future(_) => self.waiting.reserve(self.promised + 1),
+        }
+        self.waiting.push(Waiting { point, whose, waker: waker.clone() });
+        None
+    }
+
+    /// Takes somebody out.
+    fn leave(&mut self, index: usize) -> Waker {
+        let Waiting { whose, waker, .. } = self.waiting.swap_remove(index);
+        self.promised += usize::from(matches!(whose, Whose::Wait(_)));
+        self.moves += 1;
+        waker
+    }
+
+    fn find(&self, whose: Whose) -> Option<usize> {
+        self.waiting.iter().position(|one| one.whose == whose)
     }
 }
 
@@ -60,7 +119,7 @@ impl Timeline {
 
     /// A point of this line.
     pub fn point(&self, value: u64) -> Point {
-        Point { line: self.clone(), value }
+        Point { line: self.clone(), value, key: None }
     }
 
     /// Whether `other` is a clone of this line.
@@ -104,13 +163,18 @@ impl Timeline {
     /// Wakes whoever waits for a point that is reached by now. Allocates nothing, and holds no
     /// lock while others run.
     fn wake(&self) {
+        let (mut from, mut moves) = (0, 0);
         loop {
             let mut line = self.0.lock();
-            let reached = (0..line.waiting.len()).find(|&index| {
-                line.waiting.get(index).is_some_and(|&(point, _)| line.state(point).is_some())
-            });
-            let Some(index) = reached else { return };
-            let (_, waker) = line.waiting.swap_remove(index);
+            if line.moves != moves {
+                // Others have come and gone meanwhile.
+                from = 0;
+            }
+            let mut rest = line.waiting.iter().skip(from);
+            let Some(next) = rest.position(|one| line.state(one.point).is_some()) else { return };
+            from += next;
+            let waker = line.leave(from);
+            moves = line.moves;
             drop(line);
             waker.wake();
         }
@@ -128,10 +192,17 @@ impl fmt::Debug for Timeline {
 }
 
 /// A point of a [`Timeline`]: something to wait for, or to signal. Also a future.
-#[derive(Clone)]
 pub struct Point {
     line: Timeline,
     value: u64,
+    /// Where its future waits.
+    key: Option<u64>,
+}
+
+impl Clone for Point {
+    fn clone(&self) -> Self {
+        self.line.point(self.value)
+    }
 }
 
 impl Point {
@@ -160,17 +231,18 @@ impl Point {
         self.line.fail(self.value, error);
     }
 
-    /// Has `waker` woken when the point is reached; says how, if it is already.
+    /// Has `waker` woken when the point is reached; says how, if it is already. The waker stays
+    /// until then; that of the future goes with the future.
     pub fn poll(&self, waker: &Waker) -> Option<Result<(), FenceError>> {
+        self.poll_as(Whose::Nobody, waker)
+    }
+
+    fn poll_as(&self, whose: Whose, waker: &Waker) -> Option<Result<(), FenceError>> {
         let mut line = self.line.0.lock();
         let state = line.state(self.value);
-        if state.is_none() {
-            let known =
-                |(point, known): &&mut (u64, Waker)| *point == self.value && known.will_wake(waker);
-            if line.waiting.iter_mut().find(known).is_none() {
-                line.waiting.push((self.value, waker.clone()));
-            }
-        }
+        let old = if state.is_none() { line.enter(self.value, whose, waker) } else { None };
+        drop(line);
+        drop(old);
         state
     }
 
@@ -188,8 +260,62 @@ impl Point {
 impl Future for Point {
     type Output = Result<(), FenceError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Self::poll(&self, context.waker()).map_or(Poll::Pending, Poll::Ready)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let key = match self.key {
+            Some(key) => key,
+            None => self.line.0.lock().key(),
+        };
+        self.key = Some(key);
+        self.poll_as(Whose::Future(key), context.waker()).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Point {
+    /// A future that is dropped waits no more.
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let mut line = self.line.0.lock();
+            let waker = line.find(Whose::Future(key)).map(|index| line.leave(index));
+            drop(line);
+            drop(waker);
+        }
+    }
+}
+
+/// A place among those who wait for a point, taken where allocating is allowed: waiting there
+/// later allocates nothing.
+pub(crate) struct Wait {
+    point: Point,
+    whose: Whose,
+}
+
+impl Wait {
+    pub(crate) fn new(point: Point) -> Self {
+        let whose = {
+            let mut line = point.line.0.lock();
+            line.promised += 1;
+            let room = line.promised;
+            line.waiting.reserve(room);
+            Whose::Wait(line.key())
+        };
+        Self { point, whose }
+    }
+
+    /// Whether the point is reached, however. `waker` is woken when it is, in place of the one
+    /// before it.
+    pub(crate) fn is_over(&self, waker: &Waker) -> bool {
+        self.point.poll_as(self.whose, waker).is_some()
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let mut line = self.point.line.0.lock();
+        let waker = line.find(self.whose).map(|index| line.leave(index));
+        // INVARIANT: its place is among those promised, as it was before or since it left.
+        line.promised -= 1;
+        drop(line);
+        drop(waker);
     }
 }
 

@@ -1,40 +1,49 @@
 //! The face: an address space that is changed by jobs.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
+#[cfg(feature = "std")]
+use core::future::Future;
 use core::task::{Poll, Waker};
 
 use iopgtable::{
-    Config, CreateError, Format, Geometry, Iova, IovaRange, PageTable, Prot, Reserver,
-    TableAllocator,
+    Config, CreateError, Format, Geometry, Iova, IovaRange, PageTable, Prot, Reservation, Reserver,
+    TableAllocator, TableCount,
 };
 
 use crate::backing::Backing;
 use crate::ban::Ban;
 use crate::device::Device;
-use crate::draft::Draft;
+use crate::doorbell::Doorbell;
+use crate::draft::Desk;
 use crate::figures::{Counters, Figures};
-use crate::job::Job;
+use crate::flight::InFlight;
+use crate::lanes::Lanes;
+use crate::options::{Charged, VmOptions};
 use crate::plan::Planner;
+use crate::queue::Queue;
+use crate::record::Record;
 #[cfg(feature = "std")]
 use crate::refusal::BindError;
-use crate::refusal::{SubmitError, SubmitReason};
 use crate::space::Space;
+use crate::spare::Spare;
 use crate::sync::Mutex;
-use crate::timeline::{Point, Timeline};
+use crate::timeline::Timeline;
+#[cfg(feature = "std")]
+use crate::timeline::{FenceError, Point};
 
 /// One operation of a job.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Op {
-    /// Map a part of a backing, in place of whatever the range maps.
+    /// Map a part of a backing, in place of whatever the range maps. There is no null mapping, for
+    /// no Arm format has one: see [`Backing::repeating`].
     Map {
         /// Where.
         range: IovaRange,
         /// What.
         backing: Arc<Backing>,
-        /// From which byte of the backing on.
+        /// From which byte of the backing on; modulo its period, if it repeats.
         offset: u64,
         /// What is allowed.
         prot: Prot,
@@ -43,6 +52,38 @@ pub enum Op {
     Unmap {
         /// Where.
         range: IovaRange,
+    },
+    /// Change what the range allows, and its memory type, where it maps anything. Mappings that
+    /// reach over its ends are split there; what lies inside of it are mappings of their own.
+    /// Mappings that allow just that already stay whole, and a protect that finds no other needs
+    /// nothing.
+    ///
+    /// Leaves that reach over an end are cut, which takes tables. Flags that hardware has set in
+    /// leaves of the range (dirty) are as in a new mapping then.
+    Protect {
+        /// Where.
+        range: IovaRange,
+        /// What is allowed from then on.
+        prot: Prot,
+    },
+    /// Split the mappings that reach over an end of the range there, and change nothing of what
+    /// they map: what lies inside can be protected, or given to somebody, without a cut then. The
+    /// leaves are cut now, as far as they reach over an end.
+    Split {
+        /// Where.
+        range: IovaRange,
+    },
+    /// Take the memory of a backing away, as [`Vm::evict`] does.
+    Evict {
+        /// Whose memory goes.
+        backing: Arc<Backing>,
+    },
+    /// Give an evicted backing memory again, as [`Vm::restore`] does.
+    Restore {
+        /// What was evicted.
+        backing: Arc<Backing>,
+        /// Where its contents are now: itself, or another one of the same length.
+        with: Arc<Backing>,
     },
     /// Change nothing: the job's points are all there is to it. A job without operations does
     /// the same; this is for callers that translate lists one to one.
@@ -55,6 +96,7 @@ pub enum Op {
 /// behind when it fails. [`poll`](Self::poll) (or a [`Worker`](crate::Worker) that calls it) runs
 /// the jobs whose in-points are reached, one after the other, in the order of their submission;
 /// running allocates nothing and does not fail for want of memory. Clones are the same space.
+/// [`queue`](Self::queue) makes further queues beside the VM's own.
 ///
 /// ```
 /// use gpuvm::{Backing, Op, Vm};
@@ -78,17 +120,30 @@ impl<F: Format, A: TableAllocator, D: Device> Clone for Vm<F, A, D> {
     }
 }
 
-/// Lock order: `planned`, then `queue`; `live`, then `queue`. No two others are held at once.
+/// # Lock order
+///
+/// `planned`, then `lanes`; `live`, then `lanes` or `ban`. While either is held (or any other
+/// lock of a VM) only these may be taken, and nothing is locked under them: those of timelines,
+/// the doorbell, the spare pages, the record, `ban`, an [`InFlight`], and whatever the allocator
+/// has. Wakers are called under `live` at most, and under none of the others.
 pub(crate) struct Inner<F: Format, A: TableAllocator, D: Device> {
     pub(crate) config: Config,
     pub(crate) geometry: Geometry,
     pub(crate) reserver: Reserver<A>,
     pub(crate) planned: Mutex<Planned>,
-    pub(crate) queue: Mutex<Queue<A>>,
+    pub(crate) lanes: Mutex<Lanes<A>>,
     pub(crate) live: Mutex<Live<F, A, D>>,
+    /// The line of the VM's own queue.
     pub(crate) timeline: Timeline,
     pub(crate) ban: Mutex<Option<Ban<D::Error>>>,
     pub(crate) counters: Counters,
+    pub(crate) doorbell: Arc<Doorbell>,
+    /// Rings the doorbell.
+    pub(crate) ring: Waker,
+    pub(crate) spare: Spare<A>,
+    pub(crate) in_flight: Option<Arc<InFlight>>,
+    pub(crate) charged: Option<Charged>,
+    pub(crate) record: Mutex<Record>,
 }
 
 /// The state after all jobs that have been submitted.
@@ -96,18 +151,18 @@ pub(crate) struct Planned {
     pub(crate) space: Space,
     pub(crate) planner: Planner,
     pub(crate) jobs: u64,
-}
-
-pub(crate) struct Queue<A: TableAllocator> {
-    pub(crate) jobs: VecDeque<Job<A>>,
-    /// Who runs the jobs: woken when there is a new one.
-    pub(crate) runner: Option<Waker>,
+    /// The tables that all jobs together made and let go.
+    pub(crate) added: TableCount,
+    pub(crate) gone: TableCount,
+    pub(crate) desk: Desk,
 }
 
 /// The state after all jobs that have run.
 pub(crate) struct Live<F: Format, A: TableAllocator, D: Device> {
     pub(crate) table: PageTable<F, A>,
     pub(crate) device: D,
+    /// The pages that queued jobs have reserved.
+    pub(crate) pool: Reservation<A>,
 }
 
 impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
@@ -117,82 +172,52 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     ///
     /// Those of [`PageTable::new`].
     pub fn new(config: Config, allocator: A, device: D) -> Result<Self, CreateError> {
-        let table = PageTable::new(config, allocator)?;
-        Ok(Self(Arc::new(Inner {
-            config,
-            geometry: *table.geometry(),
-            reserver: table.reserver(),
-            planned: Mutex::new(Planned { space: Space::new(), planner: Planner::new(), jobs: 0 }),
-            queue: Mutex::new(Queue { jobs: VecDeque::new(), runner: None }),
-            live: Mutex::new(Live { table, device }),
-            timeline: Timeline::new(),
-            ban: Mutex::new(None),
-            counters: Counters::default(),
-        })))
+        Self::with_options(config, allocator, device, VmOptions::new())
     }
 
-    /// Plans `ops` in their order, takes the tables that they will need, and queues them as one
-    /// job that runs when all `waits` are reached and every earlier job has run. When it has, it
-    /// signals `signals` and the point that is returned, which is the job's number on
-    /// [`timeline`](Self::timeline).
-    ///
-    /// A wait that is reached in error counts as reached: the plan of later jobs stands on this
-    /// one.
+    /// The same with `options`.
     ///
     /// # Errors
     ///
-    /// [`SubmitError`] names the operation. Nothing has changed then: no plan, no reservation.
-    pub fn submit(
-        &self,
-        ops: impl IntoIterator<Item = Op>,
-        waits: impl IntoIterator<Item = Point>,
-        signals: impl IntoIterator<Item = Point>,
-    ) -> Result<Point, SubmitError> {
-        let inner = &*self.0;
-        if inner.ban.lock().is_some() {
-            return Err(SubmitError { op: None, reason: SubmitReason::Banned });
-        }
-        // The caller's iterators may use this VM, and may panic: they are done before the lock.
-        let ops: Vec<Op> = ops.into_iter().collect();
-        let waits: Vec<Point> = waits.into_iter().collect();
-        let mut signals: Vec<Point> = signals.into_iter().collect();
-        let mut planned = inner.planned.lock();
-        let mut draft = Draft::new(inner, &mut planned)?;
-        for (index, op) in ops.into_iter().enumerate() {
-            if let Err(reason) = draft.add(op) {
-                draft.undo();
-                return Err(SubmitError { op: Some(index), reason });
-            }
-        }
-        let Draft { steps, reservation, delta, .. } = draft;
-        planned.jobs += 1;
-        let number = planned.jobs;
-        let done = inner.timeline.point(number);
-        signals.push(done.clone());
-        let count = steps.len();
-        inner.counters.submitted(count, &delta.missing);
-        let job = Job {
-            number,
-            reservation,
-            freed: delta.freed,
-            footprint: delta.footprint,
-            waits,
-            signals,
-            gathers: Vec::with_capacity(count),
-            forgotten: Vec::with_capacity(count),
-            steps,
+    /// Those of [`PageTable::new`]; [`CreateError::Alloc`] also where there is no memory for
+    /// spare pages.
+    pub fn with_options(
+        config: Config,
+        allocator: A,
+        device: D,
+        options: VmOptions,
+    ) -> Result<Self, CreateError> {
+        let table = PageTable::new(config, allocator)?;
+        let (geometry, reserver) = (*table.geometry(), table.reserver());
+        let pool = reserver.reserve(&TableCount::ZERO, Iova(0), false)?;
+        let spare = if options.spare { Spare::new(&geometry, &reserver)? } else { Spare::none() };
+        let lanes = Lanes::new();
+        let doorbell = Arc::new(Doorbell::default());
+        let planned = Planned {
+            space: Space::new(),
+            planner: Planner::new(),
+            jobs: 0,
+            added: TableCount::ZERO,
+            gone: TableCount::ZERO,
+            desk: Desk::default(),
         };
-        // The queue takes the job before the plan is unlocked: jobs run in the order of planning.
-        let runner = {
-            let mut queue = inner.queue.lock();
-            queue.jobs.push_back(job);
-            queue.runner.clone()
-        };
-        drop(planned);
-        if let Some(runner) = runner {
-            runner.wake();
-        }
-        Ok(done)
+        Ok(Self(Arc::new(Inner {
+            config,
+            geometry,
+            reserver,
+            planned: Mutex::new(planned),
+            timeline: lanes.own_line(),
+            lanes: Mutex::new(lanes),
+            live: Mutex::new(Live { table, device, pool }),
+            ban: Mutex::new(None),
+            counters: Counters::default(),
+            ring: Waker::from(Arc::clone(&doorbell)),
+            doorbell,
+            spare,
+            in_flight: options.in_flight,
+            charged: options.charged,
+            record: Mutex::new(Record::new(options.record)),
+        })))
     }
 
     /// Submits `ops` and waits until they are done: a synchronous bind. Jobs that are ready are
@@ -205,11 +230,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     #[cfg(feature = "std")]
     pub fn bind(&self, ops: impl IntoIterator<Item = Op>) -> Result<(), BindError> {
         let done = self.submit(ops, [], [])?;
-        crate::wait::block_on(core::future::poll_fn(|context| {
-            let _ = self.0.run(Some(context.waker()));
-            done.poll(context.waker()).map_or(Poll::Pending, Poll::Ready)
-        }))
-        .map_err(BindError::Failed)
+        self.wait_for(&done).map_err(BindError::Failed)
     }
 }
 
@@ -226,11 +247,29 @@ impl<F: Format, A: TableAllocator, D: Device> Vm<F, A, D> {
 
     /// Runs every job that is ready, and returns how many are left, which wait for something.
     pub fn run_ready(&self) -> usize {
-        let _ = self.0.run(None);
-        self.0.queue.lock().jobs.len()
+        let _ = self.0.run();
+        self.0.lanes.lock().queued
     }
 
-    /// The line on which job `n` signals point `n`, counted from 1.
+    /// Waits for a job of this VM, and runs what is ready meanwhile.
+    #[cfg(feature = "std")]
+    pub(crate) fn wait_for(&self, done: &Point) -> Result<(), FenceError> {
+        let mut binder = None;
+        let mut done = done.clone();
+        crate::wait::block_on(core::future::poll_fn(|context| {
+            // Before it looks: no wake is lost.
+            binder.get_or_insert_with(|| self.0.doorbell.enter(context.waker().clone()));
+            let _ = self.0.run();
+            core::pin::Pin::new(&mut done).poll(context)
+        }))
+    }
+
+    /// A further bind queue.
+    pub fn queue(&self) -> Queue<F, A, D> {
+        Queue::new(self.clone())
+    }
+
+    /// The line of the VM's own queue, on which its `n`-th job signals point `n`, counted from 1.
     pub fn timeline(&self) -> &Timeline {
         &self.0.timeline
     }
@@ -290,10 +329,10 @@ impl<F: Format, A: TableAllocator, D: Device> Vm<F, A, D> {
     /// What has been submitted, reserved, installed and freed so far. A job signals before its
     /// loose tables are freed and counted.
     pub fn figures(&self) -> Figures {
-        self.0.counters.read()
+        let granule = self.0.geometry.granule();
+        self.0.counters.read(granule, self.0.spare.len())
     }
 
-    #[cfg(feature = "std")]
     pub(crate) const fn inner(&self) -> &Arc<Inner<F, A, D>> {
         &self.0
     }

@@ -68,7 +68,9 @@ fn a_device_that_fails_bans_the_vm_and_the_ban_says_which_job_and_why() {
         let ban: Ban<_> = vm.ban().unwrap();
         assert_eq!(ban.job, expected_job, "{name}");
         assert!(matches!(ban.reason, BanReason::Device(reason) if reason == SILENT), "{name}");
-        assert_eq!(ban.to_string(), format!("banned by job {expected_job}: {SILENT}"));
+        let op = if name == "forget" { ", operation 0" } else { "" };
+        assert_eq!(ban.op, (name == "forget").then_some(0));
+        assert_eq!(ban.to_string(), format!("banned by job {expected_job}{op}: {SILENT}"));
         for (job, point) in (2..).zip(&points) {
             let expected = if job < expected_job { Ok(()) } else { Err(FenceError::VmBanned) };
             assert_eq!(point.state(), Some(expected), "{name}: job {job}");

@@ -174,7 +174,7 @@ fn history<F: Walked>(config: Config, raw: &[Vec<RawOp>]) {
             .iter()
             .filter_map(|op| match op {
                 Op::Map { range, .. } | Op::Unmap { range } => Some(*range),
-                Op::SyncOnly => None,
+                _ => None,
             })
             .collect();
         vm.submit(ops, [], []).unwrap();

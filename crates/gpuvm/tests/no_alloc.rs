@@ -6,10 +6,11 @@ mod ops;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 
-use gpuvm::{Device, Op, Timeline, Vm};
-use iopgtable::memory::{Pool, Region, TableLayout, Watermarks};
-use iopgtable::{Invalidate, Invalidation, IovaRange, PhysAddr};
+use gpuvm::{Backing, Device, InFlight, Op, Timeline, Vm, VmOptions};
+use iopgtable::memory::{Account, Accounted, Pool, Region, TableLayout, Watermarks};
+use iopgtable::{Invalidate, Invalidation, IovaRange, PhysAddr, Prot, Segment};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, map, unmap};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -108,7 +109,12 @@ fn each_kind_of_job_runs_without_an_allocation() {
     let pool = pool(1024);
     let vm = vm(&pool);
     let out = Timeline::new();
-    let kinds: [(&str, Vec<Op>); 9] = [
+    let block = ops::backing(4 * GIB, 2 * MIB);
+    let pages = ops::backing(5 * GIB + PAGE, 2 * MIB);
+    let zeros = Backing::repeating([Segment::new(PhysAddr(6 * GIB), 64 << 10)]).unwrap();
+    let of = Arc::<Backing>::clone;
+    let part = ops::range(8 * GIB + MIB, 8 * MIB);
+    let kinds: [(&str, Vec<Op>); 17] = [
         ("pages", vec![map(0, 3 * MIB, PAGE)]),
         ("blocks", vec![map(GIB, GIB, GIB), map(2 * GIB, 64 * MIB, 2 * MIB)]),
         ("replaced by pages", vec![map(0, MIB, 3 * PAGE)]),
@@ -117,6 +123,14 @@ fn each_kind_of_job_runs_without_an_allocation() {
         ("tables in the place of a block", vec![map(GIB, GIB, GIB)]),
         ("tables that come loose", vec![unmap(0, 4 * GIB)]),
         ("synchronisation", vec![Op::SyncOnly, unmap(0, PAGE)]),
+        ("a sparse map", vec![ops::map_backing(7 * GIB, 64 * MIB, &zeros)]),
+        ("blocks", vec![map(8 * GIB, GIB, GIB), ops::map_backing(12 * GIB, 2 * MIB, &block)]),
+        ("a block that is cut by a protect", vec![Op::Protect { range: part, prot: Prot::READ }]),
+        ("splits", vec![Op::Split { range: ops::range(8 * GIB + 31 * MIB, 32 * MIB) }]),
+        ("an eviction", vec![Op::Evict { backing: of(&block) }, unmap(12 * GIB + PAGE, PAGE)]),
+        ("a restoration", vec![Op::Restore { backing: of(&block), with: of(&pages) }]),
+        ("evicted again", vec![Op::Evict { backing: of(&pages) }, unmap(12 * GIB, MIB)]),
+        ("all that is left", vec![unmap(0, 1 << 40)]),
         ("all of them", vec![map(0, GIB, 0), unmap(PAGE, PAGE), map(0, MIB, MIB), unmap(0, GIB)]),
     ];
     for (number, (name, ops)) in (1..).zip(kinds) {
@@ -146,9 +160,43 @@ fn an_allocation_on_the_way_is_noticed() {
     assert_eq!(made, 3, "one at the beginning of each job");
 }
 
+/// Jobs of four queues wait for one line, which is reached point by point; they overtake, and
+/// what they wait for is looked at many times. An account, a limit, spare pages and a record are
+/// there, too.
+#[test]
+fn jobs_of_many_queues_run_without_an_allocation_whatever_overtakes_what() {
+    const JOBS: u64 = 2000;
+    let pool = pool(64);
+    let account = Account::new("vm", Account::UNLIMITED);
+    let options = VmOptions::new().in_flight(InFlight::new(u64::MAX)).spare_pages(true).record(16);
+    let allocator = Accounted::new(&pool, &account);
+    let vm = Vm::<S1, _, _>::with_options(CONFIG, allocator, Careless::default(), options).unwrap();
+    let queues: Vec<_> = (0..4).map(|_| vm.queue()).collect();
+    let (gate, out) = (Timeline::new(), Timeline::new());
+    let mut runner = TestRunner::deterministic();
+    let strategy = (job(), 0..4usize, 1..=JOBS);
+    let mut last = Vec::new();
+    for _ in 0..JOBS {
+        let (ops, queue, point) = strategy.new_tree(&mut runner).unwrap().current();
+        last.push(queues[queue].submit(ops, [gate.point(point)], [out.point(1)]).unwrap());
+    }
+    let mut ran = Vec::with_capacity(JOBS as usize + 1);
+    let made = allocations(|| {
+        for point in 0..=JOBS {
+            gate.signal(point);
+            ran.push(vm.run_ready());
+        }
+    });
+    assert_eq!((made, ran.last()), (0, Some(&0)));
+    assert!(last.iter().all(|point| point.state() == Some(Ok(()))));
+    assert_eq!(vm.figures().tables_returned, 0);
+    drop((vm, queues));
+    assert_eq!(account.charged(), 0);
+}
+
 fn job() -> impl Strategy<Value = Vec<Op>> {
     let units = select(vec![PAGE, PAGE, 2 * MIB, 2 * MIB, GIB]);
-    let op = (units, 0..6u64, 0..3u64, 1..6u64, select(vec![0, 0, PAGE, 2 * MIB]), 0..4u32)
+    let op = (units, 0..6u64, 0..3u64, 1..6u64, select(vec![0, 0, PAGE, 2 * MIB]), 0..6u32)
         .prop_map(|(unit, start, off, length, shift, kind)| {
             let (first, bytes) = (start * unit + off * PAGE, length * unit);
             // Gigabytes in pages would take all the memory.
@@ -156,6 +204,8 @@ fn job() -> impl Strategy<Value = Vec<Op>> {
             match kind {
                 0 | 1 => map(first, bytes, first + shift),
                 2 => unmap(first, bytes),
+                3 => Op::Protect { range: ops::range(first, bytes), prot: Prot::READ },
+                4 => Op::Split { range: ops::range(first, bytes) },
                 _ => unmap(first + PAGE, PAGE),
             }
         });

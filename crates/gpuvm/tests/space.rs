@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use gpuvm::space::Transition;
+use gpuvm::space::{Placed, Transition};
 use gpuvm::{Backing, Mapping, Space};
 use iopgtable::{Iova, IovaRange, PhysAddr, Prot, Segment};
 use proptest::prelude::*;
@@ -115,11 +115,12 @@ const CASES: [Case; 15] = [
 fn check_transition(case: &Case, transition: &Transition, inserted: Option<Pages>) {
     let (objects, name) = (&OBJECTS.with(Clone::clone), case.name);
     let see = |mapping: &Mapping| shown(objects, 0, mapping);
-    let removed: Vec<Pages> = transition.removed.iter().map(see).collect();
+    let see_placed = |placed: &Placed| see(&placed.mapping);
+    let removed: Vec<Pages> = transition.removed.iter().map(see_placed).collect();
     assert_eq!(removed, [case.old], "{name}");
-    assert_eq!(transition.left.as_ref().map(see), case.left, "{name}");
-    assert_eq!(transition.right.as_ref().map(see), case.right, "{name}");
-    assert_eq!(transition.inserted.as_ref().map(see), inserted, "{name}");
+    assert_eq!(transition.left.as_ref().map(see_placed), case.left, "{name}");
+    assert_eq!(transition.right.as_ref().map(see_placed), case.right, "{name}");
+    assert_eq!(transition.inserted.first().map(see_placed), inserted, "{name}");
     let displaced: Vec<_> = transition.displaced().collect();
     assert_eq!(displaced.len(), 1, "{name}");
     assert_eq!(see(displaced[0].old), case.old, "{name}");
@@ -289,7 +290,7 @@ proptest! {
             let removed: Vec<Pages> = transition
                 .removed
                 .iter()
-                .map(|old| shown(&objects, base, old))
+                .map(|old| shown(&objects, base, &old.mapping))
                 .collect();
             let overlap = |old: &Pages| old.first < run.end && run.first < old.end;
             let expected: Vec<Pages> = mappings_of(&before).into_iter().filter(overlap).collect();

@@ -232,3 +232,54 @@ fn racing_signallers_and_waiters_lose_no_wake() {
         }
     });
 }
+
+#[test]
+fn a_future_that_is_dropped_waits_no_more() {
+    let line = Timeline::new();
+    let (wakes, waker) = Wakes::new();
+    let (others, other) = Wakes::new();
+    let mut dropped = line.point(1);
+    let mut kept = line.point(1);
+    assert!(pin!(&mut dropped).poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(pin!(&mut kept).poll(&mut Context::from_waker(&other)).is_pending());
+    drop(dropped);
+    line.signal(1);
+    assert_eq!((wakes.count(), others.count()), (0, 1));
+}
+
+/// A future's latest waker counts, as futures have it.
+#[test]
+fn a_future_that_moves_to_another_task_wakes_that_one() {
+    let line = Timeline::new();
+    let (wakes, waker) = Wakes::new();
+    let (others, other) = Wakes::new();
+    let mut moved = line.point(1);
+    assert!(pin!(&mut moved).poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(pin!(&mut moved).poll(&mut Context::from_waker(&other)).is_pending());
+    line.signal(1);
+    assert_eq!((wakes.count(), others.count()), (0, 1));
+}
+
+/// A waker may own the future that it wakes.
+#[test]
+fn a_waker_may_own_a_future_of_the_line_it_waits_on() {
+    struct Owner {
+        _future: std::sync::Mutex<Point>,
+    }
+    impl std::task::Wake for Owner {
+        fn wake(self: Arc<Self>) {}
+    }
+    bounded(|| {
+        let line = Timeline::new();
+        let mut waiting = line.point(2);
+        for _ in 0..3 {
+            let mut owned = line.point(1);
+            let noop = &mut Context::from_waker(Waker::noop());
+            assert!(pin!(&mut owned).poll(noop).is_pending());
+            let owner = Waker::from(Arc::new(Owner { _future: std::sync::Mutex::new(owned) }));
+            // Drops the last one's owner, and so a point that waits.
+            assert!(pin!(&mut waiting).poll(&mut Context::from_waker(&owner)).is_pending());
+        }
+        line.signal(2);
+    });
+}

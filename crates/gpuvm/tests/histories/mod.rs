@@ -1,4 +1,4 @@
-//! Random jobs that cut blocks, replace, and make and lose tables.
+//! Random jobs that cut blocks, replace, protect, and make and lose tables.
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
@@ -50,6 +50,9 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         2 => map_op(),
         1 => op_range().prop_map(|range| Op::Unmap { range }),
+        1 => (op_range(), select(vec![Prot::RW, Prot::READ]))
+            .prop_map(|(range, prot)| Op::Protect { range, prot }),
+        1 => op_range().prop_map(|range| Op::Split { range }),
     ]
 }
 

@@ -121,9 +121,9 @@ impl Checks {
 fn changed(transitions: &[Transition]) -> Vec<IovaRange> {
     let mut ranges: Vec<IovaRange> = Vec::new();
     for transition in transitions {
-        let removed = transition.removed.iter().map(|old| old.range);
+        let removed = transition.removed.iter().map(|old| old.mapping.range);
         ranges.extend(removed.filter_map(|range| range.intersection(transition.range)));
-        ranges.extend(transition.inserted.as_ref().map(|new| new.range));
+        ranges.extend(transition.inserted.iter().map(|new| new.mapping.range));
     }
     ranges.sort_by_key(|range| range.first());
     let mut apart: Vec<IovaRange> = Vec::new();

@@ -19,7 +19,8 @@ pub(super) fn tables(geometry: &Geometry, op: &Op) -> u64 {
             let apart = first >> shift != end >> shift;
             u64::from(cut(first)) + u64::from(cut(end) && (apart || !cut(first)))
         }
-        Op::SyncOnly => 0,
+        // Synchronisation alone; what histories do not have.
+        _ => 0,
     }
 }
 

@@ -108,6 +108,30 @@ impl<A: TableAllocator> Reservation<A> {
         Ok(())
     }
 
+    /// Gives all pages back to their allocator, and says how many they were.
+    pub fn free(&mut self) -> usize {
+        let count = self.pages.len();
+        if count > 0 {
+            // SAFETY: the invariant says that they come from this allocator; a page that is in the
+            // list is linked nowhere.
+            unsafe { self.allocator.free_bulk(core::mem::take(&mut self.pages)) };
+        }
+        count
+    }
+
+    /// Gives `count` pages out as a reservation of their own; nothing where there are fewer.
+    pub fn split(&mut self, count: usize) -> Option<Self>
+    where
+        A: Clone,
+    {
+        if count > self.pages.len() {
+            return None;
+        }
+        // INVARIANT: the pages come from a clone of the same allocator.
+        let pages = self.pages.take_first(count);
+        Some(Self { allocator: self.allocator.clone(), pages, table: self.table })
+    }
+
     pub(crate) const fn table(&self) -> TableId {
         self.table
     }
@@ -120,11 +144,7 @@ impl<A: TableAllocator> Reservation<A> {
 
 impl<A: TableAllocator> Drop for Reservation<A> {
     fn drop(&mut self) {
-        if !self.pages.is_empty() {
-            // SAFETY: the invariant says that they come from this allocator; a page that is still
-            // in the list has never been linked.
-            unsafe { self.allocator.free_bulk(core::mem::take(&mut self.pages)) };
-        }
+        self.free();
     }
 }
 

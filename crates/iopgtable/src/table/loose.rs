@@ -108,7 +108,22 @@ impl Loose {
     ///
     /// They are the allocator's, and no walker reaches them any more.
     pub(crate) unsafe fn free<F: Format, A: TableAllocator>(self, allocator: &A) -> usize {
-        let mut sink = Sink::new(allocator);
+        // SAFETY: the caller's promise.
+        unsafe { self.free_but::<F, A>(allocator, &mut PageList::new(), 0) }
+    }
+
+    /// The same, but the first `keep` of them go to `kept`, as pages that are not zeroed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Self::free).
+    pub(crate) unsafe fn free_but<F: Format, A: TableAllocator>(
+        self,
+        allocator: &A,
+        kept: &mut PageList,
+        keep: usize,
+    ) -> usize {
+        let mut sink = Sink::new(allocator, kept, keep);
         let mut link = self.head;
         for _ in 0..self.subtrees {
             let (table, level) = (link.table(), link.level());
@@ -135,7 +150,8 @@ impl fmt::Debug for Loose {
 ///
 /// They are the allocator's, and no walker uses the tree any more.
 pub(super) unsafe fn drain<F: Format, A: TableAllocator>(allocator: &A, tree: &Tree<F>) {
-    let mut sink = Sink::new(allocator);
+    let mut none = PageList::new();
+    let mut sink = Sink::new(allocator, &mut none, 0);
     // SAFETY: the caller's promise.
     let mut take = |page| unsafe { sink.take(page) };
     take_children::<F, A>(allocator, tree.root(), tree.geometry.first_level(), 0, &mut take);
@@ -195,14 +211,17 @@ fn page_of<F: Format>(node: Node, table: PhysAddr) -> TablePage {
 /// Gives pages to their allocator, in the way that it likes best.
 struct Sink<'a, A: TableAllocator> {
     allocator: &'a A,
+    /// What somebody else gets before the allocator does, and how many pages still.
+    kept: &'a mut PageList,
+    keep: usize,
     /// What the allocator is to get at once.
     pages: PageList,
     count: usize,
 }
 
 impl<'a, A: TableAllocator> Sink<'a, A> {
-    const fn new(allocator: &'a A) -> Self {
-        Self { allocator, pages: PageList::new(), count: 0 }
+    const fn new(allocator: &'a A, kept: &'a mut PageList, keep: usize) -> Self {
+        Self { allocator, kept, keep, pages: PageList::new(), count: 0 }
     }
 
     /// # Safety
@@ -210,7 +229,10 @@ impl<'a, A: TableAllocator> Sink<'a, A> {
     /// The page is the allocator's, and no walker reaches it any more.
     unsafe fn take(&mut self, page: TablePage) {
         self.count += 1;
-        if self.allocator.frees_in_bulk() {
+        if self.keep > 0 {
+            self.keep -= 1;
+            self.kept.push(page);
+        } else if self.allocator.frees_in_bulk() {
             self.pages.push(page);
         } else {
             // SAFETY: the caller's promise.

@@ -35,7 +35,9 @@ use crate::error::{CreateError, TableError};
 use crate::format::{Attributes, Config, ConfigError, Encoded, Format, Options};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, LAST_LEVEL, TableCount};
-use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
+use crate::memory::{
+    AllocContext, PageList, Reservation, Reserver, TableAllocator, TableLayout, TablePage,
+};
 use crate::prot::Prot;
 use crate::segments::{Segments, Source};
 
@@ -504,6 +506,26 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         }
         // SAFETY: an `Invalidated` is the proof that no walker reaches them.
         unsafe { invalidated.loose.free::<F, A>(&self.allocator) }
+    }
+
+    /// The same, but pages stay with `reservation` until it holds `target`: for whoever must have
+    /// pages that no allocator may have to spare. They count among the tables that came loose.
+    pub fn free_into(
+        &self,
+        invalidated: Invalidated,
+        reservation: &mut Reservation<A>,
+        target: usize,
+    ) -> usize {
+        if reservation.table() != self.tree.id {
+            return self.free(invalidated);
+        }
+        if invalidated.table != self.tree.id || invalidated.loose.is_empty() {
+            return 0;
+        }
+        let keep = target.saturating_sub(reservation.remaining());
+        // SAFETY: an `Invalidated` is the proof that no walker reaches them.
+        // INVARIANT: they come from this table's allocator, of which the reservation has a clone.
+        unsafe { invalidated.loose.free_but::<F, A>(&self.allocator, reservation.pages(), keep) }
     }
 
     /// Keeps the tables of a gather that could not be invalidated out of use until this page table
