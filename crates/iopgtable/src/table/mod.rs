@@ -19,6 +19,7 @@
 //! | `cursor` | many small operations with one gather |
 //! | `occupied` | looks how far a range is taken |
 //! | `visit` | looks at what is mapped |
+//! | `look`, `release` | the halves of [`PageTable`] that change no entry |
 //! | `reserved` | the face that cannot allocate |
 //! | `sharing` | one thread or many: how entries are read and replaced |
 //! | `graft` | where many meet: a new table is linked, or merged into another thread's |
@@ -33,11 +34,9 @@ use core::fmt;
 use crate::addr::{Iova, IovaRange};
 use crate::error::{CreateError, TableError};
 use crate::format::{Attributes, Config, ConfigError, Encoded, Format, Options};
-use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
-use crate::geometry::{Geometry, LAST_LEVEL, TableCount};
-use crate::memory::{
-    AllocContext, PageList, Reservation, Reserver, TableAllocator, TableLayout, TablePage,
-};
+use crate::gather::Gather;
+use crate::geometry::{Geometry, TableCount};
+use crate::memory::{AllocContext, PageList, Reserver, TableAllocator, TableLayout, TablePage};
 use crate::prot::Prot;
 use crate::segments::{Segments, Source};
 
@@ -52,10 +51,12 @@ mod golden;
 mod graft;
 mod groups;
 mod leaves;
+mod look;
 mod loose;
 mod node;
 mod occupied;
 mod recent;
+mod release;
 mod reserved;
 mod shared;
 mod sharing;
@@ -73,7 +74,6 @@ pub use shared::SharedPageTable;
 pub(crate) use tree::TableId;
 pub use visit::{Translation, Visit};
 
-use dirty::Harvest;
 use edit::{Edit, Editor};
 use fill::Leaves;
 use recent::Recent;
@@ -174,7 +174,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     ///
     /// From the moment that a walker is given these values, and until it has been made to forget
     /// them: the device may do with the mapped memory what the mappings allow; this table must
-    /// not be dropped; and every gather must be invalidated with an [`Invalidate`] that reaches
+    /// not be dropped; and every gather must be invalidated with an [`Invalidate`](crate::Invalidate) that reaches
     /// this walker (not with [`Unwalked`](crate::Unwalked)).
     pub unsafe fn registers(&self) -> F::Registers {
         let Tree { geometry, options, .. } = &self.tree;
@@ -346,194 +346,6 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         debug_assert!(edited.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
         Ok(gather)
-    }
-
-    /// Where `iova` leads, if anywhere.
-    #[inline]
-    pub fn translate(&self, iova: Iova) -> Option<Translation> {
-        visit::translate(&self.tree, &self.allocator, iova)
-    }
-
-    /// How many bytes of `range` lie before its first hole, in pages as large as leaves at
-    /// `level`: for callers that name the pages that they unmap, and must hear of those that are
-    /// not there. A page is no hole where a leaf translates it, or where a table does, whatever
-    /// that table holds. What lies beyond the last input address counts as no part of the range, and
-    /// what lies below the first one as a hole.
-    ///
-    /// The range starts on a multiple of such a page; a level that has no table counts as the
-    /// last one.
-    #[inline]
-    pub fn occupied(&self, range: IovaRange, level: i8) -> u64 {
-        let level = level.clamp(self.tree.geometry.first_level(), crate::geometry::LAST_LEVEL);
-        occupied::occupied(&self.tree, &self.allocator, range, level)
-    }
-
-    /// Shows `visitor` every table and every leaf that translates a part of `range`, in ascending
-    /// order, a table before what it holds. The root is not shown.
-    pub fn visit(&self, range: IovaRange, visitor: impl FnMut(Visit)) {
-        self.visit_to(range, LAST_LEVEL, visitor);
-    }
-
-    /// The same, but not below the entries of tables at `level`: what a table at the next level
-    /// holds is not shown.
-    pub fn visit_to(&self, range: IovaRange, level: i8, mut visitor: impl FnMut(Visit)) {
-        visit::visit(&self.tree, &self.allocator, range, level, &mut visitor);
-    }
-
-    /// What `range` maps, to be displayed for people: tables and leaves, one line each, where
-    /// leaves that follow each other in both address spaces share one.
-    ///
-    /// ```
-    /// # #[cfg(feature = "alloc")] {
-    /// # use iopgtable::{memory::Heap, Arm64S1, Config, Granule4K, Iova, IovaRange, PageTable};
-    /// # use iopgtable::{PhysAddr, Prot, Segment, Unwalked};
-    /// let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(39, 48), Heap::new())?;
-    /// let range = IovaRange::new(Iova(0x4000_0000), 0x3000)?;
-    /// let gather = table.map(range, [Segment::new(PhysAddr(0x8000_0000), 0x3000)], Prot::RW)?;
-    /// table.finish(gather, &mut Unwalked)?;
-    /// let text = table.dump(table.geometry().whole()).to_string();
-    /// assert!(text.starts_with("ARM_64_LPAE_S1 4K, 39 bits to 48, root at "));
-    /// assert!(text.contains("0x40000000..=0x40002fff -> 0x80000000 rw--n 3 x 4K"));
-    /// # }
-    /// # Ok::<(), Box<dyn core::error::Error>>(())
-    /// ```
-    pub const fn dump(&self, range: IovaRange) -> Dump<'_, F, A> {
-        Dump::new(self, range)
-    }
-
-    /// Notes in `bitmap` which pages of `range` were written through since they were mapped or
-    /// last cleaned: bit `i % 64` of word `i / 64` stands for the `i`-th granule of the range. No
-    /// bit is cleared. A leaf larger than a granule counts as written all over, and so does a
-    /// group with the contiguous hint; what was just mapped writable counts as written.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::NoDirtyState`]
-    /// without [`Options::HARDWARE_DIRTY`], and [`TableError::Bitmap`].
-    pub fn read_dirty(&self, range: IovaRange, bitmap: &mut [u64]) -> Result<(), TableError> {
-        dirty::check_bitmap(&self.tree, range, bitmap)?;
-        self.visit_dirty(range, |dirty| dirty::note::<F>(bitmap, range, dirty))
-    }
-
-    /// The same, and makes clean what lies in `range` whole, so that hardware notes the next
-    /// write. A device that has a leaf cached goes on writing unnoticed until it has forgotten it:
-    /// what the gather names is to be invalidated before the writes of interest begin.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read_dirty`](Self::read_dirty); nothing was made clean then.
-    pub fn read_and_clear_dirty(
-        &mut self,
-        range: IovaRange,
-        bitmap: &mut [u64],
-    ) -> Result<Gather, TableError> {
-        dirty::check_bitmap(&self.tree, range, bitmap)?;
-        self.visit_and_clear_dirty(range, |dirty| dirty::note::<F>(bitmap, range, dirty))
-    }
-
-    /// As [`read_dirty`](Self::read_dirty), for callers with a record of their own: shows `visitor`
-    /// each leaf of `range`, as far as it lies there, or each group with the contiguous hint, that
-    /// was written through, in ascending order.
-    ///
-    /// # Errors
-    ///
-    /// As for `read_dirty`, without a bitmap.
-    pub fn visit_dirty(
-        &self,
-        range: IovaRange,
-        mut visitor: impl FnMut(IovaRange),
-    ) -> Result<(), TableError> {
-        dirty::check(&self.tree, range)?;
-        Harvest::new(&self.allocator, range, &mut visitor, None).run(&self.tree);
-        Ok(())
-    }
-
-    /// The same as [`read_and_clear_dirty`](Self::read_and_clear_dirty) is to `read_dirty`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`visit_dirty`](Self::visit_dirty); nothing was made clean then.
-    pub fn visit_and_clear_dirty(
-        &mut self,
-        range: IovaRange,
-        mut visitor: impl FnMut(IovaRange),
-    ) -> Result<Gather, TableError> {
-        dirty::check(&self.tree, range)?;
-        let mut gather = Gather::new(self.tree.id);
-        Harvest::new(&self.allocator, range, &mut visitor, Some(&mut gather)).run(&self.tree);
-        Ok(gather)
-    }
-
-    /// How many tables there are below the root. Walks them all.
-    pub fn count_tables(&self) -> TableCount {
-        let mut count = TableCount::ZERO;
-        self.visit(self.tree.geometry.whole(), |seen| {
-            if let Visit::Table { level, .. } = seen {
-                count.increase(level, 1);
-            }
-        });
-        count
-    }
-
-    /// Has `device` forget what an operation made stale, then frees the tables that came loose,
-    /// and says how many they were.
-    ///
-    /// # Errors
-    ///
-    /// The device's error with the gather, which may be tried again.
-    #[inline]
-    pub fn finish<D: Invalidate>(
-        &self,
-        gather: Gather,
-        device: &mut D,
-    ) -> Result<usize, InvalidateError<D::Error>> {
-        let is_loose = !gather.loose.is_empty();
-        let invalidated = gather.invalidate(device)?;
-        Ok(if is_loose { self.free(invalidated) } else { 0 })
-    }
-
-    /// Gives tables that the device has forgotten back to the allocator, and says how many they
-    /// were. Tables of another page table are left alone (and so lost).
-    #[inline]
-    pub fn free(&self, invalidated: Invalidated) -> usize {
-        if invalidated.loose.is_empty() { 0 } else { self.free_loose(invalidated) }
-    }
-
-    #[inline(never)]
-    fn free_loose(&self, invalidated: Invalidated) -> usize {
-        if invalidated.table != self.tree.id {
-            return 0;
-        }
-        // SAFETY: an `Invalidated` is the proof that no walker reaches them.
-        unsafe { invalidated.loose.free::<F, A>(&self.allocator) }
-    }
-
-    /// The same, but pages stay with `reservation` until it holds `target`: for whoever must have
-    /// pages that no allocator may have to spare. They count among the tables that came loose.
-    pub fn free_into(
-        &self,
-        invalidated: Invalidated,
-        reservation: &mut Reservation<A>,
-        target: usize,
-    ) -> usize {
-        if reservation.table() != self.tree.id {
-            return self.free(invalidated);
-        }
-        if invalidated.table != self.tree.id || invalidated.loose.is_empty() {
-            return 0;
-        }
-        let keep = target.saturating_sub(reservation.remaining());
-        // SAFETY: an `Invalidated` is the proof that no walker reaches them.
-        // INVARIANT: they come from this table's allocator, of which the reservation has a clone.
-        unsafe { invalidated.loose.free_but::<F, A>(&self.allocator, reservation.pages(), keep) }
-    }
-
-    /// Keeps the tables of a gather that could not be invalidated out of use until this page table
-    /// is dropped, when no device walks it any more. Tables of another page table are left alone.
-    pub fn quarantine(&mut self, gather: Gather) {
-        if gather.table == self.tree.id {
-            self.quarantine.append::<F, A>(&self.allocator, gather.loose);
-        }
     }
 
     /// The means to take reservations for this table, also while it is in use elsewhere.

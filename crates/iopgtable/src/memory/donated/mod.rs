@@ -4,13 +4,19 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use super::lock::SpinLock;
-use super::party::{BulkError, Party, PartyError};
+use super::party::Party;
 use super::{
     AllocContext, AllocError, PageList, TableAllocator, TableLayout, TableMemory, TablePage,
     memory_of_upstream,
 };
-use crate::addr::{PhysAddr, Segment};
+use crate::addr::PhysAddr;
 use crate::geometry::{LAST_LEVEL, TableCount};
+
+mod batch;
+mod pending;
+
+use batch::{BATCH, Batch};
+use pending::Pending;
 
 /// Shares each page with a [`Party`] before it is handed out, and reclaims it before it goes back
 /// upstream.
@@ -100,51 +106,6 @@ struct State {
     figures: DonatedFigures,
 }
 
-/// How many layouts waiting pages are found by: 64 bytes to 32 MiB, and all that are larger, which
-/// only wait. The largest table of any format is 1 MiB.
-const CLASSES: usize = 21;
-
-/// Freed pages that are still shared, by layout.
-struct Pending([PageList; CLASSES]);
-
-impl Pending {
-    const fn new() -> Self {
-        Self([const { PageList::new() }; CLASSES])
-    }
-
-    fn class(layout: TableLayout) -> usize {
-        let shift = layout.bytes().trailing_zeros() - TableLayout::MIN_BYTES.trailing_zeros();
-        // CAST: a logarithm.
-        (shift as usize).min(CLASSES - 1)
-    }
-
-    fn len(&self) -> usize {
-        self.0.iter().map(PageList::len).sum()
-    }
-
-    fn push(&mut self, page: TablePage) {
-        self.0[Self::class(page.layout())].push(page);
-    }
-
-    fn append(&mut self, other: Self) {
-        for (list, other) in self.0.iter_mut().zip(other.0) {
-            list.append(other);
-        }
-    }
-
-    /// One of `layout`.
-    fn take(&mut self, layout: TableLayout) -> Option<TablePage> {
-        let class = Self::class(layout);
-        if class < CLASSES - 1 { self.0[class].pop() } else { None }
-    }
-
-    /// Up to `count` of any layout.
-    fn take_any(&mut self, count: usize) -> PageList {
-        let class = (0..CLASSES).find(|&class| !self.0[class].is_empty());
-        class.map_or(PageList::new(), |class| self.0[class].take_first(count))
-    }
-}
-
 /// What a [`Donated`] did and what became of it, in pages.
 ///
 /// Always, `shares = reclaims + shared + quarantined`, once the calls that run have returned.
@@ -168,68 +129,6 @@ pub struct DonatedFigures {
     pub share_failures: u64,
     /// How many times the party did not give a page back though it need not sleep.
     pub reclaim_failures: u64,
-}
-
-/// How many pages the party is asked for at once: as many as are kept on the stack.
-const BATCH: usize = 16;
-
-/// Pages outside of any list: the party may take away the CPU's access to a list's links.
-struct Batch {
-    pages: [Option<TablePage>; BATCH],
-    segments: [Segment; BATCH],
-    count: usize,
-}
-
-impl Batch {
-    fn take(list: &mut PageList) -> Self {
-        let mut batch = Self {
-            pages: [const { None }; BATCH],
-            segments: [Segment::new(PhysAddr(0), 0); BATCH],
-            count: 0,
-        };
-        for (slot, segment) in batch.pages.iter_mut().zip(&mut batch.segments) {
-            let Some(page) = list.pop() else { break };
-            *segment = Segment::new(page.phys(), page.layout().bytes() as u64);
-            *slot = Some(page);
-            batch.count += 1;
-        }
-        batch
-    }
-
-    /// Has `call` name the pages to the party.
-    fn ask(&self, call: impl FnOnce(&[Segment]) -> Result<(), BulkError>) -> Answer {
-        match call(&self.segments[..self.count]) {
-            Ok(()) => Answer { done: self.count, lost: 0, error: None },
-            Err(BulkError { done, unknown, error }) => {
-                let done = done.min(self.count);
-                let unknown = unknown.max(usize::from(matches!(error, PartyError::Unknown { .. })));
-                Answer { done, lost: unknown.min(self.count - done), error: Some(error) }
-            }
-        }
-    }
-
-    /// The pages, each with its index.
-    fn pages(self) -> impl Iterator<Item = (usize, TablePage)> {
-        self.pages.into_iter().flatten().enumerate()
-    }
-}
-
-/// The party's answer for a batch: the first `done` pages are done, the `lost` ones after them in
-/// quarantine, and the rest as before.
-struct Answer {
-    done: usize,
-    lost: usize,
-    error: Option<PartyError>,
-}
-
-impl Answer {
-    const fn would_block(&self) -> bool {
-        matches!(self.error, Some(PartyError::WouldBlock))
-    }
-
-    const fn failed(&self) -> bool {
-        self.error.is_some() && !self.would_block()
-    }
 }
 
 /// The page as one of another layout.
@@ -315,17 +214,10 @@ impl<A: TableAllocator, P: Party> Donated<A, P> {
     /// Puts back what [`take_pending`](Self::take_pending) took.
     fn untake_pending(&self, pages: PageList) {
         let reused = pages.len() as u64;
-        let waiting = Self::waiting(pages);
+        let waiting = Pending::of(pages);
         let mut state = self.state.lock();
         state.figures.reused -= reused;
         state.pending.append(waiting);
-    }
-
-    /// The pages by layout: sorted without the lock, taken in with it.
-    fn waiting(pages: PageList) -> Pending {
-        let mut waiting = Pending::new();
-        pages.for_each(|page| waiting.push(page));
-        waiting
     }
 
     /// What `alloc` gets from upstream, if need be after all that waits is back there.
@@ -344,7 +236,7 @@ impl<A: TableAllocator, P: Party> Donated<A, P> {
         let mut shared = PageList::new();
         while !fresh.is_empty() {
             let mut batch = Batch::take(&mut fresh);
-            for page in batch.pages.iter_mut().flatten() {
+            for page in batch.pages_mut() {
                 page.make_zeroed(&self.upstream);
             }
             self.upstream.commit();
@@ -383,7 +275,7 @@ impl<A: TableAllocator, P: Party> Donated<A, P> {
         while !pages.is_empty() {
             let batch = Batch::take(&mut pages);
             let mut answer = batch.ask(|pages| self.party.reclaim_bulk(pages, may_block));
-            if answer.failed() && answer.done < batch.count {
+            if answer.failed() && answer.done < batch.len() {
                 // A page that is refused is as lost as one of which nothing is known.
                 answer.lost = answer.lost.max(1);
             }
@@ -399,7 +291,7 @@ impl<A: TableAllocator, P: Party> Donated<A, P> {
             }
             count += answer.done;
             // INVARIANT: where the party would block, the rest is shared as before.
-            let rest = answer.would_block().then(|| Self::waiting(core::mem::take(&mut pages)));
+            let rest = answer.would_block().then(|| Pending::of(core::mem::take(&mut pages)));
             let mut state = self.state.lock();
             state.figures.shared -= answer.done + answer.lost;
             state.figures.reclaims += answer.done as u64;
