@@ -171,11 +171,13 @@ fn a_flood_of_small_binds_of_one_vm_neither_holds_all_memory_nor_starves_another
         while in_flight.used() + 3 * PAGE <= LIMIT {
             thread::yield_now();
         }
+        // It ticks until the flood is over: a submission may be waiting for room when the rest is done.
+        let over = Timeline::new();
         let ticker = thread::spawn({
-            let (ticks, done) = (ticks.clone(), done.clone());
+            let (ticks, over) = (ticks.clone(), over.clone());
             move || {
                 let mut tick = 0;
-                while done.point(1).state().is_none() {
+                while over.point(1).state().is_none() {
                     tick += 1;
                     ticks.signal(tick);
                     thread::sleep(Duration::from_micros(200));
@@ -188,6 +190,7 @@ fn a_flood_of_small_binds_of_one_vm_neither_holds_all_memory_nor_starves_another
         }
         done.signal(1);
         assert!(flood.join().unwrap() > 20);
+        over.signal(1);
         ticker.join().unwrap();
         assert!(in_flight.peak() <= LIMIT, "{in_flight:?}");
     });
