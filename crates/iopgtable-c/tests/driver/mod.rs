@@ -174,6 +174,7 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
+        // SAFETY: the table is this one's, nobody walks it, and nobody uses it afterwards.
         unsafe { free_io_pgtable_ops(self.ops) };
         assert_eq!(self.out(), 0, "every table went back");
         assert_eq!(self.driver.all.get(), 1, "the TLB is flushed before the tables go");
