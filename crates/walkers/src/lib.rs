@@ -50,15 +50,22 @@
 //! - [`Access`]: what the device wants to do.
 //! - [`Translation`], [`Permissions`], [`MemoryType`], [`DirtyState`]: the answer.
 //! - [`Fault`]: the refusal, a value like any other.
-//! - [`Walker`]: the one question that every walker answers.
+//! - [`Walker`]: the one question that every model answers.
+//! - [`Mmu`]: machines with a state, models among them: [`Regime`] is what they are programmed
+//!   with, [`Request`] and [`Answer`] what they are asked and say, [`Says`] what of that to trust.
+//! - `Ram` (feature `machines`): memory that machines in other processes walk, too.
 //! - [`soft`]: an MMU in software for the Arm formats: both stages, in `AArch64` and `AArch32`,
 //!   and Mali.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod access;
 mod fault;
 mod memory;
+mod mmu;
+#[cfg(feature = "machines")]
+mod ram;
+mod regime;
 mod translation;
 mod walk;
 
@@ -67,6 +74,13 @@ pub mod soft;
 pub use access::{Access, AccessKind, Privilege};
 pub use fault::{Fault, FaultKind};
 pub use memory::{FnMemory, PhysMemory};
+pub use mmu::{Answer, Forget, Mmu, MmuError, Reached, Refusal, Request, Says, Unsupported};
+#[cfg(feature = "machines")]
+pub use ram::Ram;
+pub use regime::{
+    AmdV1Registers, DartRegisters, DartVariant, Regime, RiscVGuestRegisters, RiscVRegisters,
+    ShortDescriptorRegisters, VtdSecondStageRegisters, X86_64Registers,
+};
 pub use translation::{
     DeviceType, DirtyState, MemoryType, Permissions, Rights, Shareability, Translation,
 };

@@ -1,0 +1,87 @@
+//! The walkers here as one MMU that is told which of them to be.
+
+use super::{Mali, Stage1, Stage1Aarch32, Stage2, Stage2Aarch32};
+use crate::{
+    Answer, Forget, Mmu, MmuError, PhysMemory, Reached, Refusal, Regime, Request, Says,
+    Unsupported, Walker,
+};
+
+/// An MMU in software. It remembers nothing: every translation reads the tables again.
+#[derive(Debug)]
+pub struct SoftMmu<M> {
+    memory: M,
+    regime: Option<Regime>,
+}
+
+impl<M: PhysMemory> SoftMmu<M> {
+    /// One that reads its tables from `memory`.
+    pub const fn new(memory: M) -> Self {
+        Self { memory, regime: None }
+    }
+}
+
+impl<M: PhysMemory> Mmu for SoftMmu<M> {
+    fn name(&self) -> &'static str {
+        "soft"
+    }
+
+    fn says(&self, regime: &Regime) -> Result<Says, Unsupported> {
+        with_walker(&self.memory, regime, &mut |_| ())?;
+        Ok(Says {
+            permissions: true,
+            execute: true,
+            privilege: true,
+            kinds: true,
+            levels: true,
+            remembers: false,
+            largest_leaf: u64::MAX,
+            targets: (0, u64::MAX),
+        })
+    }
+
+    fn install(&mut self, regime: &Regime, _: u16) -> Result<(), MmuError> {
+        self.says(regime)?;
+        self.regime = Some(*regime);
+        Ok(())
+    }
+
+    fn translate(
+        &mut self,
+        requests: &[Request],
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), MmuError> {
+        answers.clear();
+        let regime = self.regime.ok_or_else(|| Unsupported::new("no tables are installed"))?;
+        with_walker(&self.memory, &regime, &mut |walker| {
+            for request in requests {
+                let answer = walker.translate(request.address, request.access);
+                answers.push(answer.map(Reached::from).map_err(Refusal::from));
+            }
+        })?;
+        Ok(())
+    }
+
+    fn forget(&mut self, _: Forget) -> Result<(), MmuError> {
+        Ok(())
+    }
+}
+
+/// Lends the walker that `regime` is for.
+fn with_walker<M: PhysMemory>(
+    memory: &M,
+    regime: &Regime,
+    look: &mut dyn FnMut(&dyn Walker),
+) -> Result<(), Unsupported> {
+    let refused = |why| Unsupported::new(format!("{why}"));
+    match *regime {
+        Regime::Stage1(registers) => look(&Stage1::new(memory, registers).map_err(refused)?),
+        Regime::Stage2(registers) => look(&Stage2::new(memory, registers).map_err(refused)?),
+        Regime::Stage1Aarch32(registers) => {
+            look(&Stage1Aarch32::new(memory, registers).map_err(refused)?);
+        }
+        Regime::Stage2Aarch32(registers) => look(&Stage2Aarch32::new(memory, registers)),
+        Regime::Mali(registers) => look(&Mali::new(memory, registers).map_err(refused)?),
+        other => return Err(Unsupported::new(format!("{other:?}"))),
+    }
+    Ok(())
+}
