@@ -80,7 +80,8 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InputBits`], [`ConfigError::OutputBits`] and [`ConfigError::Options`].
+    /// [`ConfigError::InputBits`], [`ConfigError::OutputBits`], [`ConfigError::Options`] and
+    /// [`ConfigError::LargestLeaf`].
     fn geometry(config: Config) -> Result<Geometry, ConfigError>;
 
     /// What to program for a table with its root at `root`.
@@ -185,13 +186,28 @@ pub enum Entry {
     Leaf(PhysAddr),
 }
 
-/// Refuses options that a format does not have.
-fn check_options<F: Format>(config: Config) -> Result<(), ConfigError> {
-    let refused = config.options.without(F::OPTIONS);
-    if refused.is_empty() {
-        return Ok(());
+/// Refuses what a format does not have: sizes, in bits, other than those of `outputs` and from
+/// `min` to `max`; options; and leaves smaller than its smallest ones.
+fn check<F: Format>(
+    config: Config,
+    (min, max): (u8, u8),
+    outputs: &'static [u8],
+) -> Result<(), ConfigError> {
+    if !outputs.contains(&config.output_bits) {
+        return Err(ConfigError::OutputBits { bits: config.output_bits, supported: outputs });
     }
-    Err(ConfigError::Options { refused, supported: F::OPTIONS })
+    if !(min..=max).contains(&config.input_bits) {
+        return Err(ConfigError::InputBits { bits: config.input_bits, min, max });
+    }
+    let refused = config.options.without(F::OPTIONS);
+    if !refused.is_empty() {
+        return Err(ConfigError::Options { refused, supported: F::OPTIONS });
+    }
+    let granule = 1 << F::PAGE_SHIFT;
+    if config.largest_leaf < granule {
+        return Err(ConfigError::LargestLeaf { bytes: config.largest_leaf, granule });
+    }
+    Ok(())
 }
 
 mod sealed {
