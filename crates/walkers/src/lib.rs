@@ -54,6 +54,7 @@
 //! - [`Mmu`]: machines with a state, models among them: [`Regime`] is what they are programmed
 //!   with, [`Request`] and [`Answer`] what they are asked and say, [`Says`] what of that to trust.
 //! - `Ram` (feature `machines`): memory that machines in other processes walk, too.
+//! - `qemu` (feature `machines`): MMUs that QEMU emulates.
 //! - `require` (feature `machines`): whether a test may go without a machine.
 //! - [`soft`]: an MMU in software for the Arm formats: both stages, in `AArch64` and `AArch32`,
 //!   and Mali.
@@ -70,6 +71,8 @@ mod regime;
 mod translation;
 mod walk;
 
+#[cfg(feature = "machines")]
+pub mod qemu;
 #[cfg(feature = "machines")]
 pub mod require;
 pub mod soft;

@@ -8,7 +8,9 @@
 use core::marker::PhantomData;
 
 use super::vmsa::{self, Output};
-use super::{Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check, stage2};
+use super::{
+    Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check_options, stage2,
+};
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
@@ -57,7 +59,8 @@ impl<G: Granule> Format for Arm64S2<G> {
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let max = Output::<G>::MAX_INPUT_BITS.min(config.output_bits);
-        check::<Self>(config, (vmsa::MIN_INPUT_BITS, max), Output::<G>::sizes())?;
+        vmsa::check_sizes(config, (vmsa::MIN_INPUT_BITS, max), Output::<G>::sizes())?;
+        check_options::<Self>(config)?;
         Ok(stage2::geometry::<G>(config))
     }
 
