@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Invalidation, PhysAddr, Prot,
-    Segment,
+    Segment, Unwalked,
 };
 use machine::{Device, Memory, Table, Walked, finish, range, walk};
 use model::Model;
@@ -137,6 +137,52 @@ fn one_invalidation_may_cover_many_gathers() {
     // SAFETY: nobody walks the table.
     let freed = unsafe { [first.assume_invalidated(), second.assume_invalidated()] };
     assert_eq!(freed.map(|invalidated| table.free(invalidated)), [3, 3]);
+}
+
+/// More tables come loose than one of them has room for the names of, in calls that leave tables of
+/// pages, tables of blocks, and tables above both.
+#[test]
+fn thousands_of_loose_tables_are_freed_and_each_once() {
+    const PAGES: u64 = 1300;
+    let memory = machine::memory();
+    let mut table = machine::table::<S1>(Config::new(48, 48), &memory);
+    let mut cursor = table.cursor();
+    let page = Segment::new(PhysAddr(0), 0x1000);
+    let block = Segment::new(PhysAddr(0x20_0000), 0x20_0000);
+    for index in 0..PAGES {
+        // Each in a table of its own; three above these, and a fourth above all.
+        cursor.map(range(index << 21, 0x1000), [page], Prot::RW).unwrap();
+    }
+    for index in 0..3 {
+        cursor.map(range((600 + index) << 30, 0x20_0000), [block], Prot::RW).unwrap();
+    }
+    let _ = cursor.finish();
+    let tables = usize::try_from(PAGES).unwrap() + 3 + 3 + 2;
+    assert_eq!(memory.live(), 1 + tables);
+
+    // By tables, by a table of blocks, and all the rest; one gather for some, one by one for others.
+    let mut cursor = table.cursor();
+    for index in 0..550 {
+        let span = range(index << 21, 1 << 21);
+        cursor.unmap(span, span).unwrap();
+    }
+    let blocks = range(600 << 30, 2 << 30);
+    cursor.unmap(blocks, blocks).unwrap();
+    for index in 1000..1010 {
+        let span = range(index << 21, 1 << 21);
+        cursor.unmap(span, span).unwrap();
+    }
+    let first = cursor.finish();
+    let whole = machine::whole(&table);
+    let second = table.unmap(range(0, 700 << 30), whole).unwrap();
+    assert_eq!(memory.live(), 1 + tables, "not before the device has forgotten them");
+    table.quarantine(second);
+    let freed = table.finish(first, &mut Unwalked).unwrap();
+    // Three came loose with the 512 tables before: they were pushed one by one all the same.
+    assert_eq!(freed, 550 + 2 + 10);
+    assert_eq!(memory.live(), 1 + tables - freed);
+    drop(table);
+    assert_eq!(memory.live(), 0);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Tables that came loose: unlinked, but perhaps still walked.
 //!
-//! They form a list through their own first entries (`LOOSE-LINK`). A word with its low three
-//! bits clear is an empty entry in every format, so a walker that still sees a loose table sees
-//! at most a fault where the link is, and only for addresses whose mapping has just been removed
-//! or replaced; nothing tells it to use the word as an address. Nothing else in a loose table is
-//! touched before the device has forgotten it.
+//! They form a list through their own entries (`LOOSE-LINK`): the first entry of a table is the way
+//! to the next, and a table of pages has room in its other entries for the addresses of tables that
+//! then need not be touched at all. A word with its low three bits clear is an empty entry in every
+//! format, so a walker that still sees a loose table sees at most a fault where such a word is, and
+//! only for addresses whose mapping has just been removed or replaced; nothing tells it to use the
+//! word as an address. Nothing else in a loose table is touched before the device has forgotten it.
 
 use core::fmt;
 
@@ -19,16 +20,25 @@ use crate::memory::{PageList, TableAllocator, TableMemory, TablePage};
 ///
 /// # Invariants
 ///
-/// `head` leads through `subtrees` tables, each linked by the first entry of the one before. None
-/// is reachable from another one by entries.
+/// `subtrees` tables are in the list; none is reachable from another one by entries. `head` is the
+/// first of a chain, whose tables are each linked by the first entry of the one before. A table of
+/// pages in the chain names further ones in its entries from [`NAMES`] on: as many as `named` says
+/// of the head, and entry [`COUNT`] of the others.
 pub(crate) struct Loose {
     head: Link,
+    named: usize,
     subtrees: usize,
 }
 
+/// Where a table of pages in the chain has the number of tables that it names, times eight.
+const COUNT: usize = 1;
+/// Where it has the first of them.
+const NAMES: usize = 2;
+
 /// A table's physical address, with its level in bits that its alignment leaves free. The low
-/// three bits are clear.
-#[derive(Clone, Copy)]
+/// three bits are clear. Never zero for a loose table: no root comes loose, and only a root has the
+/// level of index 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Link(u64);
 
 impl Link {
@@ -47,11 +57,16 @@ impl Link {
         // CAST: three bits.
         (self.0 >> Self::LEVEL_SHIFT & 0b111) as i8 + FIRST_LEVEL
     }
+
+    /// Whether it is a table of pages, whose entries link nothing.
+    const fn is_of_pages(self) -> bool {
+        self.0 != 0 && self.level() == LAST_LEVEL
+    }
 }
 
 impl Loose {
     pub(crate) const fn new() -> Self {
-        Self { head: Link::NONE, subtrees: 0 }
+        Self { head: Link::NONE, named: 0, subtrees: 0 }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -63,7 +78,28 @@ impl Loose {
     }
 
     /// Takes the subtree under `table`, a table at `level` whose link is gone.
+    #[inline]
     pub(crate) fn push<F: Format, M: TableMemory + ?Sized>(
+        &mut self,
+        memory: &M,
+        table: PhysAddr,
+        level: i8,
+    ) {
+        if self.head.is_of_pages() {
+            let head = Tree::<F>::child(memory, self.head.table());
+            if NAMES + self.named < head.entries() {
+                head.store(NAMES + self.named, Link::new(table, level).0);
+                self.named += 1;
+                self.subtrees += 1;
+                return;
+            }
+        }
+        self.push_in_front::<F, M>(memory, table, level);
+    }
+
+    /// The same, where the head has no room.
+    #[inline(never)]
+    fn push_in_front<F: Format, M: TableMemory + ?Sized>(
         &mut self,
         memory: &M,
         table: PhysAddr,
@@ -78,8 +114,10 @@ impl Loose {
                 Entry::Table(below) if level < LAST_LEVEL => Some(below),
                 _ => None,
             };
+            self.close::<F, M>(memory);
             node.store(0, self.head.0);
             self.head = Link::new(table, level);
+            self.named = 0;
             self.subtrees += 1;
             match below {
                 Some(below) => (table, level) = (below, level + 1),
@@ -88,18 +126,36 @@ impl Loose {
         }
     }
 
-    /// Takes over the subtrees of `other`. Walks its list.
+    /// Writes down how many tables the head names, before another one takes its place.
+    fn close<F: Format, M: TableMemory + ?Sized>(&self, memory: &M) {
+        if self.head.is_of_pages() {
+            let head = Tree::<F>::child(memory, self.head.table());
+            head.store(COUNT, (self.named as u64) << 3);
+        }
+    }
+
+    /// Takes over the subtrees of `other`. Walks its chain.
     #[expect(clippy::needless_pass_by_value, reason = "this list owns the tables from here on")]
     pub(crate) fn append<F: Format, M: TableMemory + ?Sized>(&mut self, memory: &M, other: Self) {
-        let mut tail = other.head;
-        for _ in 1..other.subtrees {
-            tail = Link(Tree::<F>::child(memory, tail.table()).load(0));
+        if other.is_empty() {
+            return;
         }
-        if !other.is_empty() {
-            Tree::<F>::child(memory, tail.table()).store(0, self.head.0);
-            self.head = other.head;
-            self.subtrees += other.subtrees;
+        if !self.is_empty() {
+            self.close::<F, M>(memory);
+            let mut tail = other.head;
+            let last = loop {
+                let node = Tree::<F>::child(memory, tail.table());
+                match Link(node.load(0)) {
+                    Link::NONE => break node,
+                    next => tail = next,
+                }
+            };
+            last.store(0, self.head.0);
         }
+        // INVARIANT: the chain of `other` now goes on with this one's.
+        self.head = other.head;
+        self.named = other.named;
+        self.subtrees += other.subtrees;
     }
 
     /// Gives all tables to `allocator`, and says how many they were.
@@ -124,15 +180,29 @@ impl Loose {
         keep: usize,
     ) -> usize {
         let mut sink = Sink::new(allocator, kept, keep);
-        let mut link = self.head;
-        for _ in 0..self.subtrees {
+        // SAFETY: the caller's promise; a page is taken after all that is read in it.
+        let mut take = |page| unsafe { sink.take(page) };
+        let (mut link, mut named) = (self.head, self.named);
+        while link != Link::NONE {
             let (table, level) = (link.table(), link.level());
             let node = Tree::<F>::child(allocator, table);
             link = Link(node.load(0));
-            // SAFETY: the caller's promise; the link was read before.
-            let mut take = |page| unsafe { sink.take(page) };
-            take_children::<F, A>(allocator, node, level, 1, &mut take);
+            if level == LAST_LEVEL {
+                for index in NAMES..NAMES + named {
+                    let other = Link(node.load(index));
+                    let child = Tree::<F>::child(allocator, other.table());
+                    take_children::<F, A>(allocator, child, other.level(), 0, &mut take);
+                    take(page_of::<F>(child, other.table()));
+                }
+            } else {
+                take_children::<F, A>(allocator, node, level, 1, &mut take);
+            }
             take(page_of::<F>(node, table));
+            named = match link {
+                Link::NONE => 0,
+                // CAST: below the number of entries.
+                next => (Tree::<F>::child(allocator, next.table()).load(COUNT) >> 3) as usize,
+            };
         }
         sink.finish()
     }
