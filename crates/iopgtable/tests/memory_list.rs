@@ -1,8 +1,8 @@
-//! A page list keeps what is put into it, in order, and keeps zeroed pages zeroed.
+//! A page list keeps what is put into it, and keeps zeroed pages zeroed.
 
 #![cfg(feature = "alloc")]
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::slice;
 
 use iopgtable::memory::{
@@ -26,7 +26,7 @@ enum Step {
     Append {
         into_second: bool,
     },
-    /// The first pages of one list to the front of the other.
+    /// Some pages of one list into the other.
     Take {
         from_second: bool,
         count: usize,
@@ -39,13 +39,13 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(second, shift, zeroed)| Step::Push { second, shift, zeroed }),
         2 => any::<bool>().prop_map(|second| Step::Pop { second }),
         1 => any::<bool>().prop_map(|into_second| Step::Append { into_second }),
-        2 => (any::<bool>(), 0usize..6)
+        2 => (any::<bool>(), 0usize..12)
             .prop_map(|(from_second, count)| Step::Take { from_second, count }),
     ]
 }
 
-/// What is known of a page: its address, its layout, whether it is zeroed.
-type Known = (PhysAddr, TableLayout, bool);
+/// What is known of pages, by their addresses: their layout, and whether they are zeroed.
+type Known = BTreeMap<PhysAddr, (TableLayout, bool)>;
 
 const FILL: u8 = 0x5a;
 
@@ -62,10 +62,13 @@ fn page(heap: &impl TableAllocator, shift: u32, zeroed: bool) -> TablePage {
     }
 }
 
-fn check_and_free(heap: &impl TableAllocator, page: Option<TablePage>, known: Option<Known>) {
-    let seen = page.as_ref().map(|page| (page.phys(), page.layout(), page.is_zeroed()));
-    assert_eq!(seen, known);
-    let Some(page) = page else { return };
+/// Checks a page that came out of a list of `known` ones.
+fn check_and_free(heap: &impl TableAllocator, page: Option<TablePage>, known: &mut Known) {
+    let Some(page) = page else {
+        assert!(known.is_empty(), "a page does not come out");
+        return;
+    };
+    assert_eq!(known.remove(&page.phys()), Some((page.layout(), page.is_zeroed())));
     // SAFETY: the page is ours, and all of it has been written or was allocated zeroed.
     let bytes =
         unsafe { slice::from_raw_parts(page.cpu().as_ptr().cast::<u8>(), page.layout().bytes()) };
@@ -92,35 +95,34 @@ proptest! {
     ) {
         let heap = Failing::new(Heap::new());
         let mut lists = [PageList::new(), PageList::new()];
-        let mut models: [VecDeque<Known>; 2] = Default::default();
+        let mut models: [Known; 2] = Default::default();
         for step in steps {
             match step {
                 Step::Push { second, shift, zeroed } => {
                     let page = page(&heap, shift, zeroed);
-                    models[usize::from(second)].push_front((page.phys(), page.layout(), zeroed));
+                    models[usize::from(second)].insert(page.phys(), (page.layout(), zeroed));
                     lists[usize::from(second)].push(page);
                 }
                 Step::Pop { second } => {
-                    let known = models[usize::from(second)].pop_front();
-                    check_and_free(&heap, lists[usize::from(second)].pop(), known);
+                    let second = usize::from(second);
+                    check_and_free(&heap, lists[second].pop(), &mut models[second]);
                 }
                 Step::Append { into_second } => {
                     let [from, into] = [usize::from(!into_second), usize::from(into_second)];
                     let list = core::mem::take(&mut lists[from]);
                     lists[into].append(list);
                     let mut model = core::mem::take(&mut models[from]);
-                    model.append(&mut models[into]);
-                    models[into] = model;
+                    models[into].append(&mut model);
                 }
                 Step::Take { from_second, count } => {
                     let [from, into] = [usize::from(from_second), usize::from(!from_second)];
-                    let taken = lists[from].take_first(count);
-                    let rest = models[from].split_off(count.min(models[from].len()));
-                    let mut model = core::mem::replace(&mut models[from], rest);
-                    prop_assert_eq!(taken.len(), model.len());
-                    lists[into].append(taken);
-                    model.append(&mut models[into]);
-                    models[into] = model;
+                    let mut taken = lists[from].take_first(count);
+                    prop_assert_eq!(taken.len(), count.min(models[from].len()));
+                    while let Some(page) = taken.pop() {
+                        let known = models[from].remove(&page.phys()).expect("it was in there");
+                        models[into].insert(page.phys(), known);
+                        lists[into].push(page);
+                    }
                 }
             }
             for (list, model) in lists.iter().zip(&models) {
@@ -128,11 +130,11 @@ proptest! {
                 prop_assert_eq!(list.is_empty(), model.is_empty());
             }
         }
-        for (mut list, model) in lists.into_iter().zip(models) {
-            for known in model {
-                check_and_free(&heap, list.pop(), Some(known));
+        for (mut list, mut model) in lists.into_iter().zip(models) {
+            while !list.is_empty() {
+                check_and_free(&heap, list.pop(), &mut model);
             }
-            prop_assert!(list.pop().is_none());
+            check_and_free(&heap, list.pop(), &mut model);
         }
         prop_assert_eq!(heap.live(), 0);
     }

@@ -3,8 +3,9 @@
 #![cfg(feature = "alloc")]
 
 use core::ptr::NonNull;
-use std::sync::Barrier;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Mutex};
 
 use iopgtable::memory::{
     Account, Accounted, AllocContext, AllocError, Failing, Heap, PageList, Pool, Publish, Region,
@@ -100,6 +101,69 @@ fn what_upstream_does_not_zero_the_pool_does() {
         back.push(page);
     }
     give_back(&pool, back);
+}
+
+/// What walkers see: what was published, and what the CPU's caches have let go of by themselves.
+#[derive(Default)]
+struct Seen(Mutex<BTreeMap<u64, u64>>);
+
+impl Seen {
+    fn see(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize) {
+        // SAFETY: the tests' pages, which are in lists or ours.
+        let words = unsafe { core::slice::from_raw_parts(cpu.cast::<u64>().as_ptr(), bytes / 8) };
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .extend((phys.0..).step_by(8).zip(words.iter().copied()));
+    }
+}
+
+// SAFETY: a publication takes effect at once.
+unsafe impl Publish for &Seen {
+    fn publish(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize) {
+        self.see(cpu, phys, bytes);
+    }
+}
+
+#[test]
+fn what_free_pages_hold_is_gone_for_walkers_too_when_they_are_handed_out() {
+    for bytes in [64, 128, 4096] {
+        let layout = TableLayout::new(bytes).unwrap();
+        let seen = Seen::default();
+        let upstream = Region::with_capacity_and_publisher(PhysAddr(0), 1 << 22, &seen).unwrap();
+        let pool = Pool::new(upstream, layout, Watermarks { low: 0, batch: 0, high: 1000 });
+        let (mut out, mut known) = (Vec::<TablePage>::new(), BTreeSet::new());
+        for step in [600_isize, -590, 300, -1, 1, -2, 2, -310, 600, -600] {
+            if step > 0 {
+                let count = TableCount::of(3, step.unsigned_abs() as u64);
+                out.extend(pool.alloc_bulk(layout, &count, CONTEXT).unwrap());
+            }
+            for page in out.drain(..step.min(0).unsigned_abs()) {
+                // SAFETY: the page came from there, and nobody has written to it.
+                unsafe { pool.free(page) };
+            }
+            for page in &out {
+                // SAFETY: the page is ours and zeroed, hence initialized.
+                let words = unsafe { core::slice::from_raw_parts(page.cpu().as_ptr(), bytes / 8) };
+                assert!(page.is_zeroed() && words.iter().all(|&word| word == 0));
+                let seen = seen.0.lock().unwrap();
+                let first = page.phys().0 + PageList::LINK_BYTES as u64;
+                let last = page.phys().0 + bytes as u64 - 1;
+                assert!(seen.range(first..=last).all(|(_, &word)| word == 0), "{page:?}");
+            }
+            // The caches write back what free pages hold.
+            let held: BTreeSet<u64> = out.iter().map(|page| page.phys().0).collect();
+            known.extend(&held);
+            for &phys in known.difference(&held) {
+                seen.see(pool.cpu_address(PhysAddr(phys)).cast(), PhysAddr(phys), bytes);
+            }
+        }
+        let figures = pool.figures();
+        assert_eq!(
+            figures.refilled + figures.taken_back,
+            figures.hits + figures.misses + figures.returned + figures.free as u64
+        );
+    }
 }
 
 /// Has nothing, and takes its time to say so: until a page has come back to the pool.

@@ -5,9 +5,11 @@ use core::ptr::NonNull;
 
 use super::page::{TableLayout, TablePage};
 use crate::addr::PhysAddr;
+use crate::geometry::MAX_LEVELS;
 
-/// Owned table pages, linked through their own first bytes: pushing, popping and appending
-/// allocate nothing and take constant time.
+/// Owned table pages, in no particular order. A few of them are in the list itself; the others are
+/// linked through their own first bytes. So pushing, popping and appending allocate nothing and take
+/// constant time, and the pages of a small operation are not touched by being in a list.
 ///
 /// A zeroed page stays zeroed: what the link overwrote is zero again after [`pop`](Self::pop).
 /// But those [`LINK_BYTES`](Self::LINK_BYTES) are then zero for the CPU only; whoever links the
@@ -15,13 +17,23 @@ use crate::addr::PhysAddr;
 ///
 /// # Invariants
 ///
-/// `head` leads through `len` pages to `tail`; each page's first words are a `Link`, and the
-/// list owns them all.
+/// The first `held` of the `few` are pages. `ends` are those of a chain of `len - held` pages, each
+/// of which starts with a `Link`. The list owns them all.
 #[must_use = "pages in a list that is dropped are lost: give them back to their allocator"]
-#[derive(Default)]
 pub struct PageList {
+    few: [Option<TablePage>; FEW],
+    held: usize,
     ends: Option<(NonNull<Link>, NonNull<Link>)>,
     len: usize,
+}
+
+/// How many pages are in the list itself: as many as a walk can lack.
+const FEW: usize = MAX_LEVELS - 1;
+
+impl Default for PageList {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 // SAFETY: the list owns its pages alone, like `TablePage`.
@@ -42,8 +54,9 @@ impl PageList {
     pub const LINK_BYTES: usize = size_of::<Link>();
 
     /// No pages.
+    #[inline]
     pub const fn new() -> Self {
-        Self { ends: None, len: 0 }
+        Self { few: [const { None }; FEW], held: 0, ends: None, len: 0 }
     }
 
     /// How many pages there are.
@@ -56,9 +69,21 @@ impl PageList {
         self.len == 0
     }
 
-    /// Takes `page` in, at the front.
-    #[expect(clippy::needless_pass_by_value, reason = "the list owns the page from here on")]
+    /// Takes `page` in.
+    #[inline]
     pub fn push(&mut self, page: TablePage) {
+        self.len += 1;
+        if let Some(slot) = self.few.get_mut(self.held) {
+            *slot = Some(page);
+            self.held += 1;
+        } else {
+            self.chain(page);
+        }
+    }
+
+    /// Puts `page`, which is counted, in front of the chain.
+    #[expect(clippy::needless_pass_by_value, reason = "the list owns the page from here on")]
+    fn chain(&mut self, page: TablePage) {
         let link = page.cpu().cast::<Link>();
         let next = self.ends.map(|(head, _)| head);
         // SAFETY: the page is at least `TableLayout::MIN_BYTES` large, aligned to its size, and
@@ -74,13 +99,23 @@ impl PageList {
         }
         // INVARIANT: one more page, in front of the others.
         self.ends = Some((link, self.ends.map_or(link, |(_, tail)| tail)));
-        self.len += 1;
     }
 
-    /// Gives the first page out.
+    /// Gives a page out.
+    #[inline]
     pub fn pop(&mut self) -> Option<TablePage> {
+        if let Some(slot) = self.held.checked_sub(1).and_then(|last| self.few.get_mut(last)) {
+            self.held -= 1;
+            self.len -= 1;
+            return slot.take();
+        }
+        self.unchain()
+    }
+
+    /// Gives the first page of the chain out.
+    fn unchain(&mut self) -> Option<TablePage> {
         let (head, tail) = self.ends?;
-        // SAFETY: every page of the list starts with a `Link` that nobody else touches.
+        // SAFETY: every page of the chain starts with a `Link` that nobody else touches.
         let link = unsafe { head.read() };
         self.ends = link.next.map(|next| (next, tail));
         self.len -= 1;
@@ -100,13 +135,17 @@ impl PageList {
         })
     }
 
-    /// Takes all pages of `other` in, at the front, in their order.
+    /// Takes all pages of `other` in.
     pub fn append(&mut self, mut other: Self) {
+        while other.held > 0 {
+            let Some(page) = other.pop() else { break };
+            self.push(page);
+        }
         let Some((head, other_tail)) = other.ends.take() else {
             return;
         };
         if let Some((next, _)) = self.ends {
-            // SAFETY: the tail of a list is a page of that list and starts with a `Link`.
+            // SAFETY: the tail of a chain is a page of that list and starts with a `Link`.
             unsafe { (*other_tail.as_ptr()).next = Some(next) };
         }
         let tail = self.ends.map_or(other_tail, |(_, tail)| tail);
@@ -114,28 +153,36 @@ impl PageList {
         self.len += other.len;
     }
 
-    /// Gives the first `count` pages out as a list of their own, or all where there are fewer.
+    /// Gives `count` pages out as a list of their own, or all where there are fewer.
     pub fn take_first(&mut self, count: usize) -> Self {
         if count >= self.len {
             return core::mem::take(self);
         }
-        let Some((head, tail)) = self.ends.filter(|_| count > 0) else {
-            return Self::new();
-        };
-        let mut last = head;
-        for _ in 1..count {
-            // SAFETY: `last` is a page of this list, of which more than `count` follow the head.
-            match unsafe { (*last.as_ptr()).next } {
-                Some(next) => last = next,
-                None => break,
-            }
+        let mut taken = Self::new();
+        while taken.len < count && self.held > 0 {
+            let Some(page) = self.pop() else { break };
+            taken.push(page);
         }
-        // SAFETY: as above.
-        let rest = unsafe { (*last.as_ptr()).next.take() };
-        // INVARIANT: the first `count` pages end at `last`; `rest` leads through the others.
-        self.ends = rest.map(|rest| (rest, tail));
-        self.len -= count;
-        Self { ends: Some((head, last)), len: count }
+        let rest = count - taken.len;
+        if let Some((head, tail)) = self.ends.filter(|_| rest > 0) {
+            let mut last = head;
+            for _ in 1..rest {
+                // SAFETY: `last` is a page of this chain, of which more than `rest` follow the
+                // head.
+                match unsafe { (*last.as_ptr()).next } {
+                    Some(next) => last = next,
+                    None => break,
+                }
+            }
+            // SAFETY: as above.
+            let behind = unsafe { (*last.as_ptr()).next.take() };
+            // INVARIANT: `rest` pages end at `last`; `behind` leads through the others.
+            self.ends = behind.map(|behind| (behind, tail));
+            self.len -= rest;
+            taken.ends = Some((head, last));
+            taken.len += rest;
+        }
+        taken
     }
 }
 

@@ -53,6 +53,7 @@ mod pool;
 mod publish;
 mod region;
 mod reservation;
+mod stash;
 
 pub use account::{Account, Accounted, Charge, LimitExceeded};
 pub use copies::{Copies, CopyCommand, CopyEngine, CopyFigures, CopyQueue};

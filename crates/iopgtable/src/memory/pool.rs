@@ -4,6 +4,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use super::lock::SpinLock;
+use super::stash::{Cleared, Stash};
 use super::{
     AllocContext, AllocError, PageList, TableAllocator, TableLayout, TableMemory, TablePage,
     memory_of_upstream,
@@ -82,7 +83,7 @@ pub struct PoolFigures {
 ///
 /// # Invariants
 ///
-/// The pages in the stash come from `upstream`, have `layout` and are zeroed.
+/// The pages in the stash come from `upstream`.
 pub struct Pool<A: TableAllocator> {
     upstream: A,
     layout: TableLayout,
@@ -91,31 +92,20 @@ pub struct Pool<A: TableAllocator> {
 }
 
 struct State {
-    stash: PageList,
+    stash: Stash,
     /// Whether somebody is getting a batch in advance: one is enough.
     refilling: bool,
     figures: PoolFigures,
 }
 
-impl State {
-    /// Takes in what upstream handed out, less the `misses` that go to the pool's users directly.
-    fn refill(&mut self, pages: PageList, misses: usize) {
-        self.figures.refills += 1;
-        self.figures.refilled += (pages.len() + misses) as u64;
-        self.figures.misses += misses as u64;
-        self.stash.append(pages);
-    }
-}
-
-/// How many pages are taken from the stash without letting go of the lock: walking a list takes
-/// time.
+/// How many pages are taken from the stash, or put in, without letting go of the lock.
 const BITE: usize = 32;
 
 impl<A: TableAllocator> Pool<A> {
     /// An empty pool of pages of `layout` over `upstream`.
     pub const fn new(upstream: A, layout: TableLayout, watermarks: Watermarks) -> Self {
         let state = State {
-            stash: PageList::new(),
+            stash: Stash::new(layout),
             refilling: false,
             figures: PoolFigures {
                 free: 0,
@@ -162,8 +152,7 @@ impl<A: TableAllocator> Pool<A> {
         if missing > 0 {
             let context = AllocContext::table(LAST_LEVEL, Iova(0));
             let pages = self.ask_upstream(missing, context)?;
-            let pages = self.zeroed(pages);
-            self.state.lock().refill(pages, 0);
+            self.refilled(pages, 0);
         }
         Ok(())
     }
@@ -172,15 +161,10 @@ impl<A: TableAllocator> Pool<A> {
     pub fn shrink(&self, keep: usize) -> usize {
         let mut surplus = PageList::new();
         loop {
-            let mut state = self.state.lock();
-            let over = state.stash.len().saturating_sub(keep);
-            let bite = state.stash.take_first(over.min(BITE));
-            state.figures.returned += bite.len() as u64;
-            drop(state);
-            if bite.is_empty() {
+            let over = self.state.lock().stash.len().saturating_sub(keep);
+            if over == 0 || self.bite(over, &mut surplus, |figures| &mut figures.returned).0 == 0 {
                 break;
             }
-            surplus.append(bite);
         }
         let count = surplus.len();
         if count > 0 {
@@ -190,33 +174,61 @@ impl<A: TableAllocator> Pool<A> {
         count
     }
 
-    /// The same pages, zeroed and published.
-    fn zeroed(&self, pages: PageList) -> PageList {
-        let mut zeroed = PageList::new();
-        for mut page in pages {
-            page.make_zeroed(&self.upstream);
-            zeroed.push(page);
+    /// Adds up to `count` pages from the stash to `pages`, as many as are taken at once, counted by
+    /// `figure`. Says how many they were, and how many are free after that.
+    #[inline]
+    fn bite(
+        &self,
+        count: usize,
+        pages: &mut PageList,
+        figure: impl FnOnce(&mut PoolFigures) -> &mut u64,
+    ) -> (usize, usize) {
+        let before = pages.len();
+        let mut state = self.state.lock();
+        let shelf = state.stash.take(count.min(BITE), pages);
+        let taken = pages.len() - before + usize::from(shelf.is_some());
+        *figure(&mut state.figures) += taken as u64;
+        let free = state.stash.len();
+        drop(state);
+        if let Some(Cleared { page, bytes }) = shelf {
+            self.upstream.publish(page.cpu().cast(), page.phys(), bytes);
+            pages.push(page);
         }
-        zeroed
+        (taken, free)
     }
 
     /// `count` pages from the stash, or as many as there are, counted as hits; and how many are
     /// free after that.
+    #[inline]
     fn take(&self, count: usize) -> (PageList, usize) {
-        let mut taken = PageList::new();
+        let mut pages = PageList::new();
         let mut free = usize::MAX;
-        while taken.len() < count {
-            let mut state = self.state.lock();
-            let bite = state.stash.take_first((count - taken.len()).min(BITE));
-            state.figures.hits += bite.len() as u64;
-            free = state.stash.len();
-            drop(state);
-            if bite.is_empty() {
+        while pages.len() < count {
+            let missing = count - pages.len();
+            let (taken, rest) = self.bite(missing, &mut pages, |figures| &mut figures.hits);
+            free = rest;
+            if taken == 0 {
                 break;
             }
-            taken.append(bite);
         }
-        (taken, free)
+        (pages, free)
+    }
+
+    /// Zeroes `pages` and puts them into the stash, by the bite, each counted by `count`.
+    fn put(&self, mut pages: PageList, count: impl Fn(&mut PoolFigures, u64)) {
+        let mut bite = [const { None }; BITE];
+        while !pages.is_empty() {
+            let mut taken = 0;
+            for (slot, mut page) in bite.iter_mut().zip(pages.by_ref()) {
+                page.make_zeroed(&self.upstream);
+                *slot = Some(page);
+                taken += 1;
+            }
+            let mut state = self.state.lock();
+            // INVARIANT: callers pass pages from upstream that have the layout.
+            bite.iter_mut().filter_map(Option::take).for_each(|page| state.stash.push(page));
+            count(&mut state.figures, taken);
+        }
     }
 
     /// `count` pages from upstream, to which they count as pages' tables: which level they will be
@@ -227,9 +239,18 @@ impl<A: TableAllocator> Pool<A> {
 
     /// Puts back what [`take`](Self::take) took.
     fn untake(&self, pages: PageList) {
+        self.put(pages, |figures, count| figures.hits -= count);
+    }
+
+    /// Takes in what upstream handed out, besides the `misses` that went to the pool's users
+    /// directly.
+    fn refilled(&self, pages: PageList, misses: u64) {
         let mut state = self.state.lock();
-        state.figures.hits -= pages.len() as u64;
-        state.stash.append(pages);
+        state.figures.refills += 1;
+        state.figures.refilled += misses;
+        state.figures.misses += misses;
+        drop(state);
+        self.put(pages, |figures, count| figures.refilled += count);
     }
 
     /// `missing` pages from upstream for a request, and more for the stash where that is possible.
@@ -242,10 +263,13 @@ impl<A: TableAllocator> Pool<A> {
             self.ask_upstream(missing, context)
         };
         match refilled {
-            Ok(pages) => {
-                let mut rest = self.zeroed(pages);
-                let wanted = rest.take_first(missing);
-                self.state.lock().refill(rest, missing);
+            Ok(mut pages) => {
+                let mut wanted = PageList::new();
+                for mut page in pages.take_first(missing) {
+                    page.make_zeroed(&self.upstream);
+                    wanted.push(page);
+                }
+                self.refilled(pages, wanted.len() as u64);
                 Ok(wanted)
             }
             Err(error) => {
@@ -272,13 +296,10 @@ impl<A: TableAllocator> Pool<A> {
         state.refilling = true;
         drop(state);
         // The request that caused this has its pages: a failure is for a later one to meet.
-        let refilled = self.ask_upstream(wanted, context);
-        let pages = refilled.map(|pages| self.zeroed(pages));
-        let mut state = self.state.lock();
-        state.refilling = false;
-        if let Ok(pages) = pages {
-            state.refill(pages, 0);
+        if let Ok(pages) = self.ask_upstream(wanted, context) {
+            self.refilled(pages, 0);
         }
+        self.state.lock().refilling = false;
     }
 
     /// For how many of `count` pages that come back there is room; the others are counted here.
@@ -290,14 +311,10 @@ impl<A: TableAllocator> Pool<A> {
         room
     }
 
-    /// Takes zeroed pages into the stash, and gives back those that others have taken the room of.
+    /// Takes pages into the stash, and gives back those that others have taken the room of.
     fn keep(&self, pages: PageList) {
-        let mut state = self.state.lock();
-        state.figures.taken_back += pages.len() as u64;
-        state.stash.append(pages);
-        let over = state.stash.len() > self.watermarks.high;
-        drop(state);
-        if over {
+        self.put(pages, |figures, count| figures.taken_back += count);
+        if self.state.lock().stash.len() > self.watermarks.high {
             self.shrink(self.watermarks.high);
         }
     }
@@ -313,13 +330,9 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
         if layout != self.layout {
             return self.upstream.alloc(layout, context);
         }
-        let mut state = self.state.lock();
-        let page = state.stash.pop();
-        let free = state.stash.len();
-        if page.is_some() {
-            state.figures.hits += 1;
-        }
-        drop(state);
+        let mut pages = PageList::new();
+        let (_, free) = self.bite(1, &mut pages, |figures| &mut figures.hits);
+        let page = pages.pop();
         let page = match page {
             Some(page) => page,
             None => self.refill(1, context)?.pop().ok_or(AllocError::OutOfMemory { pages: 1 })?,
@@ -330,14 +343,12 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
         Ok(page)
     }
 
-    unsafe fn free(&self, mut page: TablePage) {
+    unsafe fn free(&self, page: TablePage) {
         if page.layout() != self.layout || self.room(1) == 0 {
             // SAFETY: the caller's promise is passed on; the page came from there.
             unsafe { self.upstream.free(page) };
             return;
         }
-        page.make_zeroed(&self.upstream);
-        // INVARIANT: it has the layout, is zeroed, and came from upstream.
         let mut pages = PageList::new();
         pages.push(page);
         self.keep(pages);
@@ -391,8 +402,7 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
             // SAFETY: the caller's promise is passed on; the pages came from there.
             unsafe { self.upstream.free_bulk(others) };
         }
-        // INVARIANT: they have the layout, are zeroed, and came from upstream.
-        self.keep(self.zeroed(kept));
+        self.keep(kept);
     }
 }
 

@@ -99,6 +99,7 @@ impl<A: TableAllocator> Reservation<A> {
     /// # Errors
     ///
     /// `other`, untouched.
+    #[expect(clippy::result_large_err, reason = "it is what was passed")]
     pub fn merge(&mut self, mut other: Self) -> Result<(), Self> {
         if other.table != self.table {
             return Err(other);

@@ -22,8 +22,8 @@ use pending::Pending;
 /// upstream.
 ///
 /// - A page is zeroed, published and committed before it is shared, so that the party never sees
-///   what was in it before: pages from upstream come out zeroed. (In lists, free pages hold CPU
-///   addresses in their first [`LINK_BYTES`](PageList::LINK_BYTES); those the party may see.)
+///   what was in it before: pages from upstream come out zeroed. (Free pages in lists, and in a
+///   pool on top, hold addresses of each other; those the party may see.)
 /// - A request for several pages shares all or none. Where the party refuses one, those before it
 ///   are reclaimed, and the request fails with [`AllocError::NotShared`].
 /// - `free` asks the party not to block. A page that it must sleep for waits, shared as before,
