@@ -15,6 +15,12 @@ impl<T: PhysMemory + ?Sized> PhysMemory for &T {
     }
 }
 
+impl<T: PhysMemory + ?Sized> PhysMemory for std::sync::Arc<T> {
+    fn read_u64(&self, address: u64) -> Option<u64> {
+        (**self).read_u64(address)
+    }
+}
+
 /// A closure as physical memory.
 ///
 /// ```

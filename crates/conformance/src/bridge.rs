@@ -1,0 +1,102 @@
+//! What a driver would program, and what it may expect, format by format.
+
+use iopgtable::format::{
+    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
+};
+use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
+use walkers::{Permissions, Regime, Rights, soft};
+
+/// A format that MMUs walk.
+pub trait Walked: Format {
+    /// The registers of an MMU, from what a driver would program.
+    fn regime(registers: Self::Registers) -> Regime;
+
+    /// What a mapping with `prot` permits, as the format's manual says.
+    fn permissions(prot: Prot) -> Permissions;
+}
+
+/// The rights of those whom `prot` is for.
+fn rights(prot: Prot) -> Rights {
+    Rights {
+        read: prot.contains(Prot::READ),
+        write: prot.contains(Prot::WRITE),
+        execute: prot.contains(Prot::EXECUTE),
+    }
+}
+
+/// Nobody is told from anybody else.
+fn for_all(prot: Prot) -> Permissions {
+    Permissions { privileged: rights(prot), unprivileged: rights(prot) }
+}
+
+/// Unprivileged accesses may do the same, unless the mapping is for privileged ones only.
+fn by_privilege(prot: Prot) -> Permissions {
+    let privileged_only = prot.contains(Prot::PRIVILEGED);
+    let unprivileged = if privileged_only { Rights::default() } else { rights(prot) };
+    Permissions { privileged: rights(prot), unprivileged }
+}
+
+impl<G: Granule> Walked for Arm64S1<G> {
+    fn regime(registers: Stage1Registers) -> Regime {
+        let Stage1Registers { ttbr, tcr, mair } = registers;
+        // The control register says which half is walked.
+        Regime::Stage1(soft::Stage1Registers { ttbr0: Some(ttbr), ttbr1: Some(ttbr), tcr, mair })
+    }
+
+    /// What unprivileged accesses may write, privileged ones cannot execute (D8.4.1.2).
+    fn permissions(prot: Prot) -> Permissions {
+        let mut permissions = by_privilege(prot);
+        permissions.privileged.execute &= !permissions.unprivileged.write;
+        permissions
+    }
+}
+
+impl<G: Granule> Walked for Arm64S2<G> {
+    fn regime(registers: Stage2Registers) -> Regime {
+        let Stage2Registers { vttbr, vtcr, force_write_back } = registers;
+        Regime::Stage2(soft::Stage2Registers { vttbr, vtcr, force_write_back })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        for_all(prot)
+    }
+}
+
+impl Walked for Arm32S1 {
+    fn regime(registers: Stage1Registers32) -> Regime {
+        let Stage1Registers32 { ttbr, ttbcr, mair: [mair0, mair1] } = registers;
+        let (ttbr0, ttbr1) = (Some(ttbr), Some(ttbr));
+        Regime::Stage1Aarch32(soft::Stage1Aarch32Registers { ttbr0, ttbr1, ttbcr, mair0, mair1 })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        by_privilege(prot)
+    }
+}
+
+impl Walked for Arm32S2 {
+    fn regime(registers: Stage2Registers32) -> Regime {
+        let Stage2Registers32 { vttbr, vtcr } = registers;
+        Regime::Stage2Aarch32(soft::Stage2Aarch32Registers { vttbr, vtcr })
+    }
+
+    /// A fetch needs the right to read (`AArch32.S2HasPermissionsFault`).
+    fn permissions(prot: Prot) -> Permissions {
+        let mut permissions = for_all(prot);
+        for rights in [&mut permissions.privileged, &mut permissions.unprivileged] {
+            rights.execute &= rights.read;
+        }
+        permissions
+    }
+}
+
+impl Walked for ArmMali {
+    fn regime(registers: MaliRegisters) -> Regime {
+        let MaliRegisters { transtab, memattr, .. } = registers;
+        Regime::Mali(soft::MaliRegisters { transtab, memattr })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        for_all(prot)
+    }
+}

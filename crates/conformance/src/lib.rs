@@ -1,0 +1,27 @@
+//! Brings page tables of `iopgtable` together with MMUs that nobody derived from them.
+//!
+//! `iopgtable` and `walkers` do not know each other, so that neither can copy a mistake of the
+//! other. Here is the only place that knows both:
+//!
+//! - [`Walked`]: what a driver would program for a format, and what a mapping of it permits.
+//! - [`Rig`]: a page table in memory that machines share, a naive [`Model`] of what it maps, and
+//!   the machines, which are all asked the same questions after every change.
+//! - [`cases`], [`histories`]: the suite. A pair of a format and a machine passes it when every
+//!   answer is what the model says; a machine is trusted for what it
+//!   [says](walkers::Says) and for nothing else.
+//! - [`mutations`]: flips each bit of the entries in turn, and finds out which machine notices.
+
+#![deny(unsafe_code)]
+
+mod bridge;
+pub mod cases;
+pub mod histories;
+mod memory;
+mod model;
+pub mod mutations;
+mod rig;
+
+pub use bridge::Walked;
+pub use memory::TableMemory;
+pub use model::{Mapped, Model};
+pub use rig::{Rig, Tally};
