@@ -46,7 +46,8 @@
 //!
 //! # Rooms
 //!
-//! - [`PhysMemory`], [`FnMemory`]: what a walker reads tables from.
+//! - [`PhysMemory`], [`FnMemory`]: what a walker reads tables from; [`EntryRead`]: what it says
+//!   of each read.
 //! - [`Access`]: what the device wants to do.
 //! - [`Translation`], [`Permissions`], [`MemoryType`], [`DirtyState`]: the answer.
 //! - [`Fault`]: the refusal, a value like any other.
@@ -56,8 +57,7 @@
 //! - `Ram` (feature `machines`): memory that machines in other processes walk, too.
 //! - `qemu` (feature `machines`): MMUs that QEMU emulates.
 //! - `require` (feature `machines`): whether a test may go without a machine.
-//! - [`soft`]: an MMU in software for the Arm formats: both stages, in `AArch64` and `AArch32`,
-//!   and Mali.
+//! - [`soft`]: an MMU in software: for the Arm formats, x86-64 and those of other IOMMUs.
 
 #![deny(unsafe_code)]
 
@@ -78,8 +78,8 @@ pub mod require;
 pub mod soft;
 
 pub use access::{Access, AccessKind, Privilege};
-pub use fault::{Fault, FaultKind};
-pub use memory::{FnMemory, PhysMemory};
+pub use fault::{Fault, FaultKind, FaultStage};
+pub use memory::{EntryRead, EntryRole, EntryWidth, FnMemory, PhysMemory};
 pub use mmu::{Answer, Forget, Mmu, MmuError, Reached, Refusal, Request, Says, Unsupported};
 #[cfg(feature = "machines")]
 pub use ram::Ram;

@@ -111,6 +111,18 @@ pub enum Forget {
         /// Leaves only: tables on the way to them are as they were.
         leaves_only: bool,
     },
+    /// What was remembered of one address, with a hint: the leaf there is (or was) one of `level`.
+    /// A machine that knows no such hint forgets the range of that one address.
+    Page {
+        /// Of which address space.
+        asid: u16,
+        /// An address in the leaf.
+        address: u64,
+        /// The leaf's level; leaves of other levels may stay. `None` is for all.
+        level: Option<i8>,
+        /// The leaf only: tables on the way to it are as they were.
+        leaves_only: bool,
+    },
 }
 
 /// What the answers of an MMU say.

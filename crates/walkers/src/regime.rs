@@ -94,10 +94,15 @@ pub struct AmdV1Registers {
 ///
 /// The RISC-V Instruction Set Manual, volume II, "Supervisor-Level ISA": `satp`, Sv39 to Sv57,
 /// Svnapot, Svpbmt, Svade and Svadu.
+#[expect(clippy::struct_excessive_bools, reason = "bits of control registers")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RiscVRegisters {
     /// `satp`: `MODE` 8, 9 or 10; `ASID`; `PPN`.
     pub satp: u64,
+    /// `sstatus.SUM`: supervisors read and write user pages; a fault otherwise.
+    pub sum: bool,
+    /// `sstatus.MXR`: what can be executed can be read.
+    pub mxr: bool,
     /// `menvcfg.PBMTE`: bits 62:61 of a leaf are its memory type; reserved otherwise.
     pub pbmt: bool,
     /// Svnapot: bit 63 of a leaf makes a group; reserved otherwise.

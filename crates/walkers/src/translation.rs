@@ -3,20 +3,23 @@
 use crate::{Access, AccessKind, Privilege};
 
 /// Where an address leads, and on which terms.
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not, apart from the others")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Translation {
     /// The physical address of exactly the byte that was asked for.
     pub address: u64,
     /// Bytes that the leaf descriptor maps, a power of two. The contiguous hint does not widen
-    /// it.
+    /// it. Where a format writes one leaf several times because it has no other way to (Svnapot,
+    /// AMD's sizes, large pages and supersections of short descriptors), it is the size of the one.
     pub leaf_size: u64,
     /// The level at which the leaf was found, as Arm counts: 3 for pages, 0 or -1 at the root side.
     pub level: i8,
     /// The memory type of the leaf.
     pub memory: MemoryType,
     /// The leaf's shareability field, as written. For Device and Normal non-cacheable memory the
-    /// architecture then treats the location as outer shareable whatever the field says.
+    /// architecture then treats the location as outer shareable whatever the field says. `Non` in
+    /// formats without such a field.
     pub shareability: Shareability,
     /// The leaf carries the contiguous hint, and all of its group agrees.
     pub contiguous: bool,
@@ -26,6 +29,12 @@ pub struct Translation {
     /// or `NSTable` of a table on the way. A walk from Non-secure state has Non-secure addresses
     /// only, and hardware ignores both bits then. False where a format has neither.
     pub non_secure: bool,
+    /// The leaf is for every address space: `nG` is clear, `G` is set. False in formats without
+    /// address spaces, and where no leaf of theirs says so.
+    pub global: bool,
+    /// The access is made to snoop caches, whatever the device asks for: `SNP` of VT-d, `FC` of
+    /// AMD's tables. False in other formats.
+    pub snooped: bool,
     /// Everything that the mapping permits, not just the access that was asked for.
     pub permissions: Permissions,
 }
@@ -95,8 +104,22 @@ pub enum MemoryType {
     WriteBack,
     /// What stage 1 says, in tables of stage 2 under forced write-back.
     AsStage1,
-    /// Any other attribute, undecoded: the byte of MAIR or MEMATTR, or the four bits of a
-    /// stage 2 `MemAttr`.
+    /// Write-through: inner and outer, in short descriptors. (In MAIR and `MemAttr` it is
+    /// undecoded.)
+    WriteThrough,
+    /// x86-64's write-protect: reads are cached, writes are not.
+    WriteProtect,
+    /// x86-64's write-combining.
+    WriteCombining,
+    /// Uncached and in order: x86-64's UC, Svpbmt's IO.
+    Uncached,
+    /// x86-64's UC-: uncached, unless the memory type ranges say write-combining.
+    UncachedMinus,
+    /// What the platform has for the address: the format has no types, or the leaf says that.
+    AsPlatform,
+    /// Any other attribute, undecoded: the byte of MAIR, MEMATTR or PAT, or the four bits of a
+    /// stage 2 `MemAttr`; in short descriptors, the outer attribute above the inner one, two bits
+    /// each.
     Other(u8),
 }
 

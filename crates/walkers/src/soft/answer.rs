@@ -14,7 +14,40 @@ pub(super) struct Meaning {
     pub(super) shareability: Shareability,
     pub(super) dirty_state: Option<DirtyState>,
     pub(super) non_secure: bool,
+    pub(super) global: bool,
     pub(super) permissions: Permissions,
+}
+
+impl Translation {
+    /// A leaf of which nothing more is to say than where it leads, and on which terms.
+    pub(super) const fn plain(
+        (address, leaf_size): (u64, u64),
+        level: i8,
+        permissions: Permissions,
+    ) -> Self {
+        Self {
+            address,
+            leaf_size,
+            level,
+            memory: MemoryType::AsPlatform,
+            shareability: Shareability::Non,
+            contiguous: false,
+            dirty_state: None,
+            non_secure: false,
+            global: false,
+            snooped: false,
+            permissions,
+        }
+    }
+
+    /// The answer to `access`: this, if it is permitted.
+    pub(super) const fn granted(self, access: Access) -> Result<Self, Fault> {
+        if self.permissions.allow(access) {
+            Ok(self)
+        } else {
+            Err(Fault::new(FaultKind::Permission, self.level))
+        }
+    }
 }
 
 impl Leaf {
@@ -29,20 +62,17 @@ impl Leaf {
 
     /// The answer to `access`, if it is permitted.
     pub(super) fn answer(&self, access: Access, meaning: Meaning) -> Result<Translation, Fault> {
-        let Meaning { memory, shareability, dirty_state, non_secure, permissions } = meaning;
-        if !permissions.allow(access) {
-            return Err(Fault::new(FaultKind::Permission, self.level));
-        }
-        Ok(Translation {
-            address: self.address,
-            leaf_size: self.size,
-            level: self.level,
+        let Meaning { memory, shareability, dirty_state, non_secure, global, permissions } =
+            meaning;
+        Translation {
             memory,
             shareability,
             contiguous: self.contiguous,
             dirty_state,
             non_secure,
-            permissions,
-        })
+            global,
+            ..Translation::plain((self.address, self.size), self.level, permissions)
+        }
+        .granted(access)
     }
 }

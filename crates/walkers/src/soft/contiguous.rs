@@ -4,9 +4,10 @@ use super::descriptor::{
     ACCESS_FLAG, CONTIGUOUS, DBM, Descriptor, GUARDED_PAGE, LOWER_ATTRIBUTES, S2AP_WRITE,
     UPPER_ATTRIBUTES,
 };
+use super::fetch::fetch;
 use super::granule::Granule;
 use super::lookup::{Entry, Format, Shape};
-use crate::{Fault, FaultKind, PhysMemory};
+use crate::{EntryRead, Fault, FaultKind, PhysMemory};
 
 /// The bits of a leaf that say something, but for its address and its access flag. (Where `DS` is
 /// set, bits 9:8 belong to the address, and are the same in a group as well.)
@@ -16,9 +17,8 @@ const COMMON: u64 =
 /// Where a leaf with the hint was found.
 pub(super) struct Member {
     pub(super) leaf: Descriptor,
-    pub(super) level: i8,
-    /// Physical address of the descriptor.
-    pub(super) entry_address: u64,
+    /// How it was read.
+    pub(super) read: EntryRead,
     /// Output address of the leaf.
     pub(super) base: u64,
 }
@@ -60,7 +60,7 @@ impl Shape {
         memory: &M,
         member: &Member,
     ) -> Result<(), Fault> {
-        let level = member.level;
+        let level = member.read.level;
         let Some(group_bits) = self.granule.contiguous_bits(level) else { return Ok(()) };
         let span_bits = self.granule.span_bits(level);
         if span_bits + group_bits > self.input_bits {
@@ -68,13 +68,13 @@ impl Shape {
         }
 
         // The table has the whole group, and is aligned to its own size at least.
-        let first_entry = member.entry_address & (u64::MAX << (group_bits + 3));
+        let first_entry = member.read.address & (u64::MAX << (group_bits + 3));
+        let first_input = member.read.first & (u64::MAX << (span_bits + group_bits));
         let first_base = member.base & (u64::MAX << (span_bits + group_bits));
         for index in 0..1u64 << group_bits {
-            let descriptor = memory
-                .read_u64(first_entry + index * 8)
-                .map(Descriptor)
-                .ok_or(Fault::new(FaultKind::ExternalAbort, level))?;
+            let input = first_input + (index << span_bits);
+            let read = EntryRead::on_way(first_entry + index * 8, level, input, span_bits);
+            let descriptor = Descriptor(fetch(memory, &read.of_group())?);
             let agrees = matches!(self.entry(level, descriptor), Entry::Leaf)
                 && self.common(descriptor) == self.common(member.leaf)
                 && self.layout.address(descriptor, span_bits) == first_base + (index << span_bits);

@@ -16,6 +16,8 @@ pub const TABLE_OR_PAGE: u64 = 1 << 1;
 pub const LOWER_ATTRIBUTES: u64 = 0x3ff << 2;
 /// Bit 10, `AF`: the access flag.
 pub const ACCESS_FLAG: u64 = 1 << 10;
+/// Bit 11 of a stage 1 leaf, `nG`: it is for one address space.
+pub const NOT_GLOBAL: u64 = 1 << 11;
 /// Bit 50 of a stage 1 leaf, `GP`: branches into the page are checked.
 pub const GUARDED_PAGE: u64 = 1 << 50;
 /// Bit 51, `DBM`: hardware may manage the dirty state.

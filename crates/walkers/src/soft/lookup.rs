@@ -2,10 +2,11 @@
 
 use super::contiguous::Member;
 use super::descriptor::{Descriptor, TABLE_OR_PAGE, VALID};
+use super::fetch::fetch;
 use super::granule::Granule;
 use super::layout::AddressLayout;
 use super::managed::Managed;
-use crate::{Fault, FaultKind, PhysMemory};
+use crate::{EntryRead, Fault, FaultKind, PhysMemory};
 
 /// How descriptor types are told apart.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +105,14 @@ impl Lookup {
             .then(|| Self { shape, root: layout.table_address(base, index_bits + 3, output_bits) })
     }
 
-    /// Walks to the leaf of `input`, an address that the caller found to be in range.
-    pub(super) fn walk<M: PhysMemory>(&self, memory: &M, input: u64) -> Result<Leaf, Fault> {
+    /// Walks to the leaf of `input`, an address that the caller found to be in range, without the
+    /// bits `above` the range.
+    pub(super) fn walk<M: PhysMemory>(
+        &self,
+        memory: &M,
+        input: u64,
+        above: u64,
+    ) -> Result<Leaf, Fault> {
         let shape = &self.shape;
         shape.fits(self.root, 0)?;
 
@@ -119,11 +126,9 @@ impl Lookup {
             let span_bits = shape.granule.span_bits(level);
             let index = input >> span_bits & index_mask;
             // OVERFLOW: the table lies below 2^52 as `fits` checked, the index below 2^40.
-            let entry_address = table + index * 8;
-            let descriptor = memory
-                .read_u64(entry_address)
-                .map(Descriptor)
-                .ok_or(Fault::new(FaultKind::ExternalAbort, level))?;
+            let address = table + index * 8;
+            let read = EntryRead::on_way(address, level, above | input, span_bits);
+            let descriptor = Descriptor(fetch(memory, &read)?);
 
             match shape.entry(level, descriptor) {
                 Entry::Invalid => return Err(Fault::new(FaultKind::Translation, level)),
@@ -137,7 +142,7 @@ impl Lookup {
                     let base = shape.output(descriptor, span_bits, level)?;
                     let contiguous = shape.is_contiguous(descriptor, level);
                     if contiguous {
-                        let member = Member { leaf: descriptor, level, entry_address, base };
+                        let member = Member { leaf: descriptor, read, base };
                         shape.check_group(memory, &member)?;
                     }
                     let size = 1 << span_bits;

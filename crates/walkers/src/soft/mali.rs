@@ -91,7 +91,7 @@ impl<M: PhysMemory> Walker for Mali<M> {
         if va >> INPUT_BITS != 0 {
             return Err(Fault::new(FaultKind::Translation, 0));
         }
-        let leaf = self.lookup.walk(&self.memory, va)?;
+        let leaf = self.lookup.walk(&self.memory, va, 0)?;
         let descriptor = leaf.descriptor;
         let rights = Rights {
             read: descriptor.has(READ),
@@ -103,6 +103,7 @@ impl<M: PhysMemory> Walker for Mali<M> {
             shareability: descriptor.shareability(),
             dirty_state: None,
             non_secure: false,
+            global: false,
             permissions: Permissions { privileged: rights, unprivileged: rights },
         };
         leaf.answer(access, meaning)

@@ -1,13 +1,17 @@
-//! An MMU in software for the Arm formats, written from the architecture manual.
+//! An MMU in software for many formats, written from the architecture manuals.
 //!
 //! - [`Stage1`]: VMSAv8-64 stage 1 of the EL1&0 regime, both halves of the address space.
 //! - [`Stage2`]: VMSAv8-64 stage 2, with concatenated root tables.
 //! - [`Stage1Aarch32`], [`Stage2Aarch32`]: the same in VMSAv8-32, with long descriptors (LPAE).
 //! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
+//! - [`X86_64`]: 4-level and 5-level paging of x86-64.
+//!
+//! Each takes raw register values and holds no state: every translation reads the tables again.
+//! No register value and no memory contents make a walker panic. What follows is about the Arm
+//! formats; the others say at their type what machine they model.
 //!
 //! In VMSAv8-64, granules of 4, 16 and 64 KiB, input sizes of 25 to 52 bits, output sizes of 32 to
-//! 52 bits. Each walker takes raw register values and holds no state: every translation reads the
-//! tables again. No register value and no memory contents make a walker panic.
+//! 52 bits.
 //!
 //! # The machine that is modelled
 //!
@@ -54,6 +58,7 @@ mod attribute;
 mod config;
 mod contiguous;
 pub mod descriptor;
+mod fetch;
 mod granule;
 mod layout;
 mod lookup;
@@ -64,6 +69,7 @@ mod permission;
 mod register;
 mod stage1;
 mod stage2;
+mod x86_64;
 
 pub use aarch32::{Stage1Aarch32, Stage1Aarch32Registers, Stage2Aarch32, Stage2Aarch32Registers};
 pub use config::ConfigError;
@@ -71,3 +77,4 @@ pub use mali::{Mali, MaliRegisters};
 pub use mmu::SoftMmu;
 pub use stage1::{Stage1, Stage1Registers};
 pub use stage2::{Stage2, Stage2Registers};
+pub use x86_64::X86_64;

@@ -2,7 +2,7 @@
 
 use super::answer::Meaning;
 use super::config::ConfigError;
-use super::descriptor::{AP_READ_ONLY, Descriptor, NS, NS_TABLE};
+use super::descriptor::{AP_READ_ONLY, Descriptor, NOT_GLOBAL, NS, NS_TABLE};
 use super::layout::AddressLayout;
 use super::lookup::{Format, Leaf, Lookup, Shape};
 use super::register::{Tcr, TcrHalf};
@@ -138,8 +138,9 @@ impl<M: PhysMemory> Walker for Stage1<M> {
         let out_of_range = Fault::new(FaultKind::Translation, 0);
         let half = half.as_ref().ok_or(out_of_range)?;
         let input = half.input(va, is_upper).ok_or(out_of_range)?;
+        let above = if is_upper { u64::MAX << half.lookup.shape.input_bits } else { 0 };
 
-        let leaf = half.lookup.walk(&self.memory, input)?;
+        let leaf = half.lookup.walk(&self.memory, input, above)?;
         let managed = half.lookup.shape.managed;
         leaf.check_access_flag(managed)?;
         let Leaf { descriptor, tables, .. } = leaf;
@@ -151,6 +152,7 @@ impl<M: PhysMemory> Walker for Stage1<M> {
             dirty_state,
             // HPDn does not switch NSTable off.
             non_secure: descriptor.has(NS) || tables.has(NS_TABLE),
+            global: !descriptor.has(NOT_GLOBAL),
             permissions: permission::stage1(descriptor, dirty_state, limits),
         };
         leaf.answer(access, meaning)

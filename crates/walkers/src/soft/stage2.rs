@@ -140,7 +140,7 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             .filter(|lookup| va >> lookup.shape.input_bits == 0)
             .ok_or(Fault::new(FaultKind::Translation, 0))?;
 
-        let leaf = lookup.walk(&self.memory, va)?;
+        let leaf = lookup.walk(&self.memory, va, 0)?;
         let managed = lookup.shape.managed;
         leaf.check_access_flag(managed)?;
         let descriptor = leaf.descriptor;
@@ -154,6 +154,7 @@ impl<M: PhysMemory> Walker for Stage2<M> {
             shareability: self.shareability.unwrap_or(descriptor.shareability()),
             dirty_state,
             non_secure: false,
+            global: false,
             permissions: permission::stage2(descriptor, dirty_state, self.xnx),
         };
         leaf.answer(access, meaning)

@@ -19,3 +19,4 @@ mod stage2_aarch32;
 mod stage2_configurations;
 mod tables;
 mod wide;
+mod x86_64;

@@ -11,7 +11,7 @@ use walkers::{Access, FnMemory, Walker};
 
 /// Memory in which every address holds a descriptor: noise from `seed`, with the bits of `ones`
 /// set and those of `zeros` clear, so that walks get past the first lookup.
-fn noise(seed: u64, address: u64, ones: u64, zeros: u64) -> u64 {
+pub(crate) fn noise(seed: u64, address: u64, ones: u64, zeros: u64) -> u64 {
     // The finalizer of SplitMix64.
     let mut mixed = seed.wrapping_add(address.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -59,6 +59,10 @@ pub(crate) fn permission_fault<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::Permission, level))
 }
 
+pub(crate) fn reserved_fault<T>(level: i8) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Reserved, level))
+}
+
 pub(crate) fn conflict<T>(level: i8) -> Result<T, Fault> {
     Err(Fault::new(FaultKind::Conflict, level))
 }

@@ -4,7 +4,7 @@ use super::register::{Ttbcr, TtbcrHalf};
 use super::{NO_LOOKUP, shape};
 use crate::soft::answer::Meaning;
 use crate::soft::config::ConfigError;
-use crate::soft::descriptor::{NS, NS_TABLE};
+use crate::soft::descriptor::{NOT_GLOBAL, NS, NS_TABLE};
 use crate::soft::granule::Granule;
 use crate::soft::lookup::{Leaf, Lookup};
 use crate::soft::{attribute, permission};
@@ -113,7 +113,7 @@ impl<M: PhysMemory> Walker for Stage1Aarch32<M> {
         let lookup = self.half(va).ok_or(NO_LOOKUP)?;
         let input = u64::from(va) & ((1 << lookup.shape.input_bits) - 1);
 
-        let leaf = lookup.walk(&self.memory, input)?;
+        let leaf = lookup.walk(&self.memory, input, u64::from(va) ^ input)?;
         leaf.check_access_flag(lookup.shape.managed)?;
         let Leaf { descriptor, tables, .. } = leaf;
         let meaning = Meaning {
@@ -121,6 +121,7 @@ impl<M: PhysMemory> Walker for Stage1Aarch32<M> {
             shareability: descriptor.shareability(),
             dirty_state: None,
             non_secure: descriptor.has(NS) || tables.has(NS_TABLE),
+            global: !descriptor.has(NOT_GLOBAL),
             permissions: permission::stage1_aarch32(descriptor, tables),
         };
         leaf.answer(access, meaning)

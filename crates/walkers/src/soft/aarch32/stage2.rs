@@ -80,13 +80,14 @@ impl<M: PhysMemory> Walker for Stage2Aarch32<M> {
             .filter(|lookup| va >> lookup.shape.input_bits == 0)
             .ok_or(NO_LOOKUP)?;
 
-        let leaf = lookup.walk(&self.memory, va)?;
+        let leaf = lookup.walk(&self.memory, va, 0)?;
         leaf.check_access_flag(lookup.shape.managed)?;
         let meaning = Meaning {
             memory: attribute::stage2(leaf.descriptor),
             shareability: leaf.descriptor.shareability(),
             dirty_state: None,
             non_secure: false,
+            global: false,
             permissions: permission::stage2_aarch32(leaf.descriptor, self.xnx),
         };
         leaf.answer(access, meaning)
