@@ -11,7 +11,7 @@
 //! tables that will be missing; nothing is left over when all have run.
 //!
 //! What drivers and their documentation ask for, what this crate does about it, and the tests that
-//! show it, are in [`rules`].
+//! show it, are in [`rules`]. How a driver is written on it is in [`guide`].
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -31,6 +31,7 @@
 //! | `backing`, `runs` | [`Backing`]: what mappings lead to |
 //! | `device` | [`Device`]: the driver's side |
 //! | `worker` | [`Worker`]: threads that run jobs (feature `std`) |
+//! | [`rules`], [`guide`] | what drivers ask for; how one is written |
 //!
 //! # Running without allocating, by type
 //!
@@ -74,6 +75,7 @@ mod evict;
 mod figures;
 mod flight;
 mod forecast;
+pub mod guide;
 mod job;
 mod lanes;
 mod options;

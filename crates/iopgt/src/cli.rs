@@ -87,6 +87,9 @@ pub struct ReplayArgs {
     /// Smallest page size of the table
     #[arg(long, value_enum, default_value_t = Granule::Size4K)]
     pub granule: Granule,
+    /// Most bytes that one leaf may map, for hardware without the larger ones (suffixes K, M, G)
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub largest_leaf: Option<u64>,
     /// Most memory that page tables may take, in bytes (suffixes K, M, G)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub limit: Option<u64>,
@@ -106,6 +109,7 @@ impl ReplayArgs {
             trace: None,
             format: Format::Arm64LpaeS1,
             granule: Granule::Size4K,
+            largest_leaf: None,
             limit: None,
             verify: None,
             json: false,

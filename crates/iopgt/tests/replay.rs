@@ -93,6 +93,18 @@ fn an_aligned_gib_of_2_mib_blocks_takes_2_tables_where_the_worst_case_says_514()
 }
 
 #[test]
+fn a_limit_on_leaves_costs_the_tables_of_smaller_ones() {
+    let text = "iopgt-trace 1\n\
+                map 0 0x40000000 0x40000000 rw-\n\
+                run 0x80000000 0x40000000\n";
+    for (limit, tables) in [("1G", 1), ("2M", 2), ("1M", 514)] {
+        let report = report(text, &["--verify", "all", "--largest-leaf", limit]);
+        assert_eq!(report.tables.reserved, tables, "{limit}");
+        assert_eq!((report.verify.checked, report.verify.mismatches), (3 << 18, 0));
+    }
+}
+
+#[test]
 fn every_operation_of_a_trace_reaches_the_tables() {
     let text = "iopgt-trace 1\n\
                 runs 4096:1 2097152:1\n\

@@ -166,8 +166,8 @@ typedef enum {
      */
     IOPGTABLE_STATUS_FORMAT = 3,
     /**
-     * The format has no such input or output size, or the allocator may place tables beyond the
-     * output size.
+     * The format has no such input or output size, no leaf as small as asked for, or the allocator
+     * may place tables beyond the output size.
      */
     IOPGTABLE_STATUS_ADDRESS_SIZE = 4,
     /**
@@ -293,6 +293,11 @@ typedef struct {
      * `IOPGTABLE_SPLITS_FORBIDDEN`.
      */
     uint32_t splits;
+    /**
+     * The most bytes that one leaf may translate, for hardware that lacks the larger leaves of
+     * its format; 0 for no such limit.
+     */
+    uint64_t largest_leaf;
 } iopgtable_config;
 
 /**

@@ -48,7 +48,9 @@ pub(crate) fn create(config: &Config, source: Source) -> Result<AnyPageTable<Sou
     };
     let bits = |bits| u8::try_from(bits).map_err(|_| Status::AddressSize);
     let sizes = iopgtable::Config::new(bits(config.input_bits)?, bits(config.output_bits)?);
-    Ok(AnyPageTable::new(format, sizes.with(options).splits(splits), source)?)
+    let largest_leaf = if config.largest_leaf == 0 { u64::MAX } else { config.largest_leaf };
+    let config = sizes.with(options).splits(splits).largest_leaf(largest_leaf);
+    Ok(AnyPageTable::new(format, config, source)?)
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ pub enum Status {
     UnalignedArgument = 2,
     /// There is no such format, or not with this granule.
     Format = 3,
-    /// The format has no such input or output size, or the allocator may place tables beyond the
-    /// output size.
+    /// The format has no such input or output size, no leaf as small as asked for, or the allocator
+    /// may place tables beyond the output size.
     AddressSize = 4,
     /// A range is empty, or ends beyond the 64-bit address space.
     Range = 5,
@@ -156,6 +156,7 @@ impl From<CreateError> for Status {
             CreateError::Config(
                 ConfigError::InputBits { .. }
                 | ConfigError::OutputBits { .. }
+                | ConfigError::LargestLeaf { .. }
                 | ConfigError::TablesOutOfReach { .. },
             ) => Self::AddressSize,
             CreateError::Config(

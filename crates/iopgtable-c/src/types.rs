@@ -84,6 +84,9 @@ pub struct Config {
     /// Whether leaves that a walker may see may be cut: `IOPGTABLE_SPLITS_LIVE` or
     /// `IOPGTABLE_SPLITS_FORBIDDEN`.
     pub splits: u32,
+    /// The most bytes that one leaf may translate, for hardware that lacks the larger leaves of
+    /// its format; 0 for no such limit.
+    pub largest_leaf: u64,
 }
 
 /// Where tables come from. All callbacks get `cookie` first, may be called from the thread that

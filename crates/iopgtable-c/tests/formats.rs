@@ -19,6 +19,7 @@ use iopgtable_c::table::*;
 use iopgtable_c::types::*;
 
 const BLOCK: u64 = 0x20_0000;
+const GIB: u64 = 1 << 30;
 
 fn shape(table: *const Table) -> Shape {
     let mut shape = Shape::default();
@@ -127,6 +128,24 @@ fn the_upper_half_has_the_upper_addresses() {
     let (status, error) = f.map(0x1000, &[segment(0, 0x1000)], RW);
     assert_eq!((status, error.value), (Status::InputRange, u64::MAX));
     assert_eq!(registers(f.table).control >> 16 & 0x3f, 16, "T1SZ");
+}
+
+#[test]
+fn leaves_are_as_large_as_the_configuration_permits() {
+    for (largest_leaf, sizes) in [
+        (0, GIB | BLOCK | 0x1000),
+        (u64::MAX, GIB | BLOCK | 0x1000),
+        (GIB, GIB | BLOCK | 0x1000),
+        (GIB - 1, BLOCK | 0x1000),
+        (0x1000, 0x1000),
+    ] {
+        let f = Fixture::with(&Config { largest_leaf, ..CONFIG }, null());
+        assert_eq!(shape(f.table).leaf_sizes, sizes);
+        assert_eq!(f.map(GIB, &[segment(GIB, GIB)], RW).0, Status::Ok);
+        let mut found = Translation::default();
+        assert_eq!(unsafe { iopgtable_translate(f.table, GIB, &mut found) }, Status::Ok);
+        assert_eq!(found.leaf_bytes, 1 << sizes.ilog2());
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ const CONFIG: Config = Config {
     output_bits: 48,
     options: 0,
     splits: 0,
+    largest_leaf: 0,
 };
 const RW: u32 = IOPGTABLE_READ | IOPGTABLE_WRITE;
 const IOVA: u64 = 0x4000_0000;

@@ -63,6 +63,12 @@ pub(crate) struct Sizes {
 impl Geometry {
     pub(crate) fn new(sizes: Sizes, config: Config, leaf_levels: &[i8]) -> Self {
         let Sizes { page_shift, first_level, root_bits } = sizes;
+        // Checked beforehand: the limit is no smaller than a page.
+        let may_be = |level: i8| {
+            let bytes = 1u64.checked_shl(entry_shift(page_shift, level));
+            bytes.is_some_and(|bytes| bytes <= config.largest_leaf)
+        };
+        let leaf_levels = leaf_levels.iter().filter(|&&level| may_be(level));
         Self {
             first_iova: 0,
             page_shift,
@@ -70,7 +76,7 @@ impl Geometry {
             root_bits,
             input_bits: config.input_bits,
             output_bits: config.output_bits,
-            leaf_levels: leaf_levels.iter().fold(0, |levels, &level| levels | bit(level)),
+            leaf_levels: leaf_levels.fold(0, |levels, &level| levels | bit(level)),
             groups: [0; MAX_LEVELS],
         }
     }

@@ -119,6 +119,7 @@ fn through<F: Walked>(
     args: &ReplayArgs,
     config: Config,
 ) -> anyhow::Result<Report> {
+    let config = config.largest_leaf(args.largest_leaf.unwrap_or(u64::MAX));
     let mut replayer = Replayer::<F>::new(config, trace, args.limit, args.verify())?;
     // On a terminal only: elsewhere the bar is hidden.
     let bar = ProgressBar::new(trace.ops.len() as u64);

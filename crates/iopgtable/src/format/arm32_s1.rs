@@ -6,9 +6,7 @@
 
 use super::stage1::{self, Kind};
 use super::vmsa::{self, Output};
-use super::{
-    Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check_options,
-};
+use super::{Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check};
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
@@ -59,8 +57,7 @@ impl Format for Arm32S1 {
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let upper = config.options.contains(Options::UPPER_HALF);
         let inputs = (25, if upper { 31 } else { 32 });
-        vmsa::check_sizes(config, inputs, vmsa::OUTPUT_BITS_40)?;
-        check_options::<Self>(config)?;
+        check::<Self>(config, inputs, vmsa::OUTPUT_BITS_40)?;
         let geometry = Output::<Granule4K>::natural_geometry(config);
         let first = (1 << 32) - (1 << config.input_bits);
         Ok(if upper { geometry.starting_at(first) } else { geometry })

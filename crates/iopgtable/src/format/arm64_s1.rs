@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use super::stage1::{self, Kind};
 use super::vmsa::{self, Output};
-use super::{Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check_options};
+use super::{Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check};
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
@@ -64,8 +64,7 @@ impl<G: Granule> Format for Arm64S1<G> {
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let inputs = (vmsa::MIN_INPUT_BITS, Output::<G>::MAX_INPUT_BITS);
-        vmsa::check_sizes(config, inputs, Output::<G>::sizes())?;
-        check_options::<Self>(config)?;
+        check::<Self>(config, inputs, Output::<G>::sizes())?;
         let geometry = Output::<G>::natural_geometry(config);
         let upper = config.options.contains(Options::UPPER_HALF);
         Ok(if upper { geometry.starting_at(u64::MAX << config.input_bits) } else { geometry })

@@ -8,9 +8,7 @@
 use core::marker::PhantomData;
 
 use super::vmsa::{self, Output};
-use super::{
-    Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check_options, stage2,
-};
+use super::{Attributes, Config, ConfigError, Format, Granule, Options, Sealed, check, stage2};
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
@@ -59,8 +57,7 @@ impl<G: Granule> Format for Arm64S2<G> {
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let max = Output::<G>::MAX_INPUT_BITS.min(config.output_bits);
-        vmsa::check_sizes(config, (vmsa::MIN_INPUT_BITS, max), Output::<G>::sizes())?;
-        check_options::<Self>(config)?;
+        check::<Self>(config, (vmsa::MIN_INPUT_BITS, max), Output::<G>::sizes())?;
         Ok(stage2::geometry::<G>(config))
     }
 

@@ -11,8 +11,8 @@
 
 use super::vmsa::{self, Output};
 use super::{
-    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed,
-    check_options, stage1,
+    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed, check,
+    stage1,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL};
@@ -54,8 +54,7 @@ impl Format for ArmMali {
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let inputs = (vmsa::MIN_INPUT_BITS, vmsa::MAX_INPUT_BITS);
-        vmsa::check_sizes(config, inputs, vmsa::OUTPUT_BITS_40)?;
-        check_options::<Self>(config)?;
+        check::<Self>(config, inputs, vmsa::OUTPUT_BITS_40)?;
         // Four levels, also where fewer would do: the root then has one entry in use.
         Ok(Output::<Granule4K>::geometry(0, config.input_bits.saturating_sub(39), config))
     }

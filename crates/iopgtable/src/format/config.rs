@@ -15,7 +15,8 @@ use crate::addr::PhysAddr;
 /// use iopgtable::{Config, Options, Splits};
 /// let config = Config::new(39, 48)
 ///     .with(Options::UPPER_HALF | Options::CONTIGUOUS)
-///     .splits(Splits::Forbidden);
+///     .splits(Splits::Forbidden)
+///     .largest_leaf(2 << 20);
 /// assert!(config.options.contains(Options::CONTIGUOUS));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,18 @@ pub struct Config {
     pub options: Options,
     /// Whether leaves that a walker may see may be cut.
     pub splits: Splits,
+    /// The most bytes that one leaf may translate, for hardware that lacks the larger leaves of
+    /// its format; at least a granule. `u64::MAX` for no such limit. (Leaves that carry the
+    /// contiguous hint together are no larger for that.)
+    pub largest_leaf: u64,
 }
 
 impl Config {
     /// `input_bits` bits of device address to `output_bits` bits of physical address, without
-    /// options; leaves may be cut.
+    /// options; leaves may be cut, and have any size that the format has.
     pub const fn new(input_bits: u8, output_bits: u8) -> Self {
-        Self { input_bits, output_bits, options: Options::NONE, splits: Splits::Live }
+        let (options, splits) = (Options::NONE, Splits::Live);
+        Self { input_bits, output_bits, options, splits, largest_leaf: u64::MAX }
     }
 
     /// The same with more `options`.
@@ -49,12 +55,18 @@ impl Config {
     pub const fn splits(self, splits: Splits) -> Self {
         Self { splits, ..self }
     }
+
+    /// The same with no leaf larger than `bytes`.
+    #[must_use]
+    pub const fn largest_leaf(self, bytes: u64) -> Self {
+        Self { largest_leaf: bytes, ..self }
+    }
 }
 
 /// What a format may do beyond the plain: a set of the constants below. A format refuses those
 /// that it does not have ([`ConfigError::Options`]).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Options(u8);
+pub struct Options(u16);
 
 impl Options {
     /// Nothing.
@@ -179,6 +191,13 @@ pub enum ConfigError {
         /// Those that it has.
         supported: Options,
     },
+    /// [`Config::largest_leaf`] is less than the smallest leaf.
+    LargestLeaf {
+        /// What was asked for.
+        bytes: u64,
+        /// The granule in bytes.
+        granule: u64,
+    },
     /// [`Options::OUTER_WRITE_BACK`] with memory whose walks are coherent: they are cached anyway.
     CoherentOuterWriteBack,
     /// The allocator may place tables where the walker cannot reach them.
@@ -201,6 +220,9 @@ impl fmt::Display for ConfigError {
             }
             Self::Options { refused, supported } => {
                 write!(f, "the format has no {refused:?}, only {supported:?}")
+            }
+            Self::LargestLeaf { bytes, granule } => {
+                write!(f, "leaves of at most {bytes:#x} bytes: the smallest has {granule:#x}")
             }
             Self::CoherentOuterWriteBack => {
                 f.write_str("coherent walks need no option to be cached outside")

@@ -48,9 +48,10 @@ pub use granule::{Granule, Granule4K, Granule16K, Granule64K, Lpa2};
 /// - An entry of zero is empty.
 /// - A word whose low three bits are zero is empty to the walker, whatever its other bits are
 ///   (`LOOSE-LINK` in `ARCHITECTURE.md`).
-/// - Below [`FIELD_BITS`](Self::FIELD_BITS), the output address is one field of the entry, in
-///   place: the leaf after the one for `phys` is that leaf plus the entry's span, unless the
-///   address grows beyond these bits.
+/// - Below [`FIELD_BITS`](Self::FIELD_BITS), the output address is one field of the entry,
+///   [`FIELD_SHIFT`](Self::FIELD_SHIFT) bits lower than in place: the leaf after the one for `phys`
+///   is that leaf plus the entry's span, shifted likewise, unless the address grows beyond these
+///   bits.
 pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Linux's name for it.
     const NAME: &'static str;
@@ -62,8 +63,10 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     const MIN_LEVEL: i8;
     /// What it may do beyond the plain.
     const OPTIONS: Options;
-    /// How many bits of an output address an entry holds in place; 64 where it is all of them.
+    /// How many bits of an output address an entry holds in one field; 64 where it is all of them.
     const FIELD_BITS: u32;
+    /// How many bits lower than in an address that field stands in an entry: none in most formats.
+    const FIELD_SHIFT: u32 = 0;
     /// The bit of a leaf that is the contiguous hint; zero where there is none.
     const CONTIGUOUS: u64;
     /// The bits of a leaf that may change while walkers see it, without break-before-make:
@@ -80,7 +83,8 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InputBits`], [`ConfigError::OutputBits`] and [`ConfigError::Options`].
+    /// [`ConfigError::InputBits`], [`ConfigError::OutputBits`], [`ConfigError::Options`] and
+    /// [`ConfigError::LargestLeaf`].
     fn geometry(config: Config) -> Result<Geometry, ConfigError>;
 
     /// What to program for a table with its root at `root`.
@@ -185,13 +189,28 @@ pub enum Entry {
     Leaf(PhysAddr),
 }
 
-/// Refuses options that a format does not have.
-fn check_options<F: Format>(config: Config) -> Result<(), ConfigError> {
-    let refused = config.options.without(F::OPTIONS);
-    if refused.is_empty() {
-        return Ok(());
+/// Refuses what a format does not have: sizes, in bits, other than those of `outputs` and from
+/// `min` to `max`; options; and leaves smaller than its smallest ones.
+fn check<F: Format>(
+    config: Config,
+    (min, max): (u8, u8),
+    outputs: &'static [u8],
+) -> Result<(), ConfigError> {
+    if !outputs.contains(&config.output_bits) {
+        return Err(ConfigError::OutputBits { bits: config.output_bits, supported: outputs });
     }
-    Err(ConfigError::Options { refused, supported: F::OPTIONS })
+    if !(min..=max).contains(&config.input_bits) {
+        return Err(ConfigError::InputBits { bits: config.input_bits, min, max });
+    }
+    let refused = config.options.without(F::OPTIONS);
+    if !refused.is_empty() {
+        return Err(ConfigError::Options { refused, supported: F::OPTIONS });
+    }
+    let granule = 1 << F::PAGE_SHIFT;
+    if config.largest_leaf < granule {
+        return Err(ConfigError::LargestLeaf { bytes: config.largest_leaf, granule });
+    }
+    Ok(())
 }
 
 mod sealed {

@@ -5,7 +5,7 @@
 //! Arm DDI 0487: D8.2 (the translation process), D8.3 (translation table descriptor formats),
 //! D8.7.1 (the contiguous bit); G5.3 (`AArch32`, long descriptors).
 
-use super::{Attributes, Config, ConfigError, Entry, Granule, Options};
+use super::{Attributes, Config, Entry, Granule, Options};
 use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL, Sizes};
 use crate::prot::{Prot, ProtError};
@@ -245,21 +245,6 @@ pub(super) const fn walk_attributes(coherent: bool, outer_write_back: bool) -> u
         (false, true) => 0b10_01_00,
         (false, false) => 0b10_00_00,
     }
-}
-
-/// Checks the sizes that all formats have in common.
-pub(super) fn check_sizes(
-    config: Config,
-    (min, max): (u8, u8),
-    outputs: &'static [u8],
-) -> Result<(), ConfigError> {
-    if !outputs.contains(&config.output_bits) {
-        return Err(ConfigError::OutputBits { bits: config.output_bits, supported: outputs });
-    }
-    if !(min..=max).contains(&config.input_bits) {
-        return Err(ConfigError::InputBits { bits: config.input_bits, min, max });
-    }
-    Ok(())
 }
 
 /// What no format maps.

@@ -77,7 +77,7 @@ impl<F: Format> Leaves<F> {
     #[inline]
     fn ramp(self, slots: impl Slots, index: usize, level: i8, phys: PhysAddr) {
         let leaf = self.attributes.leaf::<F>(level, phys);
-        let step = 1 << Tree::<F>::entry_shift(level);
+        let step = 1 << (Tree::<F>::entry_shift(level) - F::FIELD_SHIFT);
         if self.hint == 0 {
             slots.ramp(leaf, step);
             return;
