@@ -95,8 +95,9 @@ impl Planner {
             let [below, above] = &mut delta.outer;
             *below = below.or(Some(first).filter(|span| span.first() < range.first()));
             *above = above.or(Some(last).filter(|span| span.last() > range.last()));
-            let end = last.last().min(geometry.last_iova());
-            delta.touch(IovaRange::between(first.first(), end));
+            // Root entries may span more than is translated.
+            let first = first.first().max(geometry.first_iova());
+            delta.touch(IovaRange::between(first, last.last().min(geometry.last_iova())));
         }
         delta.measure(geometry, transition);
         delta

@@ -339,11 +339,13 @@ impl<F: Format, S> Tree<F, S> {
         Some((Self::child(memory, phys), phys))
     }
 
-    /// `hole` with what lies beyond the input size, where it reaches that: nothing is mapped there
-    /// either, and the root's last entry may translate it.
+    /// `hole` with what lies beyond the input range, where it reaches an end of that: nothing is
+    /// mapped there either, and the root's first or last entry may translate it.
     pub(crate) fn widen(&self, hole: IovaRange) -> IovaRange {
-        let beyond = IovaRange::between(self.geometry.last_iova(), Iova(u64::MAX));
-        if hole.last() >= beyond.first() { hole.hull(beyond) } else { hole }
+        let whole = self.geometry.whole();
+        let first = if hole.first() <= whole.first() { Iova(0) } else { hole.first() };
+        let last = if hole.last() >= whole.last() { Iova(u64::MAX) } else { hole.last() };
+        IovaRange::between(first, last)
     }
 
     /// The entries of `page`, which an operation is about to make a table of.
