@@ -52,8 +52,15 @@
 #define IOPGTABLE_ARM32_S2 7
 
 /**
+ * Format: x86-64, which AMD's IOMMUs walk as v2 tables and Intel's as the first stage. 4 KiB
+ * granule only.
+ */
+#define IOPGTABLE_X86_64 8
+
+/**
  * Option: the table translates the upper half of the address space, device addresses whose bits
- * from the input size on are all ones (`TTBR1`; in 32 bits, the upper end of these). Stage 1.
+ * from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
+ * these). Stage 1 and x86-64.
  */
 #define IOPGTABLE_UPPER_HALF 1
 
@@ -70,7 +77,7 @@
 #define IOPGTABLE_OUTER_WRITE_BACK 4
 
 /**
- * Option: every leaf allows everything, whatever is asked for. Not for Mali.
+ * Option: every leaf allows everything, whatever is asked for. Arm's stages.
  */
 #define IOPGTABLE_NO_PERMISSIONS 8
 
@@ -82,12 +89,12 @@
 
 /**
  * Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
- * `iopgtable_read_and_clear_dirty`. 64-bit stages.
+ * `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages and x86-64.
  */
 #define IOPGTABLE_HARDWARE_DIRTY 32
 
 /**
- * Option: aligned groups of leaves that lie side by side carry the contiguous hint. Not for Mali.
+ * Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
  */
 #define IOPGTABLE_CONTIGUOUS 64
 
@@ -115,7 +122,7 @@
 #define IOPGTABLE_REWRITTEN 2
 
 /**
- * The device may read. (Stage 1 requires it.)
+ * The device may read. (Stage 1 and x86-64 require it.)
  */
 #define IOPGTABLE_READ 1
 
@@ -130,7 +137,7 @@
 #define IOPGTABLE_EXECUTE 4
 
 /**
- * Only privileged transactions may use it. (Stage 1 only.)
+ * Only privileged transactions may use it. (Stage 1 and x86-64 only.)
  */
 #define IOPGTABLE_PRIVILEGED 8
 
@@ -276,12 +283,13 @@ typedef struct {
     /**
      * How many bits a device address has: 32 to 48, with a granule of 65536 and with LPA2 to 52;
      * for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
-     * (31 for the upper half).
+     * (31 for the upper half). For x86-64 32 to 57 with the sign: the table translates the half
+     * without it, or the upper half.
      */
     uint32_t input_bits;
     /**
      * How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
-     * with LPA2 also 52; for Mali and in 32 bits 32 to 40.
+     * with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 32 to 52.
      */
     uint32_t output_bits;
     /**
@@ -403,14 +411,17 @@ typedef struct {
 typedef struct {
     /**
      * Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
+     * x86-64: `CR3`.
      */
     uint64_t root;
     /**
      * Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
+     * x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE).
      */
     uint64_t control;
     /**
      * Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
+     * x86-64: `IA32_PAT` as the leaves take it.
      */
     uint64_t attributes;
 } iopgtable_register_values;

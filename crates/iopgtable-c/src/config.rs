@@ -8,7 +8,7 @@ use crate::status::Status;
 use crate::types::{self, Config};
 
 /// C names a format and, apart from it, the bytes of its granule.
-const FORMATS: [(u32, u32, AnyFormat); 13] = [
+const FORMATS: [(u32, u32, AnyFormat); 14] = [
     (types::IOPGTABLE_ARM64_S1, 0x1000, AnyFormat::Arm64S1_4K),
     (types::IOPGTABLE_ARM64_S1, 0x4000, AnyFormat::Arm64S1_16K),
     (types::IOPGTABLE_ARM64_S1, 0x1_0000, AnyFormat::Arm64S1_64K),
@@ -22,6 +22,7 @@ const FORMATS: [(u32, u32, AnyFormat); 13] = [
     (types::IOPGTABLE_ARM32_S1, 0x1000, AnyFormat::Arm32S1),
     (types::IOPGTABLE_ARM32_S2, 0x1000, AnyFormat::Arm32S2),
     (types::IOPGTABLE_ARM_MALI, 0x1000, AnyFormat::ArmMali),
+    (types::IOPGTABLE_X86_64, 0x1000, AnyFormat::X86_64),
 ];
 
 const OPTIONS: [(u32, Options); 7] = [

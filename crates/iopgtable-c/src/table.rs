@@ -160,6 +160,7 @@ fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
         }
         AnyRegisters::Arm32S2(values) => (values.vttbr, values.vtcr.into(), 0),
         AnyRegisters::ArmMali(values) => (values.transtab, 0, values.memattr),
+        AnyRegisters::X86_64(values) => (values.cr3, values.cr4, values.pat),
         _ => return Err(Status::Internal),
     };
     Ok(Registers { root, control, attributes })

@@ -17,9 +17,13 @@ pub const IOPGTABLE_ARM64_S2_LPA2: u32 = 5;
 pub const IOPGTABLE_ARM32_S1: u32 = 6;
 /// Format: Arm's 32-bit stage 2. 4 KiB granule only.
 pub const IOPGTABLE_ARM32_S2: u32 = 7;
+/// Format: x86-64, which AMD's IOMMUs walk as v2 tables and Intel's as the first stage. 4 KiB
+/// granule only.
+pub const IOPGTABLE_X86_64: u32 = 8;
 
 /// Option: the table translates the upper half of the address space, device addresses whose bits
-/// from the input size on are all ones (`TTBR1`; in 32 bits, the upper end of these). Stage 1.
+/// from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
+/// these). Stage 1 and x86-64.
 pub const IOPGTABLE_UPPER_HALF: u32 = 1;
 /// Option: tables and what they map lie in the non-secure address space although walks begin in
 /// the secure one. Stage 1.
@@ -27,15 +31,15 @@ pub const IOPGTABLE_NON_SECURE: u32 = 2;
 /// Option: walks, which are not coherent, may be cached outside, in a system cache. Stage 1; not
 /// with a coherent allocator.
 pub const IOPGTABLE_OUTER_WRITE_BACK: u32 = 4;
-/// Option: every leaf allows everything, whatever is asked for. Not for Mali.
+/// Option: every leaf allows everything, whatever is asked for. Arm's stages.
 pub const IOPGTABLE_NO_PERMISSIONS: u32 = 8;
 /// Option: stage 2 says how memory is cached, whatever stage 1 says (`FEAT_S2FWB`); the driver
 /// sets `HCR_EL2.FWB`, or `S2FWB` in the stream table entry. 64-bit stage 2.
 pub const IOPGTABLE_FORCE_WRITE_BACK: u32 = 16;
 /// Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
-/// `iopgtable_read_and_clear_dirty`. 64-bit stages.
+/// `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages and x86-64.
 pub const IOPGTABLE_HARDWARE_DIRTY: u32 = 32;
-/// Option: aligned groups of leaves that lie side by side carry the contiguous hint. Not for Mali.
+/// Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
 pub const IOPGTABLE_CONTIGUOUS: u32 = 64;
 
 /// Splits: leaves that a walker may see are cut where an operation needs that; the gather says
@@ -51,13 +55,13 @@ pub const IOPGTABLE_RESIZED: u32 = 1;
 /// Break-before-make: leaves may have changed their output address or their memory type.
 pub const IOPGTABLE_REWRITTEN: u32 = 2;
 
-/// The device may read. (Stage 1 requires it.)
+/// The device may read. (Stage 1 and x86-64 require it.)
 pub const IOPGTABLE_READ: u32 = 1;
 /// The device may write.
 pub const IOPGTABLE_WRITE: u32 = 2;
 /// The device may fetch instructions.
 pub const IOPGTABLE_EXECUTE: u32 = 4;
-/// Only privileged transactions may use it. (Stage 1 only.)
+/// Only privileged transactions may use it. (Stage 1 and x86-64 only.)
 pub const IOPGTABLE_PRIVILEGED: u32 = 8;
 /// Normal memory that takes part in cache coherency.
 pub const IOPGTABLE_CACHED: u32 = 16;
@@ -74,10 +78,11 @@ pub struct Config {
     pub granule: u32,
     /// How many bits a device address has: 32 to 48, with a granule of 65536 and with LPA2 to 52;
     /// for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
-    /// (31 for the upper half).
+    /// (31 for the upper half). For x86-64 32 to 57 with the sign: the table translates the half
+    /// without it, or the upper half.
     pub input_bits: u32,
     /// How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
-    /// with LPA2 also 52; for Mali and in 32 bits 32 to 40.
+    /// with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 32 to 52.
     pub output_bits: u32,
     /// What the format may do beyond the plain: options from above, added up; 0 for none.
     pub options: u32,
@@ -195,10 +200,13 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
     /// Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
+    /// x86-64: `CR3`.
     pub root: u64,
     /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
+    /// x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE).
     pub control: u64,
     /// Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
+    /// x86-64: `IA32_PAT` as the leaves take it.
     pub attributes: u64,
 }
 

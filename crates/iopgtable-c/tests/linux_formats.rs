@@ -55,6 +55,7 @@ fn each_format_has_its_quirks_and_no_other() {
         (fmt::ARM_32_LPAE_S1, quirk::ARM_NS | quirk::ARM_OUTER_WBWA),
         (fmt::ARM_32_LPAE_S2, 0),
         (fmt::ARM_MALI_LPAE, 0),
+        (fmt::AMD_IOMMU_V2, 0),
     ] {
         for quirk in (0..c_ulong::BITS).map(|bit| 1 << bit) {
             let made = Table::new(format, Cfg { ias: 32, oas: 40, ..not_coherent(quirk) });
@@ -178,6 +179,32 @@ fn granules_of_64k_have_52_bits_and_pages_of_4_tib() {
         assert_eq!(table.unmap(top, huge, 1), huge);
         assert_eq!(table.out(), 1, "the root");
         assert_eq!(table.map(top, 1 << 52, page, 1), (ERANGE, 0));
+    }
+}
+
+/// `IOMMU_READ` and so on from bit 0: present 0, write 1, user 2, uncached 4:3, accessed 5, dirty 6,
+/// no execution 63.
+#[test]
+fn tables_of_amd_v2_are_walked_from_the_root_that_the_configuration_names() {
+    for (ias, last, indices) in [
+        (48, 0x7fff_ffff_f000, &[255, 511, 511, 511][..]),
+        (57, !0 >> 8 & !0xfff, &[255, 511, 511, 511, 511]),
+    ] {
+        let table = Table::granted(fmt::AMD_IOMMU_V2, cfg(!0, ias, 60));
+        assert_eq!((table.cfg.ias, table.cfg.oas, table.cfg.pgsize_bitmap), (ias, 52, SIZES[0]));
+        let root = unsafe { table.cfg.out.amd }.root;
+        for (prot, bits) in [
+            (RW, 0x67),
+            (RW | prot::CACHE | prot::NOEXEC, 0x8000_0000_0000_0067),
+            (prot::READ | prot::MMIO, 0x3d),
+            (prot::WRITE | prot::PRIV, 0x63),
+        ] {
+            assert_eq!(table.map_as(last, 0x7000, 4096, 1, prot), (0, 4096));
+            let leaf = indices.iter().fold(root, |word, &index| entry(next(word), index));
+            assert_eq!(leaf, 0x7000 | bits, "{prot:#x}");
+            assert_eq!(table.unmap(last, 4096, 1), 4096);
+        }
+        assert_eq!(table.map(last + 0x1000, 0, 4096, 1), (ERANGE, 0), "that is the sign");
     }
 }
 

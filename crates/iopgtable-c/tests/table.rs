@@ -122,7 +122,7 @@ fn what_no_format_has_is_refused() {
         status
     };
     assert_eq!(create(Config { format: 0, ..CONFIG }), Status::Format);
-    assert_eq!(create(Config { format: 8, ..CONFIG }), Status::Format);
+    assert_eq!(create(Config { format: 1000, ..CONFIG }), Status::Format);
     let lpa2 = Config { format: IOPGTABLE_ARM64_S2_LPA2, granule: 65536, ..CONFIG };
     assert_eq!(create(lpa2), Status::Format);
     assert_eq!(create(Config { granule: 8192, ..CONFIG }), Status::Format);

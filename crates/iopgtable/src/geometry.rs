@@ -100,7 +100,8 @@ impl Geometry {
         1 << self.page_shift
     }
 
-    /// How many bits of a device address are translated.
+    /// How many bits of a device address are translated: one less than configured where addresses
+    /// are sign-extended, as the table translates one half of them.
     pub const fn input_bits(&self) -> u8 {
         self.input_bits
     }

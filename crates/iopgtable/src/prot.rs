@@ -26,8 +26,8 @@ impl Prot {
     pub const WRITE: Self = Self(1 << 1);
     /// The device may fetch instructions (shaders).
     pub const EXECUTE: Self = Self(1 << 2);
-    /// Only privileged transactions may use it (stage 1; other formats have no such thing and
-    /// refuse it).
+    /// Only privileged transactions may use it (stage 1, x86-64; other formats have no such thing
+    /// and refuse it).
     pub const PRIVILEGED: Self = Self(1 << 3);
     /// Normal memory that takes part in cache coherency (write-back).
     pub const CACHED: Self = Self(1 << 4);
@@ -103,7 +103,7 @@ pub enum ProtError {
     NoPermission,
     /// [`Prot::CACHED`] and [`Prot::DEVICE`] at once.
     CachedDevice,
-    /// The format grants reading with every other right (stage 1).
+    /// The format grants reading with every other right (stage 1, x86-64).
     ReadImplied,
     /// The format has no privilege.
     NoPrivilege,

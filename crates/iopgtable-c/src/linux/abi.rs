@@ -28,6 +28,8 @@ pub mod fmt {
     pub const ARM_64_LPAE_S2: c_uint = 3;
     /// Mali Midgard and Bifrost.
     pub const ARM_MALI_LPAE: c_uint = 5;
+    /// AMD's v2 tables: x86-64.
+    pub const AMD_IOMMU_V2: c_uint = 7;
 }
 
 /// Bits of `cfg.quirks` that this implementation knows.
@@ -147,6 +149,8 @@ pub union Output {
     pub s2: Stage2Output,
     /// Mali.
     pub mali: MaliOutput,
+    /// AMD.
+    pub amd: AmdOutput,
     /// The largest member, which belongs to a format that is not offered here.
     pub largest: [u64; 5],
 }
@@ -182,6 +186,15 @@ pub struct MaliOutput {
     pub transtab: u64,
     /// Memory attributes.
     pub memattr: u64,
+}
+
+/// What to program for AMD's tables. Linux has a NUMA node here, as an input, and keeps the root in
+/// a structure around `cfg`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AmdOutput {
+    /// The root's address.
+    pub root: u64,
 }
 
 /// `struct iova_bitmap`: only passed on.

@@ -19,6 +19,8 @@ pub(super) enum Choice {
     Stage2Of32,
     /// Mali, 4 KiB.
     Mali,
+    /// AMD v2, 4 KiB.
+    AmdV2,
 }
 
 /// The page size of the CPU that this is built for, which drivers prefer for their tables, too.
@@ -41,6 +43,8 @@ const SIZE_4T: c_ulong = 4 << 40;
 const MAX_ADDRESS_BITS: c_uint = 48;
 /// 64 KiB granules have.
 const MAX_ADDRESS_BITS_64K: c_uint = 52;
+/// Five levels of AMD v2 have more yet, the sign included; outputs have at most 52.
+const MAX_AMD_V2_INPUT: c_uint = 57;
 /// Mali outputs no more.
 const MAX_MALI_OUTPUT: c_uint = 40;
 /// The output sizes of the 32-bit formats, as Linux has them.
@@ -72,6 +76,7 @@ pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
         fmt::ARM_64_LPAE_S1 | fmt::ARM_64_LPAE_S2 => c_ulong::MAX,
         fmt::ARM_32_LPAE_S1 | fmt::ARM_32_LPAE_S2 if OUTPUTS_32.contains(&cfg.oas) => SIZES_4K,
         fmt::ARM_MALI_LPAE if cfg.ias <= MAX_ADDRESS_BITS && cfg.oas <= MAX_MALI_OUTPUT => SIZES_4K,
+        fmt::AMD_IOMMU_V2 if cfg.ias <= MAX_AMD_V2_INPUT => SIZES_4K,
         _ => return None,
     };
     let (shift, mut of_granule) = granule(cfg.pgsize_bitmap & sizes)?;
@@ -83,13 +88,18 @@ pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
         }
     }
     cfg.pgsize_bitmap &= sizes & of_granule;
-    cfg.ias = cfg.ias.min(max_bits);
-    cfg.oas = cfg.oas.min(max_bits);
+    if format == fmt::AMD_IOMMU_V2 {
+        cfg.oas = cfg.oas.min(MAX_ADDRESS_BITS_64K);
+    } else {
+        cfg.ias = cfg.ias.min(max_bits);
+        cfg.oas = cfg.oas.min(max_bits);
+    }
     Some(match format {
         fmt::ARM_64_LPAE_S1 => Choice::Stage1(shift),
         fmt::ARM_64_LPAE_S2 => Choice::Stage2(shift),
         fmt::ARM_32_LPAE_S1 => Choice::Stage1Of32,
         fmt::ARM_32_LPAE_S2 => Choice::Stage2Of32,
+        fmt::AMD_IOMMU_V2 => Choice::AmdV2,
         _ => Choice::Mali,
     })
 }

@@ -4,13 +4,14 @@ use core::ffi::c_int;
 
 use iopgtable::format::{
     Attributes, MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers,
-    Stage2Registers32,
+    Stage2Registers32, X86_64Registers,
 };
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, PageTable, Prot, TableAllocator,
+    X86_64,
 };
 
-use super::abi::{Cfg, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk};
+use super::abi::{AmdOutput, Cfg, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk};
 
 /// How many values the bits of `prot` that mean something take.
 pub(super) const PROTS: usize = 64;
@@ -73,6 +74,19 @@ const fn prots(stage1: bool) -> [Prot; PROTS] {
         bits += 1;
     }
     table
+}
+
+/// The same where normal memory is cached whatever is asked for, as on x86.
+const fn coherent(prots: [Prot; PROTS]) -> [Prot; PROTS] {
+    let mut prots = prots;
+    let mut bits = 0;
+    while bits < PROTS {
+        if !prots[bits].contains(Prot::DEVICE) {
+            prots[bits] = prots[bits].with(Prot::CACHED);
+        }
+        bits += 1;
+    }
+    prots
 }
 
 /// The bits of a register from `shift` on.
@@ -166,5 +180,15 @@ impl LinuxFormat for ArmMali {
         let MaliRegisters { transtab, memattr, .. } = registers;
         cfg.out = Output { largest: [0; 5] };
         cfg.out.mali = MaliOutput { transtab, memattr };
+    }
+}
+
+impl LinuxFormat for X86_64 {
+    const PROTS: [Prot; PROTS] = coherent(prots(true));
+    const QUIRKS: u64 = 0;
+
+    fn store(registers: X86_64Registers, cfg: &mut Cfg) {
+        cfg.out = Output { largest: [0; 5] };
+        cfg.out.amd = AmdOutput { root: registers.cr3 };
     }
 }

@@ -13,6 +13,7 @@
 //! | `ARM_32_LPAE_S1` | 4K | `ARM_NS`, `ARM_OUTER_WBWA` |
 //! | `ARM_32_LPAE_S2` | 4K | |
 //! | `ARM_MALI_LPAE` | 4K | |
+//! | `AMD_IOMMU_V2` | 4K | |
 //!
 //! All other formats, and all other quirks, make [`alloc_io_pgtable_ops`] return null. Every
 //! format takes a custom allocator. Addresses have up to 48 bits, and up to 52 with 64 KiB, where
@@ -44,6 +45,12 @@
 //! - Stage 2 concatenates root tables only where the architecture asks for it.
 //! - Roots smaller than a granule are allocated as one granule.
 //! - `mair` has no stray bits above its fourth byte.
+//! - `AMD_IOMMU_V2` takes the input size from `ias`, 57 bits at most and with five levels beyond 48,
+//!   and the page sizes and the output size from `cfg`, too, which Linux overwrites. It translates
+//!   the lower half of that, where devices with and without PASID agree. The root's address is at
+//!   the start of the union in `cfg`, as the structure around `cfg` is not known here. Leaves with
+//!   `IOMMU_NOEXEC` forbid execution, those with `IOMMU_PRIV` lack the user bit, and those with
+//!   `IOMMU_MMIO` are uncached.
 //! - Where several tables go at once, `tlb_flush_walk` is called once, with a range that covers
 //!   them all, before any of them is freed.
 //! - Nothing is logged.
@@ -67,7 +74,7 @@ use core::ptr;
 use iopgtable::format::Attributes;
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K,
-    PageTable,
+    PageTable, X86_64,
 };
 
 pub mod abi;
@@ -149,6 +156,7 @@ pub unsafe extern "C" fn alloc_io_pgtable_ops(
         Some(Choice::Stage1Of32) => create::<Arm32S1>,
         Some(Choice::Stage2Of32) => create::<Arm32S2>,
         Some(Choice::Mali) => create::<ArmMali>,
+        Some(Choice::AmdV2) => create::<X86_64>,
         None => return ptr::null_mut(),
     };
     // SAFETY: the caller's promise about `cfg` and `cookie` is passed on.

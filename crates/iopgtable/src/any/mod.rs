@@ -35,6 +35,7 @@ macro_rules! list_formats {
             Arm32S1 "arm32-s1" [Arm32S1] "Arm's 32-bit stage 1 with long descriptors";
             Arm32S2 "arm32-s2" [Arm32S2] "Arm's 32-bit stage 2";
             ArmMali "arm-mali" [ArmMali] "Mali Midgard and Bifrost";
+            X86_64 "x86-64" [X86_64] "x86-64, AMD v2, VT-d's first stage";
         }
     };
 }

@@ -2,6 +2,7 @@
 
 use crate::format::{
     MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
+    X86_64Registers,
 };
 
 macro_rules! registers {
@@ -28,4 +29,5 @@ registers! {
     Arm32S1(Stage1Registers32);
     Arm32S2(Stage2Registers32);
     ArmMali(MaliRegisters);
+    X86_64(X86_64Registers);
 }

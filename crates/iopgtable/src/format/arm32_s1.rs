@@ -6,7 +6,10 @@
 
 use super::stage1::{self, Kind};
 use super::vmsa::{self, Output};
-use super::{Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check};
+use super::{
+    Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check,
+    output_bits_to,
+};
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
@@ -57,7 +60,7 @@ impl Format for Arm32S1 {
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let upper = config.options.contains(Options::UPPER_HALF);
         let inputs = (25, if upper { 31 } else { 32 });
-        check::<Self>(config, inputs, vmsa::OUTPUT_BITS_40)?;
+        check::<Self>(config, inputs, output_bits_to(40))?;
         let geometry = Output::<Granule4K>::natural_geometry(config);
         let first = (1 << 32) - (1 << config.input_bits);
         Ok(if upper { geometry.starting_at(first) } else { geometry })

@@ -6,7 +6,8 @@
 
 use super::vmsa::{self, Output};
 use super::{
-    Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check, stage2,
+    Attributes, Config, ConfigError, Format, Granule, Granule4K, Options, Sealed, check,
+    output_bits_to, stage2,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::Geometry;
@@ -47,7 +48,7 @@ impl Format for Arm32S2 {
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let max = config.output_bits.min(40);
-        check::<Self>(config, (vmsa::MIN_INPUT_BITS, max), vmsa::OUTPUT_BITS_40)?;
+        check::<Self>(config, (vmsa::MIN_INPUT_BITS, max), output_bits_to(40))?;
         // Walks start at level 1 for all these sizes; for 40 bits, at two concatenated tables.
         Ok(Output::<Granule4K>::geometry(1, config.input_bits - 30, config))
     }

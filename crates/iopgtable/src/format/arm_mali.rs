@@ -12,7 +12,7 @@
 use super::vmsa::{self, Output};
 use super::{
     Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed, check,
-    stage1,
+    check_prot, output_bits_to, stage1,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL};
@@ -54,7 +54,7 @@ impl Format for ArmMali {
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let inputs = (vmsa::MIN_INPUT_BITS, vmsa::MAX_INPUT_BITS);
-        check::<Self>(config, inputs, vmsa::OUTPUT_BITS_40)?;
+        check::<Self>(config, inputs, output_bits_to(40))?;
         // Four levels, also where fewer would do: the root then has one entry in use.
         Ok(Output::<Granule4K>::geometry(0, config.input_bits.saturating_sub(39), config))
     }
@@ -69,7 +69,7 @@ impl Format for ArmMali {
 
     #[inline]
     fn attributes(_: Options, prot: Prot) -> Result<Attributes, ProtError> {
-        vmsa::check_prot(prot)?;
+        check_prot(prot)?;
         if prot.contains(Prot::PRIVILEGED) {
             return Err(ProtError::NoPrivilege);
         }

@@ -22,7 +22,8 @@ use crate::addr::PhysAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// How many bits of a device address are translated.
+    /// How many bits of a device address are translated. Where the format's addresses are
+    /// sign-extended (x86-64), the sign is the topmost of them, and the table translates one half.
     pub input_bits: u8,
     /// How many bits a physical address has.
     pub output_bits: u8,
@@ -72,7 +73,8 @@ impl Options {
     /// Nothing.
     pub const NONE: Self = Self(0);
     /// The table translates the upper half of the address space: addresses whose bits from the
-    /// input size on are all ones (`TTBR1`; `AArch32`: the upper end of 32 bits).
+    /// input size on are all ones (`TTBR1`; `AArch32`: the upper end of 32 bits), the sign included
+    /// where there is one (x86-64).
     pub const UPPER_HALF: Self = Self(1 << 0);
     /// Tables and what they map lie in the non-secure address space although walks begin in the
     /// secure one (`NSTable` and `NS`).
@@ -86,7 +88,7 @@ impl Options {
     /// Stage 2 says how memory is cached, whatever stage 1 says (`FEAT_S2FWB`): the driver sets
     /// `HCR_EL2.FWB`, or `S2FWB` in the stream table entry.
     pub const FORCE_WRITE_BACK: Self = Self(1 << 4);
-    /// Hardware notes which leaves were written through (`FEAT_HAFDBS`); see
+    /// Hardware notes which leaves were written through (`FEAT_HAFDBS`; x86-64 always does); see
     /// [`PageTable::read_and_clear_dirty`](crate::PageTable::read_and_clear_dirty).
     pub const HARDWARE_DIRTY: Self = Self(1 << 5);
     /// Leaves that lie side by side in both address spaces, a whole aligned group of them, carry

@@ -8,18 +8,20 @@
 //! | [`Arm32S1`] | `ARM_32_LPAE_S1` | 4K | 25 to 32 | 32 to 40 |
 //! | [`Arm32S2`] | `ARM_32_LPAE_S2` | 4K | 32 to 40, at most the output's | 32 to 40 |
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
+//! | [`X86_64`] | `AMD_IOMMU_V2` | 4K | 32 to 57, signed | 32 to 52 |
 //!
 //! | option | for |
 //! |---|---|
-//! | [`UPPER_HALF`](Options::UPPER_HALF), [`NON_SECURE`](Options::NON_SECURE), [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | stage 1 |
-//! | [`FORCE_WRITE_BACK`](Options::FORCE_WRITE_BACK) | 64-bit stage 2 |
-//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | 64-bit stages |
-//! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | all but Mali |
+//! | [`UPPER_HALF`](Options::UPPER_HALF) | Arm's stage 1, x86-64 |
+//! | [`NON_SECURE`](Options::NON_SECURE), [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | Arm's stage 1 |
+//! | [`FORCE_WRITE_BACK`](Options::FORCE_WRITE_BACK) | Arm's 64-bit stage 2 |
+//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64 |
+//! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | Arm's stages |
 
 use core::fmt;
 
 use crate::addr::PhysAddr;
-use crate::geometry::{Geometry, LAST_LEVEL};
+use crate::geometry::{Geometry, LAST_LEVEL, Sizes};
 use crate::prot::{Prot, ProtError};
 
 mod arm32_s1;
@@ -32,6 +34,7 @@ mod granule;
 mod stage1;
 mod stage2;
 mod vmsa;
+mod x86_64;
 
 pub use arm_mali::{ArmMali, MaliRegisters};
 pub use arm32_s1::{Arm32S1, Stage1Registers32};
@@ -40,6 +43,7 @@ pub use arm64_s1::{Arm64S1, Stage1Registers};
 pub use arm64_s2::{Arm64S2, Stage2Registers};
 pub use config::{Config, ConfigError, Options, Splits};
 pub use granule::{Granule, Granule4K, Granule16K, Granule64K, Lpa2};
+pub use x86_64::{X86_64, X86_64Registers};
 
 /// A page-table format: how many levels, what an entry looks like, what the registers say.
 ///
@@ -211,6 +215,36 @@ fn check<F: Format>(
         return Err(ConfigError::LargestLeaf { bytes: config.largest_leaf, granule });
     }
     Ok(())
+}
+
+/// What no format maps.
+#[inline]
+const fn check_prot(prot: Prot) -> Result<(), ProtError> {
+    if !prot.intersects(Prot::RW.with(Prot::EXECUTE)) {
+        return Err(ProtError::NoPermission);
+    }
+    if prot.contains(Prot::CACHED.with(Prot::DEVICE)) {
+        return Err(ProtError::CachedDevice);
+    }
+    Ok(())
+}
+
+/// The output sizes of formats that have no field for them: 32 bits and more, `most` at most.
+const fn output_bits_to(most: u8) -> &'static [u8] {
+    const ALL: &[u8] = &[
+        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54,
+        55, 56,
+    ];
+    ALL.split_at(most as usize - 31).0
+}
+
+/// The shape of a table for addresses that are sign-extended: the input size counts the sign, and
+/// the table translates the half that the options say.
+fn signed(sizes: Sizes, config: Config, leaf_levels: &[i8]) -> Geometry {
+    let half = Config { input_bits: config.input_bits - 1, ..config };
+    let geometry = Geometry::new(sizes, half, leaf_levels);
+    let upper = config.options.contains(Options::UPPER_HALF);
+    if upper { geometry.starting_at(u64::MAX << half.input_bits) } else { geometry }
 }
 
 mod sealed {

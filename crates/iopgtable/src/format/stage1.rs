@@ -4,7 +4,7 @@
 //!
 //! Arm DDI 0487: D8.3.1 and G5.3 (descriptors), D8.4.1 (direct permissions), D8.5.3 (dirty state).
 
-use super::{Attributes, Options, vmsa};
+use super::{Attributes, Options, check_prot, vmsa};
 use crate::prot::{Prot, ProtError};
 
 const NON_GLOBAL: u64 = 1 << 11;
@@ -40,7 +40,7 @@ pub(super) const fn attributes(
     options: Options,
     prot: Prot,
 ) -> Result<Attributes, ProtError> {
-    if let Err(error) = vmsa::check_prot(prot) {
+    if let Err(error) = check_prot(prot) {
         return Err(error);
     }
     let mut bits = NON_GLOBAL | vmsa::AF;

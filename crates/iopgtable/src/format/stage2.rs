@@ -5,7 +5,7 @@
 //! Arm DDI 0487: D8.2 (start levels and concatenation), D8.3.1 and G5.3 (descriptors), D8.4.2
 //! (permissions), D8.5.3 (dirty state), D8.6.6 (forced write-back).
 
-use super::{Attributes, Config, Granule, Options, vmsa};
+use super::{Attributes, Config, Granule, Options, check_prot, vmsa};
 use crate::geometry::Geometry;
 use crate::prot::{Prot, ProtError};
 
@@ -51,7 +51,7 @@ pub(super) const fn attributes(
     options: Options,
     prot: Prot,
 ) -> Result<Attributes, ProtError> {
-    if let Err(error) = vmsa::check_prot(prot) {
+    if let Err(error) = check_prot(prot) {
         return Err(error);
     }
     if prot.contains(Prot::PRIVILEGED) {

@@ -8,7 +8,6 @@
 use super::{Attributes, Config, Entry, Granule, Options};
 use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL, Sizes};
-use crate::prot::{Prot, ProtError};
 
 /// Bits 1:0: what a descriptor is.
 pub(super) const TYPE: u64 = 0b11;
@@ -52,9 +51,6 @@ pub(super) const ACCESS_PERMISSIONS: u64 = 0b11 << 6;
 
 pub(super) const MIN_INPUT_BITS: u8 = 32;
 pub(super) const MAX_INPUT_BITS: u8 = 48;
-
-/// The output bits of formats without a field for them: as many as fit.
-pub(super) const OUTPUT_BITS_40: &[u8] = &[32, 33, 34, 35, 36, 37, 38, 39, 40];
 
 /// The physical address sizes that `TCR_ELx.IPS` and `VTCR_EL2.PS` name, by their encoding.
 const OUTPUT_BITS: &[u8] = &[32, 36, 40, 42, 44, 48, 52];
@@ -245,18 +241,6 @@ pub(super) const fn walk_attributes(coherent: bool, outer_write_back: bool) -> u
         (false, true) => 0b10_01_00,
         (false, false) => 0b10_00_00,
     }
-}
-
-/// What no format maps.
-#[inline]
-pub(super) const fn check_prot(prot: Prot) -> Result<(), ProtError> {
-    if !prot.intersects(Prot::RW.with(Prot::EXECUTE)) {
-        return Err(ProtError::NoPermission);
-    }
-    if prot.contains(Prot::CACHED.with(Prot::DEVICE)) {
-        return Err(ProtError::CachedDevice);
-    }
-    Ok(())
 }
 
 /// Leaves with `bits`, in the encoding of stage 1 and stage 2: pages have another type than blocks.
