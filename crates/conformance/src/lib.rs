@@ -4,6 +4,8 @@
 //! other. Here is the only place that knows both:
 //!
 //! - [`Walked`]: what a driver would program for a format, and what a mapping of it permits.
+//! - [`machines`]: all machines by their names, each with memory that it shares.
+//! - [`Question`]: a request, and what a correct machine answers.
 //! - [`Rig`]: a page table in memory that machines share, a naive [`Model`] of what it maps, and
 //!   the machines, which are all asked the same questions after every change.
 //! - [`cases`], [`histories`]: the suite. A pair of a format and a machine passes it when every
@@ -16,12 +18,15 @@
 mod bridge;
 pub mod cases;
 pub mod histories;
+pub mod machines;
 mod memory;
 mod model;
 pub mod mutations;
+mod question;
 mod rig;
 
 pub use bridge::Walked;
-pub use memory::TableMemory;
+pub use memory::SharedRegion;
 pub use model::{Mapped, Model};
-pub use rig::{Rig, Tally};
+pub use question::{Expected, Question};
+pub use rig::{Disagreement, Rig, Tally};

@@ -13,7 +13,7 @@ use walkers::{Access, Mmu as _, PhysMemory, Ram, Request, soft::SoftMmu};
 
 use crate::cases::aligned_in;
 use crate::rig::ASID;
-use crate::{Rig, TableMemory, Walked};
+use crate::{Rig, SharedRegion, Walked};
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ impl PhysMemory for Recorder<'_> {
 /// Where the table refuses what it must take, or a machine does not answer.
 pub fn flip_each_bit<F: Walked>(
     rig: &mut Rig<'_, F>,
-    memory: &TableMemory,
+    memory: &SharedRegion,
     config: Config,
     accesses: &[Access],
 ) -> Vec<Mutation> {
@@ -118,7 +118,7 @@ fn populate<F: Walked>(rig: &mut Rig<'_, F>, config: Config) -> Vec<u64> {
 /// Where the entries lie that lead to `addresses`, each once.
 fn slots<F: Walked>(
     rig: &Rig<'_, F>,
-    memory: &TableMemory,
+    memory: &SharedRegion,
     addresses: &[u64],
 ) -> BTreeSet<(Kind, u64)> {
     let first_level = rig.geometry().first_level();

@@ -2,16 +2,13 @@
 
 use core::fmt;
 
-use iopgtable::memory::Region;
 use iopgtable::{
     Config, CreateError, Gather, Geometry, Invalidate, Invalidation, Iova, IovaRange, PageTable,
     Prot, Segment, TableError,
 };
-use walkers::{
-    Access, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, Privilege, Regime, Request, Says,
-};
+use walkers::{Access, Answer, Forget, Mmu, MmuError, Regime, Request, Says};
 
-use crate::{Mapped, Model, TableMemory, Walked};
+use crate::{Mapped, Model, Question, SharedRegion, Walked};
 
 /// The address space that machines are told they walk.
 pub(crate) const ASID: u16 = 7;
@@ -31,7 +28,7 @@ struct Machine {
 
 /// A page table of format `F`, a model of what it maps, and machines that walk it.
 pub struct Rig<'m, F: Walked> {
-    table: PageTable<F, &'m Region>,
+    table: PageTable<F, &'m SharedRegion>,
     model: Model,
     regime: Regime,
     machines: Vec<Machine>,
@@ -62,21 +59,14 @@ impl fmt::Display for Disagreement {
     }
 }
 
-/// What a correct machine answers.
-#[derive(Clone, Copy, Debug)]
-enum Expected {
-    Reached(u64),
-    Refused(FaultKind),
-}
-
 impl<'m, F: Walked> Rig<'m, F> {
     /// An empty table in `memory`, without machines.
     ///
     /// # Errors
     ///
     /// [`PageTable::new`]'s.
-    pub fn new(memory: &'m TableMemory, config: Config) -> Result<Self, CreateError> {
-        let table = PageTable::<F, _>::new(config, memory.region())?;
+    pub fn new(memory: &'m SharedRegion, config: Config) -> Result<Self, CreateError> {
+        let table = PageTable::<F, _>::new(config, memory)?;
         #[expect(unsafe_code, reason = "machines walk the table")]
         // SAFETY: the machines are this rig's and go with it; they only reach what the model maps,
         // which lies in windows that the tests leave to them; every gather goes to all of them,
@@ -111,7 +101,7 @@ impl<'m, F: Walked> Rig<'m, F> {
     }
 
     /// The page table.
-    pub const fn table(&self) -> &PageTable<F, &'m Region> {
+    pub const fn table(&self) -> &PageTable<F, &'m SharedRegion> {
         &self.table
     }
 
@@ -269,29 +259,33 @@ impl<'m, F: Walked> Rig<'m, F> {
     ///
     /// Where a machine does not answer.
     pub fn ask(&mut self, addresses: &[u64]) -> Result<(), Box<Disagreement>> {
-        let all = addresses.iter().flat_map(|&address| {
-            Access::ALL.into_iter().map(move |access| Request { address, access })
+        let questions = addresses.iter().flat_map(|&address| {
+            let mapped = self.model.translate(address);
+            let question = move |access| Question::new::<F>(Request { address, access }, mapped);
+            Access::ALL.into_iter().map(question)
         });
-        let questions: Vec<(Request, Expected)> =
-            all.map(|request| (request, self.expected(request))).collect();
+        let questions: Vec<Question> = questions.collect();
         // Who first said at which level a fault is.
         let mut levels: Vec<Option<(&'static str, i8)>> = vec![None; questions.len()];
         let mut answers = Vec::new();
         for machine in &mut self.machines {
             let Machine { mmu, says, tally } = machine;
-            let asked = (0..questions.len()).filter(|&at| is_for(questions[at], says));
+            let asked = (0..questions.len()).filter(|&at| questions[at].is_for(says));
             let asked: Vec<usize> = asked.collect();
-            let requests: Vec<Request> = asked.iter().map(|&at| questions[at].0).collect();
+            let requests: Vec<Request> = asked.iter().map(|&at| questions[at].request).collect();
             if let Err(error) = mmu.translate(&requests, &mut answers) {
                 panic!("{}: {error}", mmu.name());
             }
             assert_eq!(answers.len(), requests.len(), "{}: one answer each", mmu.name());
             for (&at, &answer) in asked.iter().zip(&answers) {
-                let (request, expected) = questions[at];
+                let question = questions[at];
                 let wrong = |expected: String| {
-                    Box::new(Disagreement { machine: mmu.name(), request, answer, expected })
+                    let (machine, request) = (mmu.name(), question.request);
+                    Box::new(Disagreement { machine, request, answer, expected })
                 };
-                check(expected, answer, says).map_err(wrong)?;
+                if !question.is_answered_by(&answer, says) {
+                    return Err(wrong(format!("{:x?}, as the model does", question.expected)));
+                }
                 if let (true, Err(refusal)) = (says.levels, answer) {
                     match (levels[at], refusal.level) {
                         (Some((who, level)), found) if found != Some(level) => {
@@ -306,40 +300,6 @@ impl<'m, F: Walked> Rig<'m, F> {
         }
         Ok(())
     }
-
-    fn expected(&self, Request { address, access }: Request) -> Expected {
-        match self.model.translate(address) {
-            None => Expected::Refused(FaultKind::Translation),
-            Some((_, prot)) if !F::permissions(prot).allow(access) => {
-                Expected::Refused(FaultKind::Permission)
-            }
-            Some((phys, _)) => Expected::Reached(phys),
-        }
-    }
-}
-
-/// Whether a machine can be asked this, and its answer means something.
-fn is_for((Request { access, .. }, expected): (Request, Expected), says: &Says) -> bool {
-    let tells_apart = match access.kind {
-        AccessKind::Execute => says.execute,
-        AccessKind::Read | AccessKind::Write => true,
-    };
-    let whose = says.privilege || access.privilege == Privilege::Unprivileged;
-    let means = match expected {
-        Expected::Reached(phys) => (says.targets.0..=says.targets.1).contains(&phys),
-        Expected::Refused(FaultKind::Permission) => says.permissions,
-        Expected::Refused(_) => true,
-    };
-    tells_apart && whose && means
-}
-
-fn check(expected: Expected, answer: Answer, says: &Says) -> Result<(), String> {
-    let good = match (expected, answer) {
-        (Expected::Reached(phys), Ok(reached)) => reached.address == phys,
-        (Expected::Refused(kind), Err(refusal)) => !says.kinds || refusal.kind == Some(kind),
-        _ => false,
-    };
-    if good { Ok(()) } else { Err(format!("{expected:x?}, as the model does")) }
 }
 
 /// Tells all machines what to forget.

@@ -1,36 +1,28 @@
 //! Every format, walked by the models: the whole suite.
 
-use std::sync::Arc;
-
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Lpa2,
     Options,
 };
+use iopgtable_conformance::cases::Outcome;
 use iopgtable_conformance::histories::Length;
-use iopgtable_conformance::{Rig, TableMemory, Walked, cases, histories};
-use walkers::Ram;
-use walkers::soft::SoftMmu;
+use iopgtable_conformance::machines::{Name, Site};
+use iopgtable_conformance::{Rig, Walked, cases, histories};
 
-const FIRST: u64 = 0x4000_0000;
-const BYTES: usize = 64 << 20;
+/// One part of the suite, on a machine of its own.
+fn on_a_rig<F: Walked>(config: Config, part: impl FnOnce(&mut Rig<'_, F>) -> Outcome) {
+    let Site { mmu, tables } = Site::open(Name::Soft).expect("there is memory");
+    let mut rig = Rig::<F>::new(&tables, config).expect("the configuration is good");
+    rig.attach(mmu).expect("a model walks every format");
+    part(&mut rig).unwrap_or_else(|failure| panic!("{failure}"));
+}
 
 fn walk<F: Walked>(config: Config) {
-    let ram = Arc::new(Ram::new(FIRST, BYTES).expect("there is memory"));
-    let memory = TableMemory::new(Arc::clone(&ram), 0, BYTES).expect("the numbers are good");
-    let rig = || {
-        let mut rig = Rig::<F>::new(&memory, config).expect("the configuration is good");
-        rig.attach(Box::new(SoftMmu::new(Arc::clone(&ram)))).expect("a model walks every format");
-        rig
-    };
-    let outcomes = [
-        cases::every_leaf_in_every_place(&mut rig()),
-        cases::every_permission(&mut rig(), config),
-        cases::holes(&mut rig()),
-        histories::random(&mut rig(), config, 0x10_9a6e, Length { steps: 2000, probes: 8 }),
-    ];
-    for outcome in outcomes {
-        outcome.unwrap_or_else(|failure| panic!("{failure}"));
-    }
+    let length = Length { steps: 2000, probes: 8 };
+    on_a_rig::<F>(config, cases::every_leaf_in_every_place);
+    on_a_rig::<F>(config, |rig| cases::every_permission(rig, config));
+    on_a_rig::<F>(config, cases::holes);
+    on_a_rig::<F>(config, |rig| histories::random(rig, config, 0x10_9a6e, length));
 }
 
 macro_rules! formats {

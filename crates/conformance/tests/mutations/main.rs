@@ -4,25 +4,20 @@
 mod survivors;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Lpa2,
 };
+use iopgtable_conformance::machines::{Name, Site};
 use iopgtable_conformance::mutations::{self, Kind};
-use iopgtable_conformance::{Rig, TableMemory, Walked};
+use iopgtable_conformance::{Rig, Walked};
 use survivors::Survivors;
-use walkers::soft::SoftMmu;
-use walkers::{Access, Ram};
-
-const FIRST: u64 = 0x4000_0000;
-const BYTES: usize = 64 << 20;
+use walkers::Access;
 
 fn flip<F: Walked>(config: Config, survivors: &[&[Survivors]]) {
-    let ram = Arc::new(Ram::new(FIRST, BYTES).expect("there is memory"));
-    let memory = TableMemory::new(Arc::clone(&ram), 0, BYTES).expect("the numbers are good");
+    let Site { mmu, tables: memory } = Site::open(Name::Soft).expect("there is memory");
     let mut rig = Rig::<F>::new(&memory, config).expect("the configuration is good");
-    rig.attach(Box::new(SoftMmu::new(Arc::clone(&ram)))).expect("a model walks every format");
+    rig.attach(mmu).expect("a model walks every format");
     let mutations = mutations::flip_each_bit(&mut rig, &memory, config, &Access::ALL);
     let unnoticed = mutations.iter().filter(|mutation| mutation.noticed_by.is_empty());
     let unnoticed: BTreeSet<(Kind, u32)> = unnoticed.map(|it| (it.kind, it.bit)).collect();
