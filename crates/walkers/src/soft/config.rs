@@ -17,9 +17,10 @@ pub enum ConfigError {
     },
     /// `TTBCR.EAE` is clear: the tables hold short descriptors, which no walker here reads.
     ShortDescriptors,
-    /// Mali's `ADRMODE` does not say that there is a table (`0b11`).
+    /// The mode does not say that there is a table, or which levels it has.
     NoTable {
-        /// The mode that it says: bits 1:0 of TRANSTAB.
+        /// The mode: `ADRMODE`, bits 1:0 of Mali's TRANSTAB; `MODE`, bits 63:60 of RISC-V's `satp`
+        /// and `hgatp`.
         mode: u8,
     },
 }

@@ -1,6 +1,6 @@
 //! The walkers here as one MMU that is told which of them to be.
 
-use super::{Mali, Stage1, Stage1Aarch32, Stage2, Stage2Aarch32, X86_64};
+use super::{Mali, RiscV, RiscVGuest, Stage1, Stage1Aarch32, Stage2, Stage2Aarch32, X86_64};
 use crate::{
     Answer, Forget, Mmu, MmuError, PhysMemory, Reached, Refusal, Regime, Request, Says,
     Unsupported, Walker,
@@ -82,6 +82,10 @@ fn with_walker<M: PhysMemory>(
         Regime::Stage2Aarch32(registers) => look(&Stage2Aarch32::new(memory, registers)),
         Regime::Mali(registers) => look(&Mali::new(memory, registers).map_err(refused)?),
         Regime::X86_64(registers) => look(&X86_64::new(memory, registers)),
+        Regime::RiscV(registers) => look(&RiscV::new(memory, registers).map_err(refused)?),
+        Regime::RiscVGuest(registers) => {
+            look(&RiscVGuest::new(memory, registers).map_err(refused)?);
+        }
         other => return Err(Unsupported::new(format!("{other:?}"))),
     }
     Ok(())

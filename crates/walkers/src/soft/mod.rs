@@ -5,6 +5,7 @@
 //! - [`Stage1Aarch32`], [`Stage2Aarch32`]: the same in VMSAv8-32, with long descriptors (LPAE).
 //! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
 //! - [`X86_64`]: 4-level and 5-level paging of x86-64.
+//! - [`RiscV`], [`RiscVGuest`]: Sv39 to Sv57, and Sv39x4 to Sv57x4.
 //!
 //! Each takes raw register values and holds no state: every translation reads the tables again.
 //! No register value and no memory contents make a walker panic. What follows is about the Arm
@@ -67,6 +68,7 @@ mod managed;
 mod mmu;
 mod permission;
 mod register;
+mod riscv;
 mod stage1;
 mod stage2;
 mod x86_64;
@@ -75,6 +77,7 @@ pub use aarch32::{Stage1Aarch32, Stage1Aarch32Registers, Stage2Aarch32, Stage2Aa
 pub use config::ConfigError;
 pub use mali::{Mali, MaliRegisters};
 pub use mmu::SoftMmu;
+pub use riscv::{RiscV, RiscVGuest};
 pub use stage1::{Stage1, Stage1Registers};
 pub use stage2::{Stage2, Stage2Registers};
 pub use x86_64::X86_64;

@@ -9,6 +9,8 @@ mod mali;
 mod non_secure;
 mod paths;
 mod random;
+mod riscv;
+mod riscv_guest;
 mod stage1;
 mod stage1_aarch32;
 mod stage1_faults;
