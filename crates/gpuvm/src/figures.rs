@@ -5,7 +5,7 @@ use core::iter::Sum;
 use core::ops::{Add, AddAssign};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a VM has done so far. Tables are pages of one granule; the root is not counted.
+/// What a VM has done so far. Tables are those below the root.
 ///
 /// Figures of several VMs add up: those of a device, say, as
 /// `vms.iter().map(Vm::figures).sum::<Figures>()`. Peaks do, too, to what the peak of all would
@@ -128,7 +128,7 @@ impl Counters {
         self.installed.fetch_add(installed as u64, Relaxed);
     }
 
-    pub(crate) fn read(&self, granule: u64, spare: usize) -> Figures {
+    pub(crate) fn read(&self, table_bytes: u64, spare: usize) -> Figures {
         // In this order, sums that grow later are not behind those that grow before them.
         let tables_freed = self.freed.load(Relaxed);
         let tables_returned = self.returned.load(Relaxed);
@@ -144,9 +144,9 @@ impl Counters {
             tables_returned,
             tables_freed,
             tables_peak: self.peak.load(Relaxed),
-            bytes_reserved: queued * granule,
-            bytes_installed: tables_installed.saturating_sub(tables_freed) * granule,
-            bytes_spare: spare as u64 * granule,
+            bytes_reserved: queued * table_bytes,
+            bytes_installed: tables_installed.saturating_sub(tables_freed) * table_bytes,
+            bytes_spare: spare as u64 * table_bytes,
         }
     }
 }

@@ -116,7 +116,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
         forecast.missing = draft.delta.missing;
         forecast.freed = draft.delta.freed;
         forecast.footprint = draft.delta.footprint;
-        forecast.bytes = forecast.missing.total().saturating_mul(inner.geometry.granule());
+        forecast.bytes = forecast.missing.total().saturating_mul(inner.geometry.table_bytes());
         forecast.leaves.sort_unstable_by_key(|&(size, _)| core::cmp::Reverse(size));
         draft.undo();
         Ok(forecast)

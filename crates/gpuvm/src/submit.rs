@@ -250,7 +250,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
     /// Has the pages for `missing` tables fly, if there is a limit.
     fn admit(&self, missing: u64, granted: Option<Flight>) -> Result<Option<Flight>, SubmitReason> {
         let Some(in_flight) = &self.in_flight else { return Ok(None) };
-        let need = missing.saturating_mul(self.geometry.granule());
+        let need = missing.saturating_mul(self.geometry.table_bytes());
         #[cfg(feature = "std")]
         if let Some(mut granted) = granted {
             if granted.shrink(need) {
@@ -275,7 +275,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
         mut flight: Option<Flight>,
         mut each: impl FnMut(Option<Point>),
     ) -> Result<(), Blame> {
-        let granule = self.geometry.granule();
+        let table_bytes = self.geometry.table_bytes();
         let mut lanes = self.lanes.lock();
         let unknown = |one: &Submission| lanes.find(one.queue).is_none();
         if let Some(job) = list.iter().position(unknown) {
@@ -287,7 +287,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
         for job in &mut desk.jobs {
             *number += 1;
             job.number = *number;
-            let bytes = job.missing.saturating_mul(granule);
+            let bytes = job.missing.saturating_mul(table_bytes);
             job.flight = flight.as_mut().map(|flight| flight.split(bytes));
             self.counters.submitted(job.ops, job.missing);
         }

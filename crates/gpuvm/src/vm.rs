@@ -329,8 +329,8 @@ impl<F: Format, A: TableAllocator, D: Device> Vm<F, A, D> {
     /// What has been submitted, reserved, installed and freed so far. A job signals before its
     /// loose tables are freed and counted.
     pub fn figures(&self) -> Figures {
-        let granule = self.0.geometry.granule();
-        self.0.counters.read(granule, self.0.spare.len())
+        let table_bytes = self.0.geometry.table_bytes();
+        self.0.counters.read(table_bytes, self.0.spare.len())
     }
 
     pub(crate) const fn inner(&self) -> &Arc<Inner<F, A, D>> {

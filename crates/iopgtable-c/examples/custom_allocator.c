@@ -122,7 +122,7 @@ int main(void)
                                  &error),
           "count");
     printf("  tables that it takes at levels 1 to 3: %" PRIu64 ", %" PRIu64 ", %" PRIu64 "\n",
-           count.at_level[2], count.at_level[3], count.at_level[4]);
+           count.at_level[3], count.at_level[4], count.at_level[5]);
     check(iopgtable_map(table, iova, list, 3, IOPGTABLE_READ | IOPGTABLE_WRITE, gather, &error),
           "map");
 

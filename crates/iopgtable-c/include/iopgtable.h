@@ -319,7 +319,7 @@ typedef struct {
     void *cookie;
     /**
      * Returns `bytes` bytes of memory, aligned to `bytes` in both address spaces, or null. The
-     * rest says what for: the level of the table (-1 or 0 is the root's side, 3 holds pages), whether
+     * rest says what for: the level of the table (-2 to 0 is the root's side, 3 holds pages), whether
      * it is a root, the first device address of the operation that wants it, and whether the
      * allocator may block.
      */
@@ -372,9 +372,13 @@ typedef struct {
  */
 typedef struct {
     /**
-     * The size of the smallest leaf and of tables in bytes.
+     * The size of the smallest leaf in bytes.
      */
     uint64_t granule;
+    /**
+     * The bytes of every table but the root.
+     */
+    uint64_t table_bytes;
     /**
      * The bytes of the root.
      */
@@ -396,7 +400,7 @@ typedef struct {
      */
     uint64_t last_phys;
     /**
-     * The root's level, -1 to 2; pages stand at level 3.
+     * The root's level, -2 to 2; pages stand at level 3.
      */
     int32_t first_level;
     /**
@@ -524,9 +528,9 @@ typedef void (*iopgtable_visitor)(void *context, const iopgtable_visited *visite
  */
 typedef struct {
     /**
-     * The tables of each level, from level -1 on.
+     * The tables of each level, from level -2 on.
      */
-    uint64_t at_level[5];
+    uint64_t at_level[6];
 } iopgtable_table_count;
 
 /**

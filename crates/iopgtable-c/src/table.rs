@@ -114,6 +114,7 @@ pub unsafe extern "C" fn iopgtable_shape(table: *const Table, shape: *mut Shape)
         let geometry = table.inner.geometry();
         *shape = Shape {
             granule: geometry.granule(),
+            table_bytes: geometry.table_bytes(),
             root_bytes: geometry.root_bytes(),
             leaf_sizes: geometry.leaf_sizes().sum(),
             first_iova: geometry.first_iova().0,

@@ -102,7 +102,7 @@ pub struct Allocator {
     /// The caller's.
     pub cookie: *mut c_void,
     /// Returns `bytes` bytes of memory, aligned to `bytes` in both address spaces, or null. The
-    /// rest says what for: the level of the table (-1 or 0 is the root's side, 3 holds pages), whether
+    /// rest says what for: the level of the table (-2 to 0 is the root's side, 3 holds pages), whether
     /// it is a root, the first device address of the operation that wants it, and whether the
     /// allocator may block.
     pub alloc: Option<
@@ -177,8 +177,10 @@ pub struct Detail {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// The size of the smallest leaf and of tables in bytes.
+    /// The size of the smallest leaf in bytes.
     pub granule: u64,
+    /// The bytes of every table but the root.
+    pub table_bytes: u64,
     /// The bytes of the root.
     pub root_bytes: u64,
     /// The sum of the sizes that a leaf can have, each a power of two.
@@ -189,7 +191,7 @@ pub struct Shape {
     pub last_iova: u64,
     /// The last physical address.
     pub last_phys: u64,
-    /// The root's level, -1 to 2; pages stand at level 3.
+    /// The root's level, -2 to 2; pages stand at level 3.
     pub first_level: i32,
     /// How many tables there are on the way to a page, the root included.
     pub levels: u32,
@@ -244,8 +246,8 @@ pub type Visitor = Option<unsafe extern "C" fn(context: *mut c_void, visited: *c
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableCount {
-    /// The tables of each level, from level -1 on.
-    pub at_level: [u64; 5],
+    /// The tables of each level, from level -2 on.
+    pub at_level: [u64; 6],
 }
 
 /// What a device must forget. A range of 0 bytes is none.

@@ -47,7 +47,7 @@ impl Fixture {
         Self { counted, table, gather }
     }
 
-    fn reserve(&self, at_level: [u64; 5]) -> Result<*mut ReservationHandle, Status> {
+    fn reserve(&self, at_level: [u64; 6]) -> Result<*mut ReservationHandle, Status> {
         let mut reservation = null_mut();
         let count = TableCount { at_level };
         match unsafe { iopgtable_reserve(self.table, &count, IOVA, true, &mut reservation) } {
@@ -97,8 +97,8 @@ fn what_was_reserved_suffices_and_the_rest_goes_back() {
     let f = Fixture::new();
     let mut worst = TableCount::default();
     let status = unsafe { iopgtable_worst_case_tables(f.table, IOVA, 0x3000, &mut worst) };
-    assert_eq!((status, worst.at_level), (Status::Ok, [0, 0, 1, 1, 1]));
-    let reservation = f.reserve([0, 0, 1, 1, 2]).unwrap();
+    assert_eq!((status, worst.at_level), (Status::Ok, [0, 0, 0, 1, 1, 1]));
+    let reservation = f.reserve([0, 0, 0, 1, 1, 2]).unwrap();
     f.counted.allow(0);
     assert_eq!(f.map(reservation, 0x1000, 0x3000).0, Status::Ok);
     assert_eq!(f.phys(IOVA + 0x2042), Some(0x3042));
@@ -111,7 +111,7 @@ fn what_was_reserved_suffices_and_the_rest_goes_back() {
 #[test]
 fn a_reservation_that_is_too_small_says_how_far_it_went() {
     let f = Fixture::new();
-    let reservation = f.reserve([0, 0, 1, 1, 1]).unwrap();
+    let reservation = f.reserve([0, 0, 0, 1, 1, 1]).unwrap();
     let (status, error) = f.map(reservation, 0x1000, 0x40_0000);
     assert_eq!((status, error.iova), (Status::Exhausted, IOVA + 0x20_0000));
     assert_eq!(f.phys(IOVA + 0x1f_f000), Some(0x20_0000));
@@ -122,7 +122,7 @@ fn a_reservation_that_is_too_small_says_how_far_it_went() {
 #[test]
 fn replacing_and_unmapping_take_from_the_reservation() {
     let f = Fixture::new();
-    let reservation = f.reserve([0, 0, 1, 1, 1]).unwrap();
+    let reservation = f.reserve([0, 0, 0, 1, 1, 1]).unwrap();
     assert_eq!(f.map(reservation, 0, 0x20_0000).0, Status::Ok);
     f.counted.allow(0);
     assert_eq!(remaining(reservation), 1, "a block needs no table of pages");
@@ -169,20 +169,20 @@ fn the_exact_count_is_what_a_map_takes() {
         iopgtable_exact_tables(f.table, IOVA, &segment, 1, RW, count, null_mut())
     };
     assert_eq!(exact(&mut count), Status::Ok);
-    assert_eq!(count.at_level, [0, 0, 1, 1, 2]);
+    assert_eq!(count.at_level, [0, 0, 0, 1, 1, 2]);
     let reservation = f.reserve(count.at_level).unwrap();
     f.counted.allow(0);
     assert_eq!(f.map(reservation, segment.phys, segment.bytes).0, Status::Ok);
     assert_eq!(remaining(reservation), 0);
     assert_eq!(exact(&mut count), Status::Overlap);
-    assert_eq!(count.at_level, [0, 0, 1, 1, 2], "unchanged");
+    assert_eq!(count.at_level, [0, 0, 0, 1, 1, 2], "unchanged");
     unsafe { iopgtable_reservation_release(reservation) };
 }
 
 #[test]
 fn protecting_and_clearing_take_from_the_reservation() {
     let f = Fixture::new();
-    let reservation = f.reserve([0, 0, 1, 1, 1]).unwrap();
+    let reservation = f.reserve([0, 0, 0, 1, 1, 1]).unwrap();
     assert_eq!(f.map(reservation, 0, 0x40_0000).0, Status::Ok);
     f.counted.allow(0);
     let (table, gather) = (f.table, f.gather);
@@ -211,11 +211,11 @@ fn protecting_and_clearing_take_from_the_reservation() {
 #[test]
 fn bad_reservations_are_refused() {
     let (f, other) = (Fixture::new(), Fixture::new());
-    assert_eq!(f.reserve([0, 0, 0, 0, u64::MAX]).unwrap_err(), Status::NoMemory);
+    assert_eq!(f.reserve([0, 0, 0, 0, 0, u64::MAX]).unwrap_err(), Status::NoMemory);
     f.counted.allow(2);
-    assert_eq!(f.reserve([0, 0, 0, 0, 3]).unwrap_err(), Status::NoMemory);
+    assert_eq!(f.reserve([0, 0, 0, 0, 0, 3]).unwrap_err(), Status::NoMemory);
     assert_eq!(f.counted.out(), 1, "all or nothing");
-    let foreign = other.reserve([0, 0, 0, 0, 1]).unwrap();
+    let foreign = other.reserve([0, 0, 0, 0, 0, 1]).unwrap();
     assert_eq!(f.map(foreign, 0, 0x1000).0, Status::WrongTable);
     let (table, gather, none) = (f.table, f.gather, null_mut());
     let segment = Segment { phys: 0, bytes: 4096 };

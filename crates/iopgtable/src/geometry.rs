@@ -1,7 +1,7 @@
 //! Levels, spans, leaf sizes, and how many tables a range can take.
 //!
 //! Levels count as Arm counts them: the walk starts at a format's first level, near 0 (five levels
-//! start at -1), and ends at level 3, whose leaves are pages of one granule.
+//! start at -1, six at -2), and ends at level 3, whose leaves are pages of one granule.
 
 use core::fmt;
 use core::ops::{Add, AddAssign};
@@ -14,10 +14,10 @@ use crate::format::Config;
 pub const LAST_LEVEL: i8 = 3;
 
 /// The first level of the longest walk.
-pub const FIRST_LEVEL: i8 = -1;
+pub const FIRST_LEVEL: i8 = -2;
 
 /// How many levels a walk has at most.
-pub const MAX_LEVELS: usize = 5;
+pub const MAX_LEVELS: usize = 6;
 
 /// Where what belongs to `level` stands in an array of [`MAX_LEVELS`].
 pub(crate) const fn level_index(level: i8) -> usize {
@@ -40,11 +40,19 @@ pub(crate) const fn level_index(level: i8) -> usize {
 pub struct Geometry {
     /// The first address that is translated.
     first_iova: u64,
+    /// The highest offset from there that is translated.
+    last_offset: u64,
     page_shift: u8,
+    /// log2 of the entries of a table other than the root.
+    table_bits: u8,
+    /// log2 of the bytes of an entry.
+    word_shift: u8,
     first_level: i8,
     root_bits: u8,
     input_bits: u8,
     output_bits: u8,
+    /// How many bits the physical address of a table has.
+    reach_bits: u8,
     /// Bit `level_index(l)` is set where a leaf may stand at level `l`.
     leaf_levels: u8,
     /// log2 of the leaves that carry the contiguous hint together, by level.
@@ -65,17 +73,21 @@ impl Geometry {
         let Sizes { page_shift, first_level, root_bits } = sizes;
         // Checked beforehand: the limit is no smaller than a page.
         let may_be = |level: i8| {
-            let bytes = 1u64.checked_shl(entry_shift(page_shift, level));
+            let bytes = 1u64.checked_shl(entry_shift(page_shift, page_shift - 3, level));
             bytes.is_some_and(|bytes| bytes <= config.largest_leaf)
         };
         let leaf_levels = leaf_levels.iter().filter(|&&level| may_be(level));
         Self {
             first_iova: 0,
+            last_offset: u64::MAX >> (64 - config.input_bits),
             page_shift,
+            table_bits: page_shift - 3,
+            word_shift: 3,
             first_level,
             root_bits,
             input_bits: config.input_bits,
             output_bits: config.output_bits,
+            reach_bits: config.output_bits,
             leaf_levels: leaf_levels.fold(0, |levels, &level| levels | bit(level)),
             groups: [0; MAX_LEVELS],
         }
@@ -95,9 +107,20 @@ impl Geometry {
         Self { first_iova: first, ..self }
     }
 
-    /// The granule in bytes: the smallest leaf, and the size of every table but the root.
+    /// The granule in bytes: the smallest leaf.
     pub const fn granule(&self) -> u64 {
         1 << self.page_shift
+    }
+
+    /// The bytes of every table but the root, which is also their alignment: a granule, in most
+    /// formats.
+    pub const fn table_bytes(&self) -> u64 {
+        1 << (self.table_bits + self.word_shift)
+    }
+
+    /// The bytes of an entry.
+    pub const fn entry_bytes(&self) -> usize {
+        1 << self.word_shift
     }
 
     /// How many bits of a device address are translated: one less than configured where addresses
@@ -118,7 +141,7 @@ impl Geometry {
 
     /// The last device address that can be mapped.
     pub const fn last_iova(&self) -> Iova {
-        Iova(self.first_iova | (u64::MAX >> (64 - self.input_bits)))
+        Iova(self.first_iova | self.last_offset)
     }
 
     /// All device addresses that can be mapped.
@@ -129,12 +152,17 @@ impl Geometry {
     /// Whether `iova` can be mapped.
     #[inline]
     pub const fn translates(&self, iova: Iova) -> bool {
-        (iova.0 ^ self.first_iova) >> self.input_bits == 0
+        iova.0 ^ self.first_iova <= self.last_offset
     }
 
     /// The last physical address that can be mapped.
     pub const fn last_phys(&self) -> PhysAddr {
         PhysAddr(u64::MAX >> (64 - self.output_bits))
+    }
+
+    /// The last physical address at which a table can be linked.
+    pub const fn last_table_phys(&self) -> PhysAddr {
+        PhysAddr(u64::MAX >> (64 - self.reach_bits))
     }
 
     /// Checks that `range` is one that can be mapped.
@@ -161,32 +189,32 @@ impl Geometry {
 
     /// How many tables lie on the way to a page, the root included.
     pub const fn levels(&self) -> u8 {
-        // CAST: one to five.
-        #[expect(clippy::cast_sign_loss, reason = "one to five")]
+        // CAST: one to six.
+        #[expect(clippy::cast_sign_loss, reason = "one to six")]
         let levels = (LAST_LEVEL + 1 - self.first_level) as u8;
         levels
     }
 
     /// How many entries a table at `level` has.
     pub const fn entries(&self, level: i8) -> usize {
-        if level == self.first_level { 1 << self.root_bits } else { 1 << (self.page_shift - 3) }
+        if level == self.first_level { 1 << self.root_bits } else { 1 << self.table_bits }
     }
 
     /// log2 of the bytes that one entry at `level` translates.
     pub const fn entry_shift(&self, level: i8) -> u32 {
-        entry_shift(self.page_shift, level)
+        entry_shift(self.page_shift, self.table_bits, level)
     }
 
     /// log2 of the bytes that one table at `level`, other than the root, translates.
     pub const fn table_shift(&self, level: i8) -> u32 {
-        self.entry_shift(level) + self.page_shift as u32 - 3
+        self.entry_shift(level) + self.table_bits as u32
     }
 
-    /// The bytes of the root's memory, which is also its alignment: a whole number of granules,
-    /// more than one where stage-2 root tables are concatenated.
+    /// The bytes of the root's memory, which is also its alignment: at least those of any other
+    /// table, more where stage-2 root tables are concatenated or where the format has larger roots.
     pub const fn root_bytes(&self) -> u64 {
-        let bytes = 8u64 << self.root_bits;
-        if bytes < self.granule() { self.granule() } else { bytes }
+        let bytes = 1u64 << (self.word_shift + self.root_bits);
+        if bytes < self.table_bytes() { self.table_bytes() } else { bytes }
     }
 
     /// Whether a leaf may stand at `level`.
@@ -243,11 +271,11 @@ impl Geometry {
 
 /// log2 of the bytes that an entry at `level` translates.
 #[inline]
-pub(crate) const fn entry_shift(page_shift: u8, level: i8) -> u32 {
+pub(crate) const fn entry_shift(page_shift: u8, table_bits: u8, level: i8) -> u32 {
     // CAST: no level lies below the last one.
     #[expect(clippy::cast_sign_loss, reason = "no level lies below the last one")]
     let below = (LAST_LEVEL - level) as u32;
-    page_shift as u32 + below * (page_shift as u32 - 3)
+    page_shift as u32 + below * table_bits as u32
 }
 
 const fn bit(level: i8) -> u8 {

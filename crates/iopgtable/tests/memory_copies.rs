@@ -157,7 +157,7 @@ fn histories<F: Walked>(config: Config, raw: &[(Raw, bool)], words: usize, every
     history::<F, _>(config, &engine, &memory, raw, every);
     assert_eq!(memory.in_use(), 0);
     let memory = region(&mut other);
-    let layout = TableLayout::new(1 << F::PAGE_SHIFT).expect("a power of two");
+    let layout = TableLayout::of::<F>();
     let pool = Pool::new(&memory, layout, Watermarks { low: 0, batch: 4, high: 16 });
     history::<F, _>(config, &engine, &pool, raw, every);
 }

@@ -633,7 +633,7 @@ fn histories<F: Walked>(config: Config, raw: &[(Raw, bool)], sleeps: bool) {
     donated.reclaim_pending();
     assert_eq!((monitor.shared(), monitor.in_use()), (0, 0));
 
-    let layout = TableLayout::new(1 << F::PAGE_SHIFT).expect("a power of two");
+    let layout = TableLayout::of::<F>();
     let pool = Pool::new(donated, layout, Watermarks { low: 2, batch: 5, high: 9 });
     history::<F, _>(config, &monitor, &pool, raw, || {
         pool.shrink(3);

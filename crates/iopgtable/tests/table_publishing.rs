@@ -98,7 +98,7 @@ fn histories<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
     assert_eq!(memory.in_use(), 0);
 
     let memory = mirror::memory();
-    let layout = TableLayout::new(1 << F::PAGE_SHIFT).expect("a power of two");
+    let layout = TableLayout::of::<F>();
     let watermarks = Watermarks { low: 0, batch: 4, high: 16 };
     let pool = Pool::new(&memory, layout, watermarks);
     history::<F, _>(config, &memory, &pool, raw);

@@ -18,11 +18,10 @@ const TABLES: PhysAddr = PhysAddr(1 << 46);
 
 pub(crate) type Memory = Arc<Pool<Region>>;
 
-/// A pool of `tables` zeroed tables of `1 << shift` bytes, which keeps what comes back.
-pub(crate) fn pool(shift: u8, tables: usize) -> Memory {
-    let layout = TableLayout::new(1 << shift).expect("a granule");
+/// A pool of `tables` zeroed tables of `layout`, which keeps what comes back.
+pub(crate) fn pool(layout: TableLayout, tables: usize) -> Memory {
     // The root may be larger than the other tables, and then comes from the region itself.
-    let bytes = (tables + 33) << shift;
+    let bytes = (tables + 33) * layout.bytes();
     let region = Region::with_capacity(TABLES, bytes).expect("the memory is there");
     let pool = Pool::new(region, layout, Watermarks { low: 0, batch: 1, high: usize::MAX });
     pool.fill(tables + 1).expect("the region is as large");
@@ -67,7 +66,7 @@ impl<F: Format, const HINT: bool> Tables for Ours<F, HINT> {
     type Memory = Memory;
 
     fn memory(tables: usize) -> Memory {
-        pool(F::PAGE_SHIFT, tables)
+        pool(TableLayout::of::<F>(), tables)
     }
 
     fn new(memory: &Memory) -> Self {

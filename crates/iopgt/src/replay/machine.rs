@@ -19,7 +19,7 @@ const CARVE_OUT: usize = 4 << 30;
 /// The machine of one replay.
 pub(super) struct Machine {
     config: Config,
-    granule: usize,
+    table_bytes: usize,
     memory: Arc<Region>,
     pool: Arc<Pool<Arc<Region>>>,
     account: Arc<Account>,
@@ -34,17 +34,15 @@ impl Machine {
     ///
     /// When the system has no address space or no thread to spare.
     pub(super) fn new<F: Format>(config: Config, limit: Option<u64>) -> anyhow::Result<Self> {
-        let granule = 1usize << F::PAGE_SHIFT;
         // The upper half of physical memory holds tables, the lower one what they map.
         let carve_out = PhysAddr(1 << (config.output_bits - 1));
         let memory = Region::with_capacity(carve_out, CARVE_OUT)
             .context("no address space for the tables' memory")?;
         let memory = Arc::new(memory);
-        let layout = TableLayout::new(granule).context("a granule is the size of a table")?;
-        let pool = Pool::new(Arc::clone(&memory), layout, Watermarks::default());
+        let pool = Pool::new(Arc::clone(&memory), TableLayout::of::<F>(), Watermarks::default());
         Ok(Self {
             config,
-            granule,
+            table_bytes: TableLayout::of::<F>().bytes(),
             memory,
             pool: Arc::new(pool),
             account: Arc::new(Account::new("replay", limit.unwrap_or(Account::UNLIMITED))),
@@ -79,10 +77,10 @@ impl Machine {
     /// Ends the machine, whose VMs are gone: the pool's figures, and the bytes that never came
     /// back from its users.
     pub(super) fn end(self) -> (PoolFigures, u64) {
-        let Self { memory, pool, worker, granule, .. } = self;
+        let Self { memory, pool, worker, table_bytes, .. } = self;
         drop(worker);
         let figures = pool.figures();
-        let out = memory.in_use().saturating_sub(figures.free * granule);
+        let out = memory.in_use().saturating_sub(figures.free * table_bytes);
         (figures, out as u64)
     }
 }

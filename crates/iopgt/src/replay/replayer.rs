@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use gpuvm::space::Transition;
 use gpuvm::{FenceError, Figures, Op, Point, SubmitError, SubmitReason, Vm};
-use iopgtable::{AllocError, Config, CreateError};
+use iopgtable::{AllocError, Config, CreateError, TableLayout};
 
 use super::machine::{Machine, Probe, Tables, Times};
 use super::report::{Latency, PoolReport, Report, TableReport, ratio};
@@ -256,6 +256,7 @@ impl<F: Walked> Replayer<F> {
         let limit = machine.account().limit();
         let (pool, leaked_bytes) = machine.end();
         let figures = counts.figures;
+        let table_bytes = TableLayout::of::<F>().bytes() as u64;
         let busy: Duration = submit_times.sum() + run_times.sum();
         Ok(Report {
             trace: name.to_owned(),
@@ -273,9 +274,9 @@ impl<F: Walked> Replayer<F> {
                 installed: figures.tables_installed,
                 returned: figures.tables_returned,
                 freed: figures.tables_freed,
-                peak: peak / memory.granule,
+                peak: peak / table_bytes,
                 worst_case: counts.worst_case,
-                leaked: leaked_bytes / memory.granule,
+                leaked: leaked_bytes / table_bytes,
             },
             pool: PoolReport::from(pool),
             verify: checks,

@@ -53,7 +53,7 @@ fn pages_at(iova: c_ulong, pgsize: usize, pgcount: usize) -> Option<IovaRange> {
 
 /// log2 of how many pages of one size make up the next larger one.
 const fn table_bits<F: LinuxFormat>() -> u32 {
-    F::PAGE_SHIFT as u32 - 3
+    F::TABLE_BITS as u32
 }
 
 /// Maps `pgcount` pages of `pgsize` bytes from `paddr` on at `iova`, and adds the bytes mapped to

@@ -100,7 +100,7 @@ impl Format for Arm32S1 {
     vmsa::entries!(Granule4K);
 
     #[inline]
-    fn prot_of(leaf: u64) -> Prot {
+    fn prot_of(leaf: u64, _: i8) -> Prot {
         stage1::prot_of(KIND, leaf)
     }
 

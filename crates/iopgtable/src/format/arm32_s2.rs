@@ -80,7 +80,7 @@ impl Format for Arm32S2 {
     vmsa::entries!(Granule4K);
 
     #[inline]
-    fn prot_of(leaf: u64) -> Prot {
+    fn prot_of(leaf: u64, _: i8) -> Prot {
         stage2::prot_of(leaf)
     }
 

@@ -112,7 +112,7 @@ impl<G: Granule> Format for Arm64S1<G> {
     vmsa::entries!(G);
 
     #[inline]
-    fn prot_of(leaf: u64) -> Prot {
+    fn prot_of(leaf: u64, _: i8) -> Prot {
         stage1::prot_of(Self::KIND, leaf)
     }
 

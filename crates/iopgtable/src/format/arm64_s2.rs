@@ -101,7 +101,7 @@ impl<G: Granule> Format for Arm64S2<G> {
     vmsa::entries!(G);
 
     #[inline]
-    fn prot_of(leaf: u64) -> Prot {
+    fn prot_of(leaf: u64, _: i8) -> Prot {
         stage2::prot_of(leaf)
     }
 

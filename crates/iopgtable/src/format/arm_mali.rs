@@ -48,6 +48,7 @@ impl Format for ArmMali {
     const OPTIONS: Options = Options::NONE;
     const FIELD_BITS: u32 = Output::<Granule4K>::FIELD_BITS;
     const CONTIGUOUS: u64 = 0;
+    type Word = u64;
     const LIVE: u64 = vmsa::ACCESS_PERMISSIONS | vmsa::XN_HIGH | vmsa::XN_LOW | vmsa::SOFTWARE;
     const PUBLISHED: u64 = vmsa::PUBLISHED;
     type Registers = MaliRegisters;
@@ -115,13 +116,13 @@ impl Format for ArmMali {
     }
 
     #[inline]
-    fn attributes_of(leaf: u64) -> Attributes {
+    fn attributes_of(leaf: u64, _: i8) -> Attributes {
         let bits = leaf & !Output::<Granule4K>::MASK;
         Attributes { page: bits, block: bits }
     }
 
     #[inline]
-    fn prot_of(leaf: u64) -> Prot {
+    fn prot_of(leaf: u64, _: i8) -> Prot {
         Prot::READ
             .when(leaf & vmsa::S2AP_READ != 0)
             .with(Prot::WRITE.when(leaf & vmsa::S2AP_WRITE != 0))

@@ -34,6 +34,7 @@ mod granule;
 mod stage1;
 mod stage2;
 mod vmsa;
+mod word;
 mod x86_64;
 
 pub use arm_mali::{ArmMali, MaliRegisters};
@@ -43,6 +44,8 @@ pub use arm64_s1::{Arm64S1, Stage1Registers};
 pub use arm64_s2::{Arm64S2, Stage2Registers};
 pub use config::{Config, ConfigError, Options, Splits};
 pub use granule::{Granule, Granule4K, Granule16K, Granule64K, Lpa2};
+pub(crate) use word::AtomicWord;
+pub use word::Word;
 pub use x86_64::{X86_64, X86_64Registers};
 
 /// A page-table format: how many levels, what an entry looks like, what the registers say.
@@ -61,8 +64,13 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     const NAME: &'static str;
     /// The granule's name: `4K`, `16K`, `64K`, `4K-LPA2` or `16K-LPA2`.
     const GRANULE: &'static str;
-    /// log2 of the granule.
+    /// log2 of the granule: of the smallest page in bytes.
     const PAGE_SHIFT: u8;
+    /// log2 of the entries of a table other than the root. A table is as large as its entries, and
+    /// aligned to that.
+    const TABLE_BITS: u8 = Self::PAGE_SHIFT - 3;
+    /// What an entry is in memory.
+    type Word: Word;
     /// The level nearest to the root that a walk may start at.
     const MIN_LEVEL: i8;
     /// What it may do beyond the plain.
@@ -78,7 +86,9 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     const LIVE: u64;
     /// The bit of a table entry that software may use as it likes: hardware ignores it, and
     /// [`decode`](Self::decode) does. Where many threads change one table and walkers do not snoop,
-    /// it says that the entry was published (`SEEN` in `ARCHITECTURE.md`).
+    /// it says that the entry was published (`SEEN` in `ARCHITECTURE.md`). A format without such a
+    /// bit names one above its [`Word`](Self::Word), which no entry ever has: links are then
+    /// published by all who come across them.
     const PUBLISHED: u64;
     /// What the driver programs.
     type Registers: Copy + fmt::Debug;
@@ -109,17 +119,24 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// An output address as an entry holds it.
     fn output(phys: PhysAddr) -> u64;
 
-    /// A table entry, besides its address.
+    /// A table entry, besides its address and [`link_bits`](Self::link_bits).
     fn table_bits(options: Options) -> u64;
+
+    /// What an entry at `level` that links a table has, too, because of the level.
+    #[inline]
+    fn link_bits(level: i8) -> u64 {
+        let _ = level;
+        0
+    }
 
     /// What an entry at `level` is to the walker.
     fn decode(entry: u64, level: i8) -> Entry;
 
-    /// The attributes of a leaf at some level, to write other leaves alike. Without the hint.
-    fn attributes_of(leaf: u64) -> Attributes;
+    /// The attributes of a leaf at `level`, to write other leaves alike. Without the hint.
+    fn attributes_of(leaf: u64, level: i8) -> Attributes;
 
-    /// The permissions of a leaf.
-    fn prot_of(leaf: u64) -> Prot;
+    /// The permissions of a leaf at `level`.
+    fn prot_of(leaf: u64, level: i8) -> Prot;
 
     /// log2 of the leaves at `level` that may carry the contiguous hint together, an aligned group.
     fn group_log2(level: i8) -> u32;

@@ -186,6 +186,7 @@ macro_rules! entries {
     ($granule:ty) => {
         const FIELD_BITS: u32 = vmsa::Output::<$granule>::FIELD_BITS;
         const CONTIGUOUS: u64 = vmsa::CONTIGUOUS;
+        type Word = u64;
 
         #[inline]
         fn output(phys: crate::addr::PhysAddr) -> u64 {
@@ -198,7 +199,7 @@ macro_rules! entries {
         }
 
         #[inline]
-        fn attributes_of(leaf: u64) -> super::Attributes {
+        fn attributes_of(leaf: u64, _: i8) -> super::Attributes {
             vmsa::Output::<$granule>::attributes_of(leaf)
         }
 

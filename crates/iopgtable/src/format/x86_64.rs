@@ -88,6 +88,7 @@ impl Format for X86_64 {
     const OPTIONS: Options = Options::UPPER_HALF.with(Options::HARDWARE_DIRTY);
     const FIELD_BITS: u32 = u64::BITS;
     const CONTIGUOUS: u64 = 0;
+    type Word = u64;
     const LIVE: u64 = WRITE | USER | ACCESSED | DIRTY | NO_EXECUTE | SOFTWARE;
     const PUBLISHED: u64 = 1 << 9;
     type Registers = X86_64Registers;
@@ -164,13 +165,13 @@ impl Format for X86_64 {
     }
 
     #[inline]
-    fn attributes_of(leaf: u64) -> Attributes {
+    fn attributes_of(leaf: u64, _: i8) -> Attributes {
         let bits = leaf & !ADDRESS & !LARGE;
         Attributes { page: bits, block: bits | LARGE }
     }
 
     #[inline]
-    fn prot_of(leaf: u64) -> Prot {
+    fn prot_of(leaf: u64, _: i8) -> Prot {
         let memory = match (leaf & PAT) >> PAT_SHIFT {
             PAT_CACHED => Prot::CACHED,
             PAT_DEVICE => Prot::DEVICE,

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::addr::PhysAddr;
+use crate::format::{Format, Word};
 
 /// The memory that a table takes: a power of two of bytes, aligned to its size.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +29,12 @@ impl TableLayout {
 
     /// A table of one 4 KiB page.
     pub const PAGE_4K: Self = Self { shift: 12 };
+
+    /// What a table of format `F` takes, other than a root.
+    pub const fn of<F: Format>() -> Self {
+        // CAST: a logarithm.
+        Self { shift: F::TABLE_BITS + F::Word::BYTES.trailing_zeros() as u8 }
+    }
 
     pub(crate) const fn from_shift(shift: u8) -> Self {
         Self { shift }

@@ -62,7 +62,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Harvest<'a, F, M> {
     }
 
     /// Goes through what `range` has in a table at `level`. Recurses once per level.
-    fn table(&mut self, node: Node, table: PhysAddr, level: i8, range: IovaRange) {
+    fn table(&mut self, node: Node<F>, table: PhysAddr, level: i8, range: IovaRange) {
         let shift = Tree::<F>::entry_shift(level);
         let first = node.index(range.first().0, shift);
         let last = node.index(range.last().0, shift);
@@ -98,7 +98,7 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Harvest<'a, F, M> {
     /// Looks at leaves that are dirty together, from one index to before another.
     fn leaves(
         &mut self,
-        node: Node,
+        node: Node<F>,
         table: PhysAddr,
         (from, to): (usize, usize),
         leaves: IovaRange,

@@ -88,8 +88,8 @@ pub(super) struct Editor<'a, F: Format, S, M: ?Sized> {
 
 /// A table, and whether a walker may see it.
 #[derive(Clone, Copy)]
-struct Place {
-    node: Node,
+struct Place<F: Format> {
+    node: Node<F>,
     phys: PhysAddr,
     linked: bool,
 }
@@ -119,7 +119,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     }
 
     /// Edits what `range` has in a table at `level`. Recurses once per level.
-    fn edit_table(&mut self, at: Place, level: i8, range: IovaRange) -> Result<(), Stopped> {
+    fn edit_table(&mut self, at: Place<F>, level: i8, range: IovaRange) -> Result<(), Stopped> {
         let shift = Tree::<F>::entry_shift(level);
         let first = at.node.index(range.first().0, shift);
         let last = at.node.index(range.last().0, shift);
@@ -164,7 +164,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     #[inline]
     fn edit_entry(
         &mut self,
-        at: Place,
+        at: Place<F>,
         index: usize,
         (level, entry): (i8, u64),
         span: IovaRange,
@@ -193,7 +193,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
                 }
                 Entry::Leaf(phys) => {
                     let (below, outcome) = self.cut(level, entry, phys, inside)?;
-                    let link = self.tree.table_entry(below.phys);
+                    let link = self.tree.table_entry(level, below.phys);
                     if S::link(at.node, index, entry, link) {
                         if at.linked {
                             self.tree.announce(self.memory, at.node, at.phys, index);
@@ -213,7 +213,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     }
 
     /// Edits entries of a table of pages.
-    fn edit_pages(&mut self, at: Place, first: usize, last: usize, range: IovaRange) {
+    fn edit_pages(&mut self, at: Place<F>, first: usize, last: usize, range: IovaRange) {
         match self.edit {
             Edit::Unmap { .. } | Edit::Clear => at.node.clear_live(first, last - first + 1),
             Edit::Protect(_) => {
@@ -235,7 +235,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     /// Edits one leaf, in `range`; says whether it was still there.
     fn edit_leaf(
         &mut self,
-        at: Place,
+        at: Place<F>,
         index: usize,
         (level, leaf): (i8, u64),
         phys: PhysAddr,
@@ -259,7 +259,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
         leaf: u64,
         phys: PhysAddr,
         range: IovaRange,
-    ) -> Result<(Place, Result<(), Stopped>), Stopped> {
+    ) -> Result<(Place<F>, Result<(), Stopped>), Stopped> {
         let page = self.pages.pop().ok_or(Stopped { at: range.first() })?;
         let node = Tree::<F>::node_of(&page);
         let at = Place { node, phys: page.phys(), linked: false };
@@ -272,7 +272,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     }
 
     /// Publishes entries that a walker may see.
-    fn changed(&self, at: Place, first: usize, last: usize) {
+    fn changed(&self, at: Place<F>, first: usize, last: usize) {
         if at.linked {
             Tree::<F>::publish(self.memory, at.node, at.phys, first, last - first + 1);
         }

@@ -2,13 +2,13 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::groups;
-use super::node::Node;
+use super::node::{Node, Slot};
 use super::tree::Tree;
 use crate::addr::PhysAddr;
-use crate::format::{Attributes, Format};
+use crate::format::{AtomicWord, Attributes, Format, Word};
 use crate::geometry::LAST_LEVEL;
 use crate::segments::Source;
 
@@ -45,7 +45,7 @@ impl<F: Format> Leaves<F> {
     #[inline]
     pub(super) fn write(
         self,
-        node: Node,
+        node: Node<F>,
         seen: bool,
         (index, count): (usize, usize),
         level: i8,
@@ -62,7 +62,7 @@ impl<F: Format> Leaves<F> {
     /// nothing stands; says whether that was so everywhere.
     pub(super) fn claim(
         self,
-        node: Node,
+        node: Node<F>,
         (index, count): (usize, usize),
         level: i8,
         phys: PhysAddr,
@@ -118,7 +118,7 @@ fn ramp_one_by_one<I: IntoIterator>(
 }
 
 /// Of a table that nobody sees: the compiler makes vectors of it.
-impl Slots for &mut [u64] {
+impl<W: Word> Slots for &mut [W] {
     #[inline]
     fn length(&self) -> usize {
         self.len()
@@ -131,12 +131,12 @@ impl Slots for &mut [u64] {
 
     #[inline]
     fn ramp(self, leaf: u64, step: u64) -> u64 {
-        ramp_one_by_one(self, leaf, step, |slot, leaf| *slot = leaf)
+        ramp_one_by_one(self, leaf, step, |slot, leaf| *slot = W::of(leaf))
     }
 }
 
 /// Of a table that walkers see.
-impl Slots for &[AtomicU64] {
+impl<W: AtomicWord> Slots for &[W] {
     #[inline]
     fn length(&self) -> usize {
         self.len()
@@ -147,7 +147,7 @@ impl Slots for &[AtomicU64] {
         self.split_at(at)
     }
 
-    /// A cache line at a time: the compiler makes no longer steps by itself where stores are
+    /// A cache line of eight-byte entries at a time: the compiler makes no longer steps by itself where stores are
     /// atomic.
     #[inline]
     fn ramp(self, leaf: u64, step: u64) -> u64 {
@@ -166,13 +166,13 @@ impl Slots for &[AtomicU64] {
 }
 
 /// Of a table that other threads change, too: each entry is written where it is empty.
-struct Claim<'t> {
-    slots: &'t [AtomicU64],
+struct Claim<'t, W> {
+    slots: &'t [W],
     /// Whether all were.
     claimed: &'t Cell<bool>,
 }
 
-impl Slots for Claim<'_> {
+impl<W: AtomicWord> Slots for Claim<'_, W> {
     fn length(&self) -> usize {
         self.slots.len()
     }
@@ -211,7 +211,7 @@ impl<S: Source> Pages<S> {
     #[inline]
     pub(super) fn write<F: Format>(
         &mut self,
-        node: Node,
+        node: Node<F>,
         seen: bool,
         (index, count): (usize, usize),
         single: bool,
@@ -221,14 +221,14 @@ impl<S: Source> Pages<S> {
         match (seen, single) {
             (true, true) => {
                 let slots = node.live(index, count);
-                let put = |slot: &AtomicU64, phys| slot.store(page(phys), Ordering::Relaxed);
+                let put = |slot: &Slot<F>, phys| slot.store(page(phys), Ordering::Relaxed);
                 let done = self.segments.put_each(slots.iter(), put);
                 slots.get(done..).unwrap_or_default().ramp(0, 0);
             }
             (true, false) => self.fill(node.live(index, count), index, leaves),
             (false, true) => {
                 let slots = node.fresh(index, count);
-                let put = |slot: &mut u64, phys| *slot = page(phys);
+                let put = |slot: &mut F::Word, phys| *slot = F::Word::of(page(phys));
                 let done = self.segments.put_each(slots.iter_mut(), put);
                 slots.get_mut(done..).unwrap_or_default().ramp(0, 0);
             }

@@ -26,7 +26,7 @@ const ENTRIES: usize = 512;
 /// # Safety
 ///
 /// There is a table of pages at `base`, which nobody else uses.
-unsafe fn node(base: NonNull<u64>) -> Node {
+unsafe fn node(base: NonNull<u64>) -> Node<F> {
     // SAFETY: the caller's promise.
     unsafe { Node::new(base, ENTRIES) }
 }

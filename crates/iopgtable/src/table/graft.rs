@@ -15,15 +15,15 @@ use crate::memory::{PageList, TableMemory};
 
 /// A linked table.
 #[derive(Clone, Copy)]
-pub(super) struct Linked {
-    pub(super) node: Node,
+pub(super) struct Linked<F: Format> {
+    pub(super) node: Node<F>,
     pub(super) phys: PhysAddr,
 }
 
 /// A table that is published but not linked.
 #[derive(Clone, Copy)]
-pub(super) struct Unlinked {
-    pub(super) node: Node,
+pub(super) struct Unlinked<F: Format> {
+    pub(super) node: Node<F>,
     pub(super) phys: PhysAddr,
     pub(super) level: i8,
     /// The first address that it translates.
@@ -40,17 +40,17 @@ pub(super) fn link<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
     pages: &mut PageList,
-    (parent, index): (Linked, usize),
-    table: Unlinked,
+    (parent, index): (Linked<F>, usize),
+    table: Unlinked<F>,
 ) -> Result<(), Stopped> {
-    let found = match parent.node.replace(index, 0, tree.table_entry(table.phys)) {
+    let level = table.level - 1;
+    let found = match parent.node.replace(index, 0, tree.table_entry(level, table.phys)) {
         Ok(()) => {
             tree.announce(memory, parent.node, parent.phys, index);
             return Ok(());
         }
         Err(found) => found,
     };
-    let level = table.level - 1;
     let (outcome, grafted) = match F::decode(found, level) {
         Entry::Table(phys) => {
             tree.see(memory, parent.node, parent.phys, (level, index), found);
@@ -69,8 +69,8 @@ fn graft<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
     pages: &mut PageList,
-    into: Linked,
-    from: Unlinked,
+    into: Linked<F>,
+    from: Unlinked<F>,
 ) -> Result<(), Stopped> {
     let Unlinked { level, run: (first, end), .. } = from;
     let mut outcome = Ok(());
@@ -102,7 +102,7 @@ fn graft<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 pub(super) fn claim<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
-    table: Linked,
+    table: Linked<F>,
     chunk: Chunk,
     leaves: Leaves<F>,
 ) -> Result<(), Stopped> {

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
-use crate::format::{Entry, Format};
+use crate::format::{Entry, Format, Word};
 use crate::gather::{Gather, stale};
 use crate::geometry::LAST_LEVEL;
 use crate::memory::TableMemory;
@@ -41,13 +41,13 @@ pub(super) fn span<F: Format>(iova: Iova, level: i8) -> IovaRange {
 
 /// Takes the hint from groups that `range` cuts, in a table at `level` that translates `table`
 /// and that nobody sees.
-pub(super) fn strip<F: Format>(node: Node, level: i8, table: IovaRange, range: IovaRange) {
+pub(super) fn strip<F: Format>(node: Node<F>, level: i8, table: IovaRange, range: IovaRange) {
     for end in [range.first(), range.last()] {
         let group = span::<F>(end, level);
         if table.contains(end) && !range.covers(group) {
             for slot in node.fresh(node.index(group.first().0, shift::<F>(level)), size::<F>(level))
             {
-                *slot &= !F::CONTIGUOUS;
+                *slot = F::Word::of(slot.entry() & !F::CONTIGUOUS);
             }
         }
     }
@@ -81,7 +81,7 @@ fn dissolve_ends<F: Format, S: Sharing, M: TableMemory + ?Sized>(
         let Some(cut) = found.filter(|found| found.hint || S::SHARED) else {
             continue;
         };
-        dissolve_one::<F, M>(memory, gather, &cut);
+        dissolve_one(memory, gather, &cut);
     }
 }
 
@@ -90,7 +90,7 @@ fn dissolve_ends<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 pub(super) fn dissolve_on_the_way<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     gather: &mut Gather,
-    (node, table): (Node, PhysAddr),
+    (node, table): (Node<F>, PhysAddr),
     level: i8,
     range: IovaRange,
 ) {
@@ -99,13 +99,17 @@ pub(super) fn dissolve_on_the_way<F: Format, M: TableMemory + ?Sized>(
         if !range.covers(group) && F::group_log2(level) > 0 {
             let (shift, size) = (shift::<F>(level), size::<F>(level));
             let cut = Found { hint: true, node, table, group, shift, size };
-            dissolve_one::<F, M>(memory, gather, &cut);
+            dissolve_one(memory, gather, &cut);
         }
     }
 }
 
 /// Takes the hint from all leaves of a group, and publishes them.
-fn dissolve_one<F: Format, M: TableMemory + ?Sized>(memory: &M, gather: &mut Gather, cut: &Found) {
+fn dissolve_one<F: Format, M: TableMemory + ?Sized>(
+    memory: &M,
+    gather: &mut Gather,
+    cut: &Found<F>,
+) {
     let (first, count) = (cut.node.index(cut.group.first().0, cut.shift), cut.size);
     let strip = |leaf| (leaf & F::CONTIGUOUS != 0).then_some(leaf & !F::CONTIGUOUS);
     let mut changed = false;
@@ -138,7 +142,7 @@ pub(super) fn dissolve_all<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 fn dissolve_in<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
     gather: &mut Gather,
-    (node, table): (Node, PhysAddr),
+    (node, table): (Node<F>, PhysAddr),
     level: i8,
     range: IovaRange,
 ) {
@@ -187,10 +191,10 @@ pub(super) fn cut<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 }
 
 /// The group that a leaf belongs to.
-struct Found {
+struct Found<F: Format> {
     /// Whether the leaf has the hint.
     hint: bool,
-    node: Node,
+    node: Node<F>,
     table: PhysAddr,
     group: IovaRange,
     shift: u32,
@@ -202,7 +206,7 @@ fn find<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
     iova: Iova,
-) -> Option<Found> {
+) -> Option<Found<F>> {
     let (mut node, mut table) = (tree.root(), tree.root_phys());
     for level in tree.geometry.first_level()..=LAST_LEVEL {
         let shift = shift::<F>(level);

@@ -183,7 +183,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     fn unmap_from_groups(
         &self,
         recent: Recent,
-        node: Node,
+        node: Node<F>,
         (index, used): (usize, usize),
         range: IovaRange,
     ) -> Gather {
@@ -203,7 +203,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         recent: Recent,
         iova: Iova,
         count: usize,
-    ) -> Option<(Node, usize, IovaRange)> {
+    ) -> Option<(Node<F>, usize, IovaRange)> {
         let shift = Tree::<F>::entry_shift(LEVEL);
         if iova.0 & ((1 << shift) - 1) != 0 {
             return None;
@@ -212,7 +212,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let entries = if LEVEL < LAST_LEVEL && LEVEL == geometry.first_level() {
             geometry.entries(LEVEL)
         } else {
-            1 << (F::PAGE_SHIFT - 3)
+            1 << F::TABLE_BITS
         };
         // SAFETY: the invariant of `Recent`.
         let node = unsafe { Node::new(recent.node, entries) };

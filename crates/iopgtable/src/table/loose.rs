@@ -35,22 +35,25 @@ const COUNT: usize = 1;
 /// Where it has the first of them.
 const NAMES: usize = 2;
 
-/// A table's physical address, with its level in bits that its alignment leaves free. The low
-/// three bits are clear. Never zero for a loose table: no root comes loose, and only a root has the
+/// A table's number, which is its physical address in units of a table, with its level below. The
+/// low three bits are clear. It fits into an entry: where that has four bytes, tables of 1 KiB lie
+/// below 2^36 ([`Geometry::last_table_phys`](crate::Geometry::last_table_phys)). Never zero for a loose table: no root comes loose, and only a root has the
 /// level of index 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Link(u64);
 
 impl Link {
     const LEVEL_SHIFT: u32 = 3;
+    const NUMBER_SHIFT: u32 = 6;
     const NONE: Self = Self(0);
 
-    const fn new(table: PhysAddr, level: i8) -> Self {
-        Self(table.0 | (level_index(level) as u64) << Self::LEVEL_SHIFT)
+    const fn new<F: Format>(table: PhysAddr, level: i8) -> Self {
+        let number = table.0 / Tree::<F>::layout().bytes() as u64;
+        Self(number << Self::NUMBER_SHIFT | (level_index(level) as u64) << Self::LEVEL_SHIFT)
     }
 
-    const fn table(self) -> PhysAddr {
-        PhysAddr(self.0 & !0x3f)
+    const fn table<F: Format>(self) -> PhysAddr {
+        PhysAddr((self.0 >> Self::NUMBER_SHIFT) * Tree::<F>::layout().bytes() as u64)
     }
 
     const fn level(self) -> i8 {
@@ -86,9 +89,9 @@ impl Loose {
         level: i8,
     ) {
         if self.head.is_of_pages() {
-            let head = Tree::<F>::child(memory, self.head.table());
+            let head = Tree::<F>::child(memory, self.head.table::<F>());
             if NAMES + self.named < head.entries() {
-                head.store(NAMES + self.named, Link::new(table, level).0);
+                head.store(NAMES + self.named, Link::new::<F>(table, level).0);
                 self.named += 1;
                 self.subtrees += 1;
                 return;
@@ -116,7 +119,7 @@ impl Loose {
             };
             self.close::<F, M>(memory);
             node.store(0, self.head.0);
-            self.head = Link::new(table, level);
+            self.head = Link::new::<F>(table, level);
             self.named = 0;
             self.subtrees += 1;
             match below {
@@ -129,7 +132,7 @@ impl Loose {
     /// Writes down how many tables the head names, before another one takes its place.
     fn close<F: Format, M: TableMemory + ?Sized>(&self, memory: &M) {
         if self.head.is_of_pages() {
-            let head = Tree::<F>::child(memory, self.head.table());
+            let head = Tree::<F>::child(memory, self.head.table::<F>());
             head.store(COUNT, (self.named as u64) << 3);
         }
     }
@@ -144,7 +147,7 @@ impl Loose {
             self.close::<F, M>(memory);
             let mut tail = other.head;
             let last = loop {
-                let node = Tree::<F>::child(memory, tail.table());
+                let node = Tree::<F>::child(memory, tail.table::<F>());
                 match Link(node.load(0)) {
                     Link::NONE => break node,
                     next => tail = next,
@@ -184,15 +187,15 @@ impl Loose {
         let mut take = |page| unsafe { sink.take(page) };
         let (mut link, mut named) = (self.head, self.named);
         while link != Link::NONE {
-            let (table, level) = (link.table(), link.level());
+            let (table, level) = (link.table::<F>(), link.level());
             let node = Tree::<F>::child(allocator, table);
             link = Link(node.load(0));
             if level == LAST_LEVEL {
                 for index in NAMES..NAMES + named {
                     let other = Link(node.load(index));
-                    let child = Tree::<F>::child(allocator, other.table());
+                    let child = Tree::<F>::child(allocator, other.table::<F>());
                     take_children::<F, A>(allocator, child, other.level(), 0, &mut take);
-                    take(page_of::<F>(child, other.table()));
+                    take(page_of::<F>(child, other.table::<F>()));
                 }
             } else {
                 take_children::<F, A>(allocator, node, level, 1, &mut take);
@@ -201,7 +204,7 @@ impl Loose {
             named = match link {
                 Link::NONE => 0,
                 // CAST: below the number of entries.
-                next => (Tree::<F>::child(allocator, next.table()).load(COUNT) >> 3) as usize,
+                next => (Tree::<F>::child(allocator, next.table::<F>()).load(COUNT) >> 3) as usize,
             };
         }
         sink.finish()
@@ -232,7 +235,7 @@ pub(super) unsafe fn drain<F: Format, A: TableAllocator>(allocator: &A, tree: &T
 /// below it where its entries went elsewhere (`alone`).
 pub(super) fn discard<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
-    (node, table): (Node, PhysAddr),
+    (node, table): (Node<F>, PhysAddr),
     level: i8,
     alone: bool,
 ) -> PageList {
@@ -248,7 +251,7 @@ pub(super) fn discard<F: Format, M: TableMemory + ?Sized>(
 /// after what it links. Recurses once per level.
 fn take_children<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
-    node: Node,
+    node: Node<F>,
     level: i8,
     first: usize,
     take: &mut impl FnMut(TablePage),
@@ -272,10 +275,10 @@ fn take_children<F: Format, M: TableMemory + ?Sized>(
 }
 
 /// A table that its tree no longer links, as a page.
-fn page_of<F: Format>(node: Node, table: PhysAddr) -> TablePage {
+fn page_of<F: Format>(node: Node<F>, table: PhysAddr) -> TablePage {
     // SAFETY: the table is a page of the allocator (invariant of `Tree`), which the tree owned and
     // no longer links; its contents are unknown, so it does not count as zeroed.
-    unsafe { TablePage::from_raw_parts(node.slot(0), table, Tree::<F>::layout(), false) }
+    unsafe { TablePage::from_raw_parts(node.base(), table, Tree::<F>::layout(), false) }
 }
 
 /// Gives pages to their allocator, in the way that it likes best.

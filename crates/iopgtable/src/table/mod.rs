@@ -133,7 +133,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// place tables beyond the output size; [`CreateError::Alloc`] without memory for the root.
     pub fn new(config: Config, allocator: A) -> Result<Self, CreateError> {
         let geometry = F::geometry(config)?;
-        let (last_phys, reach) = (allocator.last_phys(), geometry.last_phys());
+        debug_assert_eq!(geometry.table_bytes(), Tree::<F>::layout().bytes() as u64);
+        let (last_phys, reach) = (allocator.last_phys(), geometry.last_table_phys());
         if last_phys > reach {
             return Err(ConfigError::TablesOutOfReach { last_phys, reach }.into());
         }
@@ -398,7 +399,7 @@ impl<F: Format, A: TableAllocator> Drop for PageTable<F, A> {
         // uses it after the table, and its contents are unknown.
         unsafe {
             let root = TablePage::from_raw_parts(
-                self.tree.root().slot(0),
+                self.tree.root().base(),
                 self.tree.root_phys(),
                 self.root_layout,
                 false,

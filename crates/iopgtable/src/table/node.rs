@@ -1,11 +1,17 @@
 //! One table as the CPU sees it: the only place that touches entries.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
+
+use crate::format::{AtomicWord, Format, Word};
+
+/// An entry that others may access, too.
+pub(super) type Slot<F> = <<F as Format>::Word as Word>::Atomic;
 
 /// The entries of one table.
 ///
-/// Every index is taken modulo the number of entries, so that none leads outside.
+/// Every index is taken modulo the number of entries, so that none leads outside. Entries are
+/// `u64`s here, whatever the format's word is.
 ///
 /// # Invariants
 ///
@@ -17,19 +23,19 @@ use core::sync::atomic::{AtomicU64, Ordering};
 ///   table (`SHARED`). Those of a table that is not linked yet are touched by the running method
 ///   alone.
 #[derive(Clone, Copy)]
-pub(crate) struct Node {
-    base: NonNull<u64>,
+pub(crate) struct Node<F: Format> {
+    base: NonNull<F::Word>,
     mask: usize,
 }
 
-impl Node {
+impl<F: Format> Node<F> {
     /// # Safety
     ///
     /// The type's invariants hold for `entries` entries at `base`.
     #[inline]
     pub(crate) unsafe fn new(base: NonNull<u64>, entries: usize) -> Self {
         debug_assert!(entries.is_power_of_two());
-        Self { base, mask: entries - 1 }
+        Self { base: base.cast(), mask: entries - 1 }
     }
 
     pub(crate) const fn entries(self) -> usize {
@@ -42,9 +48,15 @@ impl Node {
         (address >> shift) as usize & self.mask
     }
 
+    /// Where the first entry lies.
+    #[inline]
+    pub(crate) const fn base(self) -> NonNull<u64> {
+        self.base.cast()
+    }
+
     /// Where entry `index` lies, for publishing.
     #[inline]
-    pub(crate) fn slot(self, index: usize) -> NonNull<u64> {
+    pub(crate) fn slot(self, index: usize) -> NonNull<F::Word> {
         // SAFETY: `index & mask` is below the number of entries at `base`.
         unsafe { self.base.add(index & self.mask) }
     }
@@ -111,7 +123,7 @@ impl Node {
             // SAFETY: `run` keeps the index below the number of entries. The read is plain so that
             // the loop becomes a vector one: nobody on the CPU side writes at the same time (the
             // caller's promise), and a walker changes no zero entry.
-            any |= unsafe { self.base.add(index).read() };
+            any |= unsafe { self.base.add(index).read() }.entry();
         }
         any == 0
     }
@@ -174,7 +186,7 @@ impl Node {
 
     /// `count` entries from `index` on of a table that no walker sees yet.
     #[inline]
-    pub(crate) fn fresh<'t>(self, index: usize, count: usize) -> &'t mut [u64] {
+    pub(crate) fn fresh<'t>(self, index: usize, count: usize) -> &'t mut [F::Word] {
         let (first, count) = self.run(index, count);
         // SAFETY: `first + count` is at most the number of entries at `base`, and the table is
         // not linked: nobody else touches it (invariant). Callers drop the slice before they touch
@@ -184,11 +196,11 @@ impl Node {
 
     /// `count` entries from `index` on of a table that walkers, and other threads, may see.
     #[inline]
-    pub(crate) fn live<'t>(self, index: usize, count: usize) -> &'t [AtomicU64] {
+    pub(crate) fn live<'t>(self, index: usize, count: usize) -> &'t [Slot<F>] {
         let (first, count) = self.run(index, count);
-        // SAFETY: `first + count` is at most the number of entries at `base`; what walkers and
-        // other threads do at the same time is met by atomic accesses only (invariant). Callers
-        // drop the slice before they return.
+        // SAFETY: `first + count` is at most the number of entries at `base`, and an atomic word is
+        // as large as a plain one; what walkers and other threads do at the same time is met by
+        // atomic accesses only (invariant). Callers drop the slice before they return.
         unsafe { core::slice::from_raw_parts(self.base.add(first).as_ptr().cast(), count) }
     }
 
@@ -201,9 +213,9 @@ impl Node {
     }
 
     #[inline]
-    fn atomic(&self, index: usize) -> &AtomicU64 {
+    fn atomic(&self, index: usize) -> &Slot<F> {
         // SAFETY: the slot lies in the table (see `slot`), is aligned, and lives as long as the
         // running method (invariant); all concurrent accesses to it are atomic.
-        unsafe { AtomicU64::from_ptr(self.slot(index).as_ptr()) }
+        unsafe { self.slot(index).cast().as_ref() }
     }
 }

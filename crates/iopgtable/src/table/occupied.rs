@@ -31,7 +31,7 @@ pub(super) fn occupied<F: Format, M: TableMemory + ?Sized>(
 
 /// How many bytes of `range` lie before the first empty entry of a table that translates it.
 #[inline]
-fn run(node: Node, range: IovaRange, shift: u32) -> u64 {
+fn run<F: Format>(node: Node<F>, range: IovaRange, shift: u32) -> u64 {
     let index = node.index(range.first().0, shift);
     let count = node.index(range.last().0, shift) - index + 1;
     (node.count_used(index, count) as u64) << shift
@@ -52,7 +52,11 @@ fn walk<F: Format, M: TableMemory + ?Sized>(
         let end = loop {
             let shift = Tree::<F>::entry_shift(above);
             if above == level {
-                let table = at.0 | ((1 << Tree::<F>::table_shift(level)) - 1);
+                // The root's span may be all that there is, or more.
+                let low = 1u64
+                    .checked_shl(Tree::<F>::table_shift(level))
+                    .map_or(u64::MAX, |size| size - 1);
+                let table = at.0 | low;
                 let Some(here) = IovaRange::inclusive(at, Iova(rest.last().0.min(table))) else {
                     return at.0 - range.first().0;
                 };

@@ -46,11 +46,11 @@ impl Recent {
         &mut self,
         level: i8,
         iova: Iova,
-        node: Node,
+        node: Node<F>,
         table: PhysAddr,
     ) {
         self.key = Self::key::<F>(level, iova);
-        self.node = node.slot(0);
+        self.node = node.base();
         self.table = table;
     }
 
@@ -75,13 +75,13 @@ impl Recent {
 
     /// The table of pages that translates `iova`, if it is this one.
     #[inline]
-    pub(super) fn leaf_table<F: Format>(&self, iova: Iova) -> Option<(Node, PhysAddr)> {
+    pub(super) fn leaf_table<F: Format>(&self, iova: Iova) -> Option<(Node<F>, PhysAddr)> {
         if !self.is_at::<F>(LAST_LEVEL, iova) {
             return None;
         }
-        // SAFETY: the invariant; the root of no format is a table of pages, so it has a granule's
+        // SAFETY: the invariant; the root of no format is a table of pages, so it has a table's
         // worth of entries.
-        Some((unsafe { Node::new(self.node, 1 << (F::PAGE_SHIFT - 3)) }, self.table))
+        Some((unsafe { Node::new(self.node, 1 << F::TABLE_BITS) }, self.table))
     }
 
     /// The table of pages that translates `iova`, if there is one, which is then this one. Nothing
@@ -92,7 +92,7 @@ impl Recent {
         tree: &Tree<F>,
         memory: &M,
         iova: Iova,
-    ) -> Option<(Node, PhysAddr)> {
+    ) -> Option<(Node<F>, PhysAddr)> {
         self.near::<F, M>(memory, iova).or_else(|| self.walk(tree, memory, iova))
     }
 
@@ -102,13 +102,13 @@ impl Recent {
         &mut self,
         memory: &M,
         iova: Iova,
-    ) -> Option<(Node, PhysAddr)> {
+    ) -> Option<(Node<F>, PhysAddr)> {
         if let Some(found) = self.leaf_table::<F>(iova) {
             return Some(found);
         }
         if self.parent_key == Self::parent_key::<F>(iova) {
-            // SAFETY: the invariant; it is not the root, so it has a granule's worth of entries.
-            let parent = unsafe { Node::new(self.parent, 1 << (F::PAGE_SHIFT - 3)) };
+            // SAFETY: the invariant; it is not the root, so it has a table's worth of entries.
+            let parent = unsafe { Node::new(self.parent, 1 << F::TABLE_BITS) };
             let (node, table) = Tree::<F>::table_below(memory, parent, LAST_LEVEL - 1, iova)?;
             // SAFETY: the entry has just led there.
             unsafe { self.set::<F>(LAST_LEVEL, iova, node, table) };
@@ -124,7 +124,7 @@ impl Recent {
         tree: &Tree<F>,
         memory: &M,
         iova: Iova,
-    ) -> Option<(Node, PhysAddr)> {
+    ) -> Option<(Node<F>, PhysAddr)> {
         if !tree.geometry.translates(iova) {
             return None;
         }
@@ -135,7 +135,7 @@ impl Recent {
         if tree.geometry.first_level() < LAST_LEVEL - 1 {
             // INVARIANT: so has it here, and this is not the root.
             self.parent_key = Self::parent_key::<F>(iova);
-            self.parent = parent.slot(0);
+            self.parent = parent.base();
         }
         Some((node, table))
     }

@@ -5,6 +5,7 @@
 //! says that there is one, nothing of that is left in the code.
 
 use super::node::Node;
+use crate::format::Format;
 
 /// One thread, or many.
 pub(crate) trait Sharing {
@@ -12,16 +13,16 @@ pub(crate) trait Sharing {
     const SHARED: bool;
 
     /// An entry of a linked table, to be followed if it links another one.
-    fn load(node: Node, index: usize) -> u64;
+    fn load<F: Format>(node: Node<F>, index: usize) -> u64;
 
     /// Whether `count` entries of a linked table from `index` on are all zero.
-    fn is_zero(node: Node, index: usize, count: usize) -> bool;
+    fn is_zero<F: Format>(node: Node<F>, index: usize, count: usize) -> bool;
 
     /// Writes a leaf, or nothing, in place of `old`; says whether that was still there.
-    fn replace(node: Node, index: usize, old: u64, new: u64) -> bool;
+    fn replace<F: Format>(node: Node<F>, index: usize, old: u64, new: u64) -> bool;
 
     /// The same with an entry that links a table.
-    fn link(node: Node, index: usize, old: u64, new: u64) -> bool;
+    fn link<F: Format>(node: Node<F>, index: usize, old: u64, new: u64) -> bool;
 }
 
 /// One thread writes, and nobody reads meanwhile; or nobody writes.
@@ -37,24 +38,24 @@ impl Sharing for Exclusive {
     const SHARED: bool = false;
 
     #[inline]
-    fn load(node: Node, index: usize) -> u64 {
+    fn load<F: Format>(node: Node<F>, index: usize) -> u64 {
         node.load(index)
     }
 
     #[inline]
-    fn is_zero(node: Node, index: usize, count: usize) -> bool {
+    fn is_zero<F: Format>(node: Node<F>, index: usize, count: usize) -> bool {
         // SAFETY: the invariant says that nobody else writes.
         unsafe { node.is_zero_alone(index, count) }
     }
 
     #[inline]
-    fn replace(node: Node, index: usize, _: u64, new: u64) -> bool {
+    fn replace<F: Format>(node: Node<F>, index: usize, _: u64, new: u64) -> bool {
         node.store(index, new);
         true
     }
 
     #[inline]
-    fn link(node: Node, index: usize, _: u64, new: u64) -> bool {
+    fn link<F: Format>(node: Node<F>, index: usize, _: u64, new: u64) -> bool {
         node.link(index, new);
         true
     }
@@ -68,22 +69,22 @@ impl Sharing for Shared {
     const SHARED: bool = true;
 
     #[inline]
-    fn load(node: Node, index: usize) -> u64 {
+    fn load<F: Format>(node: Node<F>, index: usize) -> u64 {
         node.load_shared(index)
     }
 
     #[inline]
-    fn is_zero(node: Node, index: usize, count: usize) -> bool {
+    fn is_zero<F: Format>(node: Node<F>, index: usize, count: usize) -> bool {
         node.is_zero_shared(index, count)
     }
 
     #[inline]
-    fn replace(node: Node, index: usize, old: u64, new: u64) -> bool {
+    fn replace<F: Format>(node: Node<F>, index: usize, old: u64, new: u64) -> bool {
         node.replace(index, old, new).is_ok()
     }
 
     #[inline]
-    fn link(node: Node, index: usize, old: u64, new: u64) -> bool {
+    fn link<F: Format>(node: Node<F>, index: usize, old: u64, new: u64) -> bool {
         node.replace(index, old, new).is_ok()
     }
 }

@@ -115,7 +115,7 @@ pub(super) fn map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     segments: &impl Source,
     (shape, leaves): (Shape, Leaves<F>),
     replace: bool,
-    find: impl FnOnce(Iova) -> Option<(Node, PhysAddr)>,
+    find: impl FnOnce(Iova) -> Option<(Node<F>, PhysAddr)>,
 ) -> bool {
     if !is_short::<F>(range) || !shape.are_pages::<F>() || (replace && leaves.have_hint()) {
         return false;
@@ -134,7 +134,7 @@ pub(super) fn map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 
 /// The entries of pages in their table: the first one's index, and how many.
 #[inline]
-fn entries<F: Format>(node: Node, range: IovaRange) -> (usize, usize) {
+fn entries<F: Format>(node: Node<F>, range: IovaRange) -> (usize, usize) {
     let shift = Tree::<F>::entry_shift(LAST_LEVEL);
     let index = node.index(range.first().0, shift);
     // CAST: at most the entries of a table.
@@ -149,7 +149,7 @@ pub(super) fn edit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
     range: IovaRange,
     edit: Edit,
-    find: impl FnOnce(Iova) -> Option<(Node, PhysAddr)>,
+    find: impl FnOnce(Iova) -> Option<(Node<F>, PhysAddr)>,
 ) -> bool {
     let low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
     let (first, last) = (Iova(range.first().0 & !low), Iova(range.first().0 | low));

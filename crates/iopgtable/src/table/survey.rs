@@ -151,7 +151,7 @@ pub(super) fn missing_for_map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 fn find_leaf_in<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
-    node: Node,
+    node: Node<F>,
     (level, first, count): (i8, usize, usize),
     iova: Iova,
 ) -> Result<(), TableError> {
@@ -196,7 +196,7 @@ struct Path<'a, F: Format, S, M: ?Sized> {
     memory: &'a M,
     /// The nodes from the first level to `depth` on the way to `iova`; `None` for one that is
     /// missing and counted.
-    nodes: [Option<Node>; MAX_LEVELS],
+    nodes: [Option<Node<F>>; MAX_LEVELS],
     depth: i8,
     iova: u64,
     missing: TableCount,
@@ -249,7 +249,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
 
     /// The table at `level` that translates `iova`, or nothing where it is missing, in which case
     /// it is counted once. Fails where a larger leaf stands in its place.
-    fn seat(&mut self, iova: Iova, level: i8) -> Result<Option<Node>, TableError> {
+    fn seat(&mut self, iova: Iova, level: i8) -> Result<Option<Node<F>>, TableError> {
         let changed = iova.0 ^ self.iova;
         while self.depth > self.tree.geometry.first_level()
             && (self.depth > level || changed >> Tree::<F>::table_shift(self.depth) != 0)

@@ -10,7 +10,7 @@ use super::node::Node;
 use super::sharing::{Exclusive, Shared, Sharing};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::error::TableError;
-use crate::format::{Config, Entry, Format, Options, Splits};
+use crate::format::{Config, Entry, Format, Options, Splits, Word};
 use crate::geometry::{self, Geometry, LAST_LEVEL};
 use crate::memory::{TableLayout, TableMemory, TablePage};
 
@@ -89,10 +89,10 @@ impl<F: Format> Tree<F> {
 }
 
 impl<F: Format, S> Tree<F, S> {
-    /// The entry that links the table at `phys`.
+    /// The entry at `level` that links the table at `phys`.
     #[inline]
-    pub(crate) fn table_entry(&self, phys: PhysAddr) -> u64 {
-        F::output(phys) | self.table_bits
+    pub(crate) fn table_entry(&self, level: i8, phys: PhysAddr) -> u64 {
+        F::output(phys) | self.table_bits | F::link_bits(level)
     }
 
     pub(crate) const fn root_phys(&self) -> PhysAddr {
@@ -101,16 +101,17 @@ impl<F: Format, S> Tree<F, S> {
 
     /// log2 of the bytes that an entry at `level` translates.
     pub(crate) const fn entry_shift(level: i8) -> u32 {
-        geometry::entry_shift(F::PAGE_SHIFT, level)
+        geometry::entry_shift(F::PAGE_SHIFT, F::TABLE_BITS, level)
     }
 
     /// log2 of the bytes that a table at `level` translates.
     pub(crate) const fn table_shift(level: i8) -> u32 {
-        Self::entry_shift(level) + F::PAGE_SHIFT as u32 - 3
+        Self::entry_shift(level) + F::TABLE_BITS as u32
     }
 
+    /// The memory of a table other than the root.
     pub(crate) const fn layout() -> TableLayout {
-        TableLayout::from_shift(F::PAGE_SHIFT)
+        TableLayout::of::<F>()
     }
 
     pub(crate) const fn granule() -> u64 {
@@ -130,40 +131,41 @@ impl<F: Format, S> Tree<F, S> {
     }
 
     #[inline]
-    pub(crate) fn root(&self) -> Node {
+    pub(crate) fn root(&self) -> Node<F> {
         // SAFETY: the invariant says so.
         unsafe { Node::new(self.root, self.geometry.entries(self.geometry.first_level())) }
     }
 
     /// The table at `phys`, which an entry of this tree links.
     #[inline]
-    pub(crate) fn child<M: TableMemory + ?Sized>(memory: &M, phys: PhysAddr) -> Node {
+    pub(crate) fn child<M: TableMemory + ?Sized>(memory: &M, phys: PhysAddr) -> Node<F> {
         // SAFETY: the invariant says that the page is one of the allocator's, so `MEM-REACH`
-        // gives its pointer, to a granule's worth of entries.
-        unsafe { Node::new(memory.cpu_address(phys), 1 << (F::PAGE_SHIFT - 3)) }
+        // gives its pointer, to a table's worth of entries.
+        unsafe { Node::new(memory.cpu_address(phys), 1 << F::TABLE_BITS) }
     }
 
     /// Where the entry at `index` of the table at `phys` lies for the walker.
     pub(crate) const fn slot_phys(table: PhysAddr, index: usize) -> PhysAddr {
-        PhysAddr(table.0 + index as u64 * 8)
+        PhysAddr(table.0 + (index * F::Word::BYTES) as u64)
     }
 
     /// Has `memory` publish `count` entries of a table.
     #[inline]
     pub(crate) fn publish<M: TableMemory + ?Sized>(
         memory: &M,
-        node: Node,
+        node: Node<F>,
         phys: PhysAddr,
         index: usize,
         count: usize,
     ) {
-        memory.publish(node.slot(index).cast(), Self::slot_phys(phys, index), count * 8);
+        let bytes = count * F::Word::BYTES;
+        memory.publish(node.slot(index).cast(), Self::slot_phys(phys, index), bytes);
     }
 
     /// Whether `count` entries of a linked table of this tree from `index` on are all zero.
     #[inline]
     #[expect(clippy::unused_self, reason = "the kind of tree that a caller has says who writes")]
-    pub(crate) fn is_zero(&self, node: Node, index: usize, count: usize) -> bool
+    pub(crate) fn is_zero(&self, node: Node<F>, index: usize, count: usize) -> bool
     where
         S: Sharing,
     {
@@ -177,7 +179,7 @@ impl<F: Format, S> Tree<F, S> {
     pub(crate) fn follow<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
-        node: Node,
+        node: Node<F>,
         table: PhysAddr,
         (level, index): (i8, usize),
     ) -> u64
@@ -196,7 +198,7 @@ impl<F: Format, S> Tree<F, S> {
     pub(crate) fn see<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
-        node: Node,
+        node: Node<F>,
         table: PhysAddr,
         (level, index): (i8, usize),
         entry: u64,
@@ -214,7 +216,7 @@ impl<F: Format, S> Tree<F, S> {
     pub(crate) fn announce<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
-        node: Node,
+        node: Node<F>,
         table: PhysAddr,
         index: usize,
     ) {
@@ -237,7 +239,7 @@ impl<F: Format, S> Tree<F, S> {
         if !self.geometry.translates(iova) {
             return None;
         }
-        let look = |node: Node, level| {
+        let look = |node: Node<F>, level| {
             let entry = S::load(node, node.index(iova.0, Self::entry_shift(level)));
             match F::decode(entry, level) {
                 Entry::Table(phys) => ControlFlow::Continue(Self::child(memory, phys)),
@@ -249,6 +251,9 @@ impl<F: Format, S> Tree<F, S> {
         // Written out, so that each level's shift is a constant.
         let walk = || {
             let mut node = self.root();
+            if F::MIN_LEVEL < -1 && first_level < -1 {
+                node = look(node, -2)?;
+            }
             if F::MIN_LEVEL < 0 && first_level < 0 {
                 node = look(node, -1)?;
             }
@@ -275,19 +280,22 @@ impl<F: Format, S> Tree<F, S> {
         &self,
         memory: &M,
         iova: Iova,
-    ) -> Option<(Node, PhysAddr)>
+    ) -> Option<(Node<F>, PhysAddr)>
     where
         S: Sharing,
     {
         let mut at = (self.root(), self.root_phys);
         let first_level = self.geometry.first_level();
-        let below = |(node, table): (Node, PhysAddr), level| {
+        let below = |(node, table): (Node<F>, PhysAddr), level| {
             let index = node.index(iova.0, Self::entry_shift(level));
             let entry = self.follow(memory, node, table, (level, index));
             let Entry::Table(phys) = F::decode(entry, level) else { return None };
             Some((Self::child(memory, phys), phys))
         };
         // Written out, so that each level's shift is a constant.
+        if F::MIN_LEVEL < -1 && first_level < -1 {
+            at = below(at, -2)?;
+        }
         if F::MIN_LEVEL < 0 && first_level < 0 {
             at = below(at, -1)?;
         }
@@ -310,10 +318,13 @@ impl<F: Format, S> Tree<F, S> {
         &self,
         memory: &M,
         iova: Iova,
-    ) -> Option<Node> {
+    ) -> Option<Node<F>> {
         let mut at = self.root();
         let first_level = self.geometry.first_level();
         // Written out, so that each level's shift is a constant.
+        if F::MIN_LEVEL < -1 && first_level < -1 {
+            at = Self::table_below(memory, at, -2, iova)?.0;
+        }
         if F::MIN_LEVEL < 0 && first_level < 0 {
             at = Self::table_below(memory, at, -1, iova)?.0;
         }
@@ -330,10 +341,10 @@ impl<F: Format, S> Tree<F, S> {
     #[inline]
     pub(crate) fn table_below<M: TableMemory + ?Sized>(
         memory: &M,
-        node: Node,
+        node: Node<F>,
         level: i8,
         iova: Iova,
-    ) -> Option<(Node, PhysAddr)> {
+    ) -> Option<(Node<F>, PhysAddr)> {
         let entry = node.load(node.index(iova.0, Self::entry_shift(level)));
         let Entry::Table(phys) = F::decode(entry, level) else { return None };
         Some((Self::child(memory, phys), phys))
@@ -349,16 +360,16 @@ impl<F: Format, S> Tree<F, S> {
     }
 
     /// The entries of `page`, which an operation is about to make a table of.
-    pub(crate) fn node_of(page: &TablePage) -> Node {
+    pub(crate) fn node_of(page: &TablePage) -> Node<F> {
         debug_assert_eq!(page.layout(), Self::layout());
         // SAFETY: whoever holds the page has it alone, and `PageList`s that are passed to the
         // engine hold pages of this layout only.
-        unsafe { Node::new(page.cpu(), 1 << (F::PAGE_SHIFT - 3)) }
+        unsafe { Node::new(page.cpu(), 1 << F::TABLE_BITS) }
     }
 
     /// Fills a table that is not linked with what `leaf` at `level`, which leads to `phys`, maps.
-    pub(crate) fn fill_in_place_of(&self, node: Node, leaf: u64, level: i8, phys: PhysAddr) {
-        let leaves = Leaves::new(self, F::attributes_of(leaf));
+    pub(crate) fn fill_in_place_of(&self, node: Node<F>, leaf: u64, level: i8, phys: PhysAddr) {
+        let leaves = Leaves::new(self, F::attributes_of(leaf, level));
         leaves.write(node, false, (0, node.entries()), level + 1, phys);
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn translate<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     let (leaf, level, phys) = tree.leaf_at(memory, iova)?;
     let leaf_bytes = 1 << Tree::<F>::entry_shift(level);
     let phys = PhysAddr(phys.0 | (iova.0 & (leaf_bytes - 1)));
-    Some(Translation { phys, prot: F::prot_of(leaf), leaf_bytes })
+    Some(Translation { phys, prot: F::prot_of(leaf, level), leaf_bytes })
 }
 
 pub(super) fn visit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
@@ -76,7 +76,7 @@ pub(super) fn visit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 /// Recurses once per level.
 fn visit_table<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     memory: &M,
-    node: Node,
+    node: Node<F>,
     (level, down_to): (i8, i8),
     range: IovaRange,
     visitor: &mut dyn FnMut(Visit),
@@ -91,7 +91,8 @@ fn visit_table<F: Format, S: Sharing, M: TableMemory + ?Sized>(
             Entry::Empty => {}
             Entry::Leaf(phys) => {
                 let contiguous = entry & F::CONTIGUOUS != 0;
-                visitor(Visit::Leaf { span, level, phys, prot: F::prot_of(entry), contiguous });
+                let prot = F::prot_of(entry, level);
+                visitor(Visit::Leaf { span, level, phys, prot, contiguous });
             }
             Entry::Table(phys) => {
                 visitor(Visit::Table { span, level: level + 1, phys });

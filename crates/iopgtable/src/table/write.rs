@@ -9,7 +9,7 @@ use super::sharing::Sharing;
 use super::survey::Shape;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
-use crate::format::{Attributes, Entry, Format};
+use crate::format::{Attributes, Entry, Format, Word};
 use crate::gather::{Gather, stale};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS, level_index};
 use crate::memory::{PageList, TableMemory};
@@ -45,7 +45,7 @@ pub(super) struct Writer<'a, F: Format, S, M: ?Sized> {
     pages: &'a mut PageList,
     gather: &'a mut Gather,
     range: IovaRange,
-    path: [Step; MAX_LEVELS],
+    path: [Step<F>; MAX_LEVELS],
     depth: i8,
     /// The address that the path leads to.
     iova: u64,
@@ -53,8 +53,8 @@ pub(super) struct Writer<'a, F: Format, S, M: ?Sized> {
 
 /// A table on the path.
 #[derive(Clone, Copy)]
-struct Step {
-    node: Node,
+struct Step<F: Format> {
+    node: Node<F>,
     phys: PhysAddr,
     fresh: Option<Fresh>,
 }
@@ -162,7 +162,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         Tree::<F>::publish(self.memory, node, phys, index, count);
     }
 
-    fn top(&mut self) -> &mut Step {
+    fn top(&mut self) -> &mut Step<F> {
         &mut self.path[level_index(self.depth)]
     }
 
@@ -200,14 +200,20 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         Ok(())
     }
 
-    fn fresh_table(&mut self, at: Iova) -> Result<Step, Stopped> {
+    fn fresh_table(&mut self, at: Iova) -> Result<Step<F>, Stopped> {
         let page = self.pages.pop().ok_or(Stopped { at })?;
         let fresh = Some(Fresh { written: (0, 0), zeroed: page.is_zeroed() });
         Ok(Step { node: Tree::<F>::node_of(&page), phys: page.phys(), fresh })
     }
 
     /// A table in place of a leaf at `level`, which maps what the leaf mapped.
-    fn split(&mut self, iova: Iova, level: i8, leaf: u64, phys: PhysAddr) -> Result<Step, Stopped> {
+    fn split(
+        &mut self,
+        iova: Iova,
+        level: i8,
+        leaf: u64,
+        phys: PhysAddr,
+    ) -> Result<Step<F>, Stopped> {
         let mut step = self.fresh_table(iova)?;
         let span = span_of::<F>(iova, level);
         self.tree.fill_in_place_of(step.node, leaf, level, phys);
@@ -246,7 +252,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
 
     /// Takes tables out of the way of a chunk, which goes to `first` in `node`: a leaf takes each
     /// table's place before the table's contents change.
-    fn detach_tables(&mut self, node: Node, first: usize, chunk: Chunk, leaves: Leaves<F>) {
+    fn detach_tables(&mut self, node: Node<F>, first: usize, chunk: Chunk, leaves: Leaves<F>) {
         let Chunk { iova, phys, level, count } = chunk;
         let shift = Tree::<F>::entry_shift(level);
         for index in first..first + count {
@@ -270,7 +276,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         };
         if zeroed {
             // What a list's link overwrote is zero again, but only the CPU knows.
-            let link_entries = PageList::LINK_BYTES.div_ceil(8);
+            let link_entries = PageList::LINK_BYTES.div_ceil(F::Word::BYTES);
             if from > link_entries {
                 Tree::<F>::publish(self.memory, node, phys, 0, link_entries);
                 Tree::<F>::publish(self.memory, node, phys, from, to - from);
@@ -278,19 +284,21 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
                 Tree::<F>::publish(self.memory, node, phys, 0, to.max(link_entries));
             }
         } else {
-            node.fresh(0, from).fill(0);
-            node.fresh(to, node.entries() - to).fill(0);
+            node.fresh(0, from).fill(F::Word::of(0));
+            node.fresh(to, node.entries() - to).fill(F::Word::of(0));
             Tree::<F>::publish(self.memory, node, phys, 0, node.entries());
         }
         let iova = self.iova;
         let level = self.depth;
         let shift = Tree::<F>::entry_shift(level);
+        let link = self.tree.table_entry(level, phys);
+        let published = self.tree.published;
         let parent = self.top();
         let index = parent.node.index(iova, shift);
         if let Some(fresh) = &mut parent.fresh {
             fresh.written = extend(fresh.written, index, 1);
             // It is published with its table, before that is linked.
-            parent.node.fresh(index, 1).fill(self.tree.table_entry(phys) | self.tree.published);
+            parent.node.fresh(index, 1).fill(F::Word::of(link | published));
             return Ok(());
         }
         let (parent, parent_phys) = (parent.node, parent.phys);
@@ -300,7 +308,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
             let table = Unlinked { node, phys, level: level + 1, iova: first, run: (from, to) };
             return graft::link(self.tree, self.memory, self.pages, (parent, index), table);
         }
-        parent.link(index, self.tree.table_entry(phys));
+        parent.link(index, link);
         Tree::<F>::publish(self.memory, parent, parent_phys, index, 1);
         Ok(())
     }

@@ -207,7 +207,7 @@ pub(crate) fn contents<F: Walked>(table: &Table<'_, F>) -> BTreeMap<u64, Vec<u64
         (first, (first..first + bytes).step_by(8).map(read).collect())
     };
     let tables = dump(table).into_iter().filter_map(|seen| match seen {
-        Visit::Table { phys, .. } => Some(words(phys.0, geometry.granule())),
+        Visit::Table { phys, .. } => Some(words(phys.0, geometry.table_bytes())),
         _ => None,
     });
     let root = words(root::<F>(table), geometry.root_bytes());

@@ -109,7 +109,7 @@ impl Mirror {
         let mut tables = BTreeMap::from([(root(table), geometry.root_bytes())]);
         table.visit(geometry.whole(), |seen| {
             if let Visit::Table { phys, .. } = seen {
-                tables.insert(phys.0, geometry.granule());
+                tables.insert(phys.0, geometry.table_bytes());
             }
         });
         for (first, bytes) in tables {

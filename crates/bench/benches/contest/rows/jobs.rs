@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gpuvm::{Backing, Device, Op, Vm};
 use iopgtable::{
     Arm64S1, Granule4K, Invalidate, Invalidation, Iova, IovaRange, PhysAddr, Prot, Segment,
-    Unwalked,
+    TableLayout, Unwalked,
 };
 use iopgtable_bench::{Bar, Contender, Role, Round, Row};
 
@@ -90,7 +90,7 @@ fn binds(count: u64, piece: u64) -> Vec<Bind> {
 /// Room for the tables of that many jobs.
 fn memory(count: u64) -> Memory {
     // CAST: a few thousand.
-    pool(12, 4 * count as usize + 64)
+    pool(TableLayout::PAGE_4K, 4 * count as usize + 64)
 }
 
 fn vm<D: Device>(memory: &Memory, device: D) -> BindVm<D> {

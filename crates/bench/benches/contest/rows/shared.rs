@@ -4,7 +4,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iopgtable::{Arm64S1, Granule4K, Iova, PageTable, PhysAddr, Prot, Segment, SharedPageTable};
+use iopgtable::{
+    Arm64S1, Granule4K, Iova, PageTable, PhysAddr, Prot, Segment, SharedPageTable, TableLayout,
+};
 use iopgtable_bench::{Bar, Contender, Role, Row};
 
 use super::{Range, Scale};
@@ -31,7 +33,7 @@ pub(super) fn rows(scale: Scale) -> Vec<Row> {
 
 /// As many threads, each with a slab of its own, in one call for all of it.
 fn threads(slab: Range, count: u64, name: &'static str, role: Role) -> Contender {
-    let memory = pool(12, count as usize * slab.tables());
+    let memory = pool(TableLayout::PAGE_4K, count as usize * slab.tables());
     Contender::new(name, role, move |round| {
         let table = PageTable::new(CONFIG, Arc::clone(&memory)).expect("a root");
         let table: Table = table.into_shared();

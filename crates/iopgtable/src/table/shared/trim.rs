@@ -33,7 +33,7 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
 fn trim<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     gather: &mut Gather,
-    (node, table): (Node, PhysAddr),
+    (node, table): (Node<F>, PhysAddr),
     level: i8,
     iova: Iova,
 ) {
@@ -53,7 +53,7 @@ fn trim<F: Format, M: TableMemory + ?Sized>(
 }
 
 /// Whether there is a leaf in a table at `level` or below it. Recurses once per level.
-fn has_leaf<F: Format, M: TableMemory + ?Sized>(memory: &M, node: Node, level: i8) -> bool {
+fn has_leaf<F: Format, M: TableMemory + ?Sized>(memory: &M, node: Node<F>, level: i8) -> bool {
     (0..node.entries()).any(|index| match F::decode(node.load(index), level) {
         Entry::Empty => false,
         Entry::Leaf(_) => true,
