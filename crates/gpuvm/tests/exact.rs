@@ -11,9 +11,9 @@ use std::sync::Arc;
 use gpuvm::{Backing, Op, Space, Vm, plan};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Geometry, Granule4K, Granule16K, Granule64K, Iova,
-    IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unwalked,
+    IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unwalked, X86_64,
 };
-use machine::{Memory, Walked};
+use machine::{Ask, Faulty, Memory, Walked};
 use proptest::prelude::*;
 use proptest::sample::select;
 use walkers::{Access, FaultKind};
@@ -219,6 +219,32 @@ histories! { 12:
     random_histories_are_exact_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 48, UPPER;
     random_histories_are_exact_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;
     random_histories_are_exact_s1_4k_lpa2_upper_half: Arm64S1<Lpa2<Granule4K>>, 52, 52, UPPER;
+    random_histories_are_exact_x86_64: X86_64, 57, 48;
+    random_histories_are_exact_x86_64_narrow_upper_half: X86_64, 37, 40, Options::UPPER_HALF;
+}
+
+/// Root entries span more than such a half; devices are not told of what is not translated.
+#[test]
+fn a_narrow_upper_half_frees_all_tables_and_names_no_address_below_it() {
+    let memory = machine::memory();
+    let config = Config::new(37, 40).with(Options::UPPER_HALF);
+    let vm = Vm::<X86_64, _, _>::new(config, Arc::clone(&memory), Faulty::default()).unwrap();
+    let whole = vm.geometry().whole();
+    let range = IovaRange::new(whole.first(), 0x1000).unwrap();
+    let (backing, prot) = (Backing::new([Segment::new(PhysAddr(0), 0x1000)]).unwrap(), Prot::RW);
+    vm.submit([Op::Map { range, backing, offset: 0, prot }], [], []).unwrap();
+    vm.submit([Op::Unmap { range }], [], []).unwrap();
+    assert_eq!(vm.run_ready(), 0);
+    assert_eq!(vm.figures().tables_freed, 3);
+    vm.with_device(|device| {
+        let footprints = device.asked.iter().filter_map(|ask| match ask {
+            Ask::Begin(_, footprint) => Some(*footprint),
+            _ => None,
+        });
+        let footprints: Vec<_> = footprints.collect();
+        assert_eq!(footprints.len(), 2);
+        assert!(footprints.iter().all(|footprint| whole.covers(*footprint)), "{footprints:?}");
+    });
 }
 
 fn gib_of_blocks() -> Arc<Backing> {

@@ -84,9 +84,13 @@ pub struct ReplayArgs {
     /// Page-table format
     #[arg(long, value_enum, default_value_t = Format::Arm64LpaeS1)]
     pub format: Format,
-    /// Smallest page size of the table
-    #[arg(long, value_enum, default_value_t = Granule::Size4K)]
-    pub granule: Granule,
+    /// Smallest page size of the table [default: the smallest of the format]
+    #[arg(long, value_enum)]
+    pub granule: Option<Granule>,
+    /// Bits of a device address, the sign included where the format has one; addresses of the
+    /// trace are taken modulo what that leaves [default: 48, or as many as the format has]
+    #[arg(long, value_name = "BITS")]
+    pub input_bits: Option<u8>,
     /// Most bytes that one leaf may map, for hardware without the larger ones (suffixes K, M, G)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub largest_leaf: Option<u64>,
@@ -108,7 +112,8 @@ impl ReplayArgs {
         Self {
             trace: None,
             format: Format::Arm64LpaeS1,
-            granule: Granule::Size4K,
+            granule: None,
+            input_bits: None,
             largest_leaf: None,
             limit: None,
             verify: None,
@@ -138,6 +143,16 @@ pub enum Format {
     /// Arm Mali GPUs.
     #[value(name = "arm-mali-lpae")]
     ArmMaliLpae,
+    /// x86-64: AMD v2, VT-d first stage, processors.
+    #[value(name = "x86-64")]
+    X86_64,
+}
+
+impl Format {
+    /// What users write.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// A translation granule.

@@ -32,6 +32,7 @@ fn run(options: &[&str]) -> Output {
 fn holds_in_every_format(name: &str) {
     let text = std::fs::read_to_string(bundled(name)).unwrap();
     for (format, granule) in [
+        ("x86-64", "4K"),
         ("arm-64-lpae-s1", "4K"),
         ("arm-64-lpae-s1", "16K"),
         ("arm-64-lpae-s1", "64K"),
@@ -101,6 +102,25 @@ fn a_limit_on_leaves_costs_the_tables_of_smaller_ones() {
         let report = report(text, &["--verify", "all", "--largest-leaf", limit]);
         assert_eq!(report.tables.reserved, tables, "{limit}");
         assert_eq!((report.verify.checked, report.verify.mismatches), (3 << 18, 0));
+    }
+}
+
+#[test]
+fn addresses_beyond_the_input_size_come_back_at_its_start() {
+    let text = "iopgt-trace 1\n\
+                map 0 0x7ffff7000000 0x3000 rw-\n\
+                map 0 0x555555554000 0x2000 r-x\n\
+                unmap 0 0x7ffff7001000 0x1000\n\
+                map 0 0x7ffffffff000 0x2000 rw-\n";
+    for bits in ["32", "40", "48"] {
+        let report = report(text, &["--verify", "all", "--format", "x86-64", "--input-bits", bits]);
+        assert!(report.is_good(), "{report}");
+        // The last one goes beyond the end.
+        assert_eq!(
+            (report.jobs, report.skipped, report.verify.checked),
+            (3, 1, 3 * 5 + 1),
+            "{bits}"
+        );
     }
 }
 

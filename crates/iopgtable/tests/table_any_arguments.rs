@@ -7,7 +7,7 @@ mod machine;
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K,
-    Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, TableError,
+    Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, TableError, X86_64,
 };
 use machine::{Table, Walked};
 use proptest::prelude::*;
@@ -247,6 +247,8 @@ survivals! {
     any_arguments_s2_4k: Arm64S2<Granule4K>, 40, 40;
     any_arguments_s2_64k: Arm64S2<Granule64K>, 33, 36;
     any_arguments_mali: ArmMali, 33, 40;
+    any_arguments_x86_64: X86_64, 48, 52;
+    any_arguments_x86_64_five_levels: X86_64, 57, 52, Options::UPPER_HALF;
     any_arguments_s1_4k_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
     any_arguments_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, UPPER;
     any_arguments_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;

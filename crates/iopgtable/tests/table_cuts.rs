@@ -8,7 +8,7 @@ mod model;
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova,
-    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment,
+    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, X86_64,
 };
 use machine::{Walked, finish, range};
 use model::{Leaf, Model};
@@ -97,6 +97,7 @@ fn a_block_of_2m_is_cut() {
     cuts::<Arm64S1<Granule4K>>(Config::new(48, 48), 2 << 20);
     cuts::<Arm64S2<Granule4K>>(Config::new(40, 40), 2 << 20);
     cuts::<ArmMali>(Config::new(33, 40), 2 << 20);
+    cuts::<X86_64>(Config::new(48, 48), 2 << 20);
 }
 
 #[test]
@@ -104,6 +105,7 @@ fn a_block_of_1g_is_cut() {
     cuts::<Arm64S1<Granule4K>>(Config::new(48, 48), 1 << 30);
     cuts::<Arm64S2<Granule4K>>(Config::new(39, 40), 1 << 30);
     cuts::<ArmMali>(Config::new(48, 40), 1 << 30);
+    cuts::<X86_64>(Config::new(57, 52), 1 << 30);
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod ops;
 use iopgtable::memory::AllocError;
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, CreateError, Gather, Granule4K, Granule16K, Granule64K,
-    PageTable, PhysAddr, Prot, Segment, TableError,
+    PageTable, PhysAddr, Prot, Segment, TableError, X86_64,
 };
 use machine::{Memory, Table, Walked, range};
 use model::Model;
@@ -95,6 +95,7 @@ histories! {
     failures_s2_4k: Arm64S2<Granule4K>, 40, 40;
     failures_s2_64k: Arm64S2<Granule64K>, 44, 44;
     failures_mali: ArmMali, 36, 40;
+    failures_x86_64: X86_64, 57, 48;
 }
 
 #[test]

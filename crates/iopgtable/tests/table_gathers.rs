@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Invalidation, PhysAddr, Prot,
-    Segment, Unwalked,
+    Segment, Unwalked, X86_64,
 };
 use machine::{Device, Memory, Table, Walked, finish, range, walk};
 use model::Model;
@@ -295,6 +295,7 @@ histories! {
     gathers_stay_open_s1_16k: Arm64S1<Granule16K>, 40, 48;
     gathers_stay_open_s2_4k: Arm64S2<Granule4K>, 40, 40;
     gathers_stay_open_mali: ArmMali, 40, 40;
+    gathers_stay_open_x86_64: X86_64, 48, 48;
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Gather, Geometry, Granule4K, Granule16K,
     Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableCount, TableError,
-    Visit,
+    Visit, X86_64,
 };
 use machine::{Memory, Table, Walked};
 use model::{Change, Model, Seen};
@@ -289,6 +289,11 @@ histories! { 24, 16:
     arm32_s1_31_upper_half: Arm32S1, 31, 40, Options::UPPER_HALF;
     arm32_s1_28_has_a_root_of_blocks: Arm32S1, 28, 40;
     arm32_s2_40_concatenates_2: Arm32S2, 40, 40;
+    x86_64_48: X86_64, 48, 52;
+    x86_64_48_upper_half: X86_64, 48, 48, Options::UPPER_HALF;
+    x86_64_57: X86_64, 57, 52, Options::HARDWARE_DIRTY;
+    x86_64_57_upper_half: X86_64, 57, 52, Options::UPPER_HALF;
+    x86_64_37_upper_half_is_less_than_an_entry_of_the_root: X86_64, 37, 40, Options::UPPER_HALF;
 }
 
 /// The same where whole groups of leaves carry the contiguous hint.

@@ -7,7 +7,7 @@ mod machine;
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova,
-    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableError,
+    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableError, X86_64,
 };
 use machine::{Memory, Table, Walked, finish, range};
 
@@ -163,6 +163,7 @@ fn unmapping_all_frees_all_tables() {
         let config = Config::new(input, 48);
         unmapping_all_frees_all::<ArmMali>(Config::new(input, 40));
         for config in [config, config.with(Options::UPPER_HALF)] {
+            unmapping_all_frees_all::<X86_64>(config);
             unmapping_all_frees_all::<Arm64S1<Granule4K>>(config);
             unmapping_all_frees_all::<Arm64S1<Granule16K>>(config);
             unmapping_all_frees_all::<Arm64S1<Granule64K>>(config);

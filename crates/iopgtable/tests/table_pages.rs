@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, LAST_LEVEL,
-    PhysAddr, Prot, Segment, TableError,
+    PhysAddr, Prot, Segment, TableError, X86_64,
 };
 use machine::Walked;
 use proptest::prelude::*;
@@ -116,6 +116,7 @@ comparisons! {
     s2_16k_pages: Arm64S2<Granule16K>, 38, 40, 256;
     s2_64k_pages: Arm64S2<Granule64K>, 42, 42, 96;
     mali_pages: ArmMali, 38, 40, 1024;
+    x86_64_pages: X86_64, 48, 48, 1024;
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod ops;
 use iopgtable::memory::{Pool, TableAllocator, TableLayout, Watermarks};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, IovaRange, Options,
-    PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount,
+    PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount, X86_64,
 };
 use machine::{Walked, finish, range};
 use mirror::{Event, Memory, Mirror, expected};
@@ -125,6 +125,7 @@ histories! {
     publishing_s2_4k: Arm64S2<Granule4K>, 40, 40;
     publishing_s2_64k: Arm64S2<Granule64K>, 42, 42;
     publishing_mali: ArmMali, 33, 40;
+    publishing_x86_64: X86_64, 57, 48;
 }
 
 proptest! {

@@ -10,7 +10,7 @@ mod ops;
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K,
     Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Reserved, ReservedError, Segment, TableCount,
-    TableError,
+    TableError, X86_64,
 };
 use machine::{Memory, Table, Walked, finish, range};
 use model::{Change, Model};
@@ -206,6 +206,8 @@ histories! {
     reserved_s2_4k: Arm64S2<Granule4K>, 40, 40;
     reserved_s2_16k: Arm64S2<Granule16K>, 40, 40;
     reserved_mali: ArmMali, 33, 40;
+    reserved_x86_64: X86_64, 48, 48;
+    reserved_x86_64_five_levels_upper_half: X86_64, 57, 52, Options::UPPER_HALF;
     reserved_s1_4k_contiguous: S1, 48, 48, Options::CONTIGUOUS;
     reserved_s1_4k_upper_half: S1, 39, 48, Options::UPPER_HALF | Options::CONTIGUOUS;
     reserved_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;

@@ -15,7 +15,7 @@ use iopgtable::memory::{AllocError, Heap, Pool, Publish, Region};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
     LAST_LEVEL, Options, PhysAddr, Prot, Segment, SharedPageTable, Splits, TableError, Unwalked,
-    Visit,
+    Visit, X86_64,
 };
 use machine::{Memory, Walked, range};
 use proptest::prelude::*;
@@ -139,6 +139,7 @@ histories! {
     threads_s1_16k_contiguous: Arm64S1<Granule16K>, CONFIG.with(Options::CONTIGUOUS);
     threads_s2_64k: Arm64S2<Granule64K>, Config::new(42, 42);
     threads_mali: ArmMali, Config::new(33, 40);
+    threads_x86_64: X86_64, Config::new(57, 48);
 }
 
 const fn send_and_sync<T: Send + Sync>() {}

@@ -9,7 +9,7 @@ mod staged;
 
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, Options, PageTable,
-    PhysAddr, Prot, Segment, SharedPageTable, Unwalked, Visit,
+    PhysAddr, Prot, Segment, SharedPageTable, Unwalked, Visit, X86_64,
 };
 use machine::{Walked, range};
 use proptest::prelude::*;
@@ -216,4 +216,5 @@ histories! {
     published_s1_16k: Arm64S1<Granule16K>, Config::new(48, 48);
     published_s2_64k: Arm64S2<Granule64K>, Config::new(42, 42);
     published_mali: ArmMali, Config::new(33, 40);
+    published_x86_64: X86_64, Config::new(57, 48);
 }

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use gpuvm::{Device, Vm};
-use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
+use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers, X86_64Registers};
 use iopgtable::memory::Region;
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Format, Granule, Invalidate, Invalidation, IovaRange,
-    PhysAddr, Unwalked,
+    PhysAddr, Unwalked, X86_64,
 };
 use walkers::soft::{Mali, Stage1, Stage2};
 use walkers::{Access, Fault, FnMemory, Translation, Walker};
@@ -83,6 +83,26 @@ impl Walked for ArmMali {
             memattr: registers.memattr,
         };
         Mali::new(FnMemory(read), registers).unwrap().translate(address, access)
+    }
+}
+
+impl Walked for X86_64 {
+    fn walk(
+        registers: X86_64Registers,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers = walkers::X86_64Registers {
+            cr3: registers.cr3,
+            la57: registers.levels == 5,
+            nxe: true,
+            wp: true,
+            smep: false,
+            pat: registers.pat,
+            physical_bits: 52,
+        };
+        walkers::soft::X86_64::new(FnMemory(read), registers).translate(address, access)
     }
 }
 

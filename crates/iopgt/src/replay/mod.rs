@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K};
+use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, X86_64};
 
 use crate::cli::{Format, Granule, ReplayArgs};
 use crate::trace::Trace;
@@ -87,30 +87,25 @@ pub fn demonstrate() -> anyhow::Result<ExitCode> {
 /// survive.
 pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Report> {
     let wide = Config::new(48, 48);
-    match (args.format, args.granule) {
-        (Format::Arm64LpaeS1, Granule::Size4K) => {
-            through::<Arm64S1<Granule4K>>(name, trace, args, wide)
+    let run = match (args.format, args.granule) {
+        (Format::Arm64LpaeS1, None | Some(Granule::Size4K)) => through::<Arm64S1<Granule4K>>,
+        (Format::Arm64LpaeS1, Some(Granule::Size16K)) => through::<Arm64S1<Granule16K>>,
+        (Format::Arm64LpaeS1, Some(Granule::Size64K)) => through::<Arm64S1<Granule64K>>,
+        (Format::Arm64LpaeS2, None | Some(Granule::Size4K)) => through::<Arm64S2<Granule4K>>,
+        (Format::Arm64LpaeS2, Some(Granule::Size16K)) => through::<Arm64S2<Granule16K>>,
+        (Format::Arm64LpaeS2, Some(Granule::Size64K)) => through::<Arm64S2<Granule64K>>,
+        (Format::ArmMaliLpae, None | Some(Granule::Size4K)) => through::<ArmMali>,
+        (Format::X86_64, None | Some(Granule::Size4K)) => through::<X86_64>,
+        (Format::ArmMaliLpae | Format::X86_64, Some(_)) => {
+            bail!("{} has a granule of 4K only", args.format.name())
         }
-        (Format::Arm64LpaeS1, Granule::Size16K) => {
-            through::<Arm64S1<Granule16K>>(name, trace, args, wide)
-        }
-        (Format::Arm64LpaeS1, Granule::Size64K) => {
-            through::<Arm64S1<Granule64K>>(name, trace, args, wide)
-        }
-        (Format::Arm64LpaeS2, Granule::Size4K) => {
-            through::<Arm64S2<Granule4K>>(name, trace, args, wide)
-        }
-        (Format::Arm64LpaeS2, Granule::Size16K) => {
-            through::<Arm64S2<Granule16K>>(name, trace, args, wide)
-        }
-        (Format::Arm64LpaeS2, Granule::Size64K) => {
-            through::<Arm64S2<Granule64K>>(name, trace, args, wide)
-        }
-        (Format::ArmMaliLpae, Granule::Size4K) => {
-            through::<ArmMali>(name, trace, args, Config::new(48, 40))
-        }
-        (Format::ArmMaliLpae, _) => bail!("arm-mali-lpae has a granule of 4K only"),
-    }
+    };
+    let mut config = match args.format {
+        Format::ArmMaliLpae => Config::new(48, 40),
+        _ => wide,
+    };
+    config.input_bits = args.input_bits.unwrap_or(config.input_bits);
+    run(name, trace, args, config)
 }
 
 fn through<F: Walked>(

@@ -13,6 +13,9 @@ use iopgtable::{Iova, IovaRange, PhysAddr, Prot, Segment};
 
 use crate::trace::{self, Frames, Run};
 
+/// The last address that a process has: more is the kernel's.
+const LAST_OF_PROCESS: u64 = (1 << 47) - 1;
+
 /// More runs than this are not drawn for one mapping; its rest is one run.
 const MOST_RUNS: usize = 1 << 20;
 
@@ -58,7 +61,7 @@ pub(super) struct Memory {
     pub(super) frames: Frames,
     /// The granule in bytes: ranges are widened to it.
     pub(super) granule: u64,
-    /// The last address that can be mapped.
+    /// The last address that can be mapped, of a range that begins at 0.
     pub(super) last: u64,
     /// Whether the runs in the trace are used: they are, unless the granule is larger than the
     /// pages that they are made of.
@@ -67,8 +70,9 @@ pub(super) struct Memory {
 
 impl Memory {
     /// The range of an operation, widened to the granule; nothing where it lies beyond what can
-    /// be mapped.
+    /// be mapped. Where that is less than a process has, addresses are taken modulo that.
     fn range(&self, addr: u64, len: u64) -> Option<IovaRange> {
+        let addr = if addr <= LAST_OF_PROCESS { addr & self.last } else { addr };
         let first = addr & !(self.granule - 1);
         let last = addr.checked_add(len - 1)? | (self.granule - 1);
         IovaRange::inclusive(Iova(first), Iova(last)).filter(|_| last <= self.last)

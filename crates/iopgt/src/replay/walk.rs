@@ -2,8 +2,8 @@
 //! by `walkers`.
 
 use gpuvm::{Device, Vm};
-use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers};
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, PhysAddr};
+use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers, X86_64Registers};
+use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, PhysAddr, X86_64};
 use walkers::soft::{self, ConfigError, Mali, Stage1, Stage2};
 use walkers::{FnMemory, Walker};
 
@@ -56,6 +56,25 @@ impl Walked for ArmMali {
         let MaliRegisters { transtab, memattr, .. } = registers;
         let registers = soft::MaliRegisters { transtab, memattr };
         Ok(look(&Mali::new(FnMemory(read), registers)?))
+    }
+}
+
+impl Walked for X86_64 {
+    fn with_walker<R>(
+        registers: X86_64Registers,
+        read: &dyn Fn(u64) -> Option<u64>,
+        look: &mut dyn FnMut(&dyn Walker) -> R,
+    ) -> Result<R, ConfigError> {
+        let registers = walkers::X86_64Registers {
+            cr3: registers.cr3,
+            la57: registers.levels == 5,
+            nxe: true,
+            wp: true,
+            smep: false,
+            pat: registers.pat,
+            physical_bits: 52,
+        };
+        Ok(look(&soft::X86_64::new(FnMemory(read), registers)))
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use iopgtable::format::{
     MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
+    X86_64Registers,
 };
 use iopgtable::memory::{Failing, Region};
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Format, Gather, Granule, Invalidate,
     Invalidation, Iova, IovaRange, LAST_LEVEL, PageTable, PhysAddr, Prot, Segment, TableAllocator,
-    Unwalked, Visit,
+    Unwalked, Visit, X86_64,
 };
 use walkers::soft::{
     Mali, Stage1, Stage1Aarch32, Stage1Aarch32Registers, Stage2, Stage2Aarch32,
@@ -172,6 +173,26 @@ impl Walked for ArmMali {
         let mmu =
             Mali::new(FnMemory(read), registers).expect("the mode says that there is a table");
         mmu.translate(address, access)
+    }
+}
+
+impl Walked for X86_64 {
+    fn walk(
+        registers: X86_64Registers,
+        read: &dyn Fn(u64) -> Option<u64>,
+        address: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        let registers = walkers::X86_64Registers {
+            cr3: registers.cr3,
+            la57: registers.cr4 >> 12 & 1 == 1,
+            nxe: registers.efer >> 11 & 1 == 1,
+            wp: true,
+            smep: false,
+            pat: registers.pat,
+            physical_bits: 52,
+        };
+        walkers::soft::X86_64::new(FnMemory(read), registers).translate(address, access)
     }
 }
 
