@@ -12,15 +12,12 @@ pub(crate) type Survivors = (Kind, (u32, u32), &'static str);
 const IGNORED: &str = "hardware ignores it";
 const SOFTWARE: &str = "left to software";
 const RES0: &str = "reserved, and ignored by hardware";
-const NOT_ASKED: &str = "nG: matters to other address spaces, and one is asked";
 const NO_DIRTY: &str = "DBM: the table is not configured for dirty state";
 const GUARDED: &str = "GP: matters to branches, and none is made";
 const PBHA: &str = "PBHA: left to the implementation";
 
 pub(crate) const STAGE1: &[Survivors] = &[
     (Table, (51, 58), IGNORED),
-    (Block, (11, 11), NOT_ASKED),
-    (Page, (11, 11), NOT_ASKED),
     (Block, (50, 50), GUARDED),
     (Page, (50, 50), GUARDED),
     (Block, (51, 51), NO_DIRTY),
