@@ -78,19 +78,19 @@ impl Site {
     /// What is missing on this computer, in a line.
     pub fn open(name: Name) -> Result<Self, String> {
         match name {
-            Name::Soft => Self::soft(0x4000_0000),
+            Name::Soft => Self::soft(0x4000_0000, BYTES),
         }
     }
 
-    /// The model of the format, whose tables lie from the physical address `first` on.
+    /// The model of the format, with `bytes` bytes for tables from the physical address `first` on.
     ///
     /// # Errors
     ///
     /// When there is no memory for them, in a line.
-    pub fn soft(first: u64) -> Result<Self, String> {
-        let ram = Arc::new(Ram::new(first, BYTES).map_err(|error| format!("no memory: {error}"))?);
+    pub fn soft(first: u64, bytes: usize) -> Result<Self, String> {
+        let ram = Arc::new(Ram::new(first, bytes).map_err(|error| format!("no memory: {error}"))?);
         let mmu = Box::new(SoftMmu::new(Arc::clone(&ram)));
-        Self::new(mmu, &ram, 0, BYTES)
+        Self::new(mmu, &ram, 0, bytes)
     }
 
     fn new(mmu: Box<dyn Mmu>, ram: &Arc<Ram>, offset: usize, bytes: usize) -> Result<Self, String> {

@@ -2,7 +2,9 @@
 
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, str::FromStr};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use iopgtable_conformance::machines::Name;
 
 use crate::{mirror, record, replay};
 
@@ -101,6 +103,13 @@ pub struct ReplayArgs {
     /// bundled trace is replayed]
     #[arg(long, value_name = "none|all|K")]
     pub verify: Option<Verify>,
+    /// Machine that walks the tables: `soft`, a model of the format, or one that nobody here made.
+    /// Where it cannot reach all physical memory, frames are made up in what it reaches
+    #[arg(long, value_name = "MACHINE", default_value_t = Name::Soft, value_parser = names())]
+    pub walker: Name,
+    /// Check at most so many pages of each range [default: all with `soft`, 32 with others]
+    #[arg(long, value_name = "PAGES")]
+    pub sample: Option<NonZeroU64>,
     /// Write the figures as JSON
     #[arg(long)]
     pub json: bool,
@@ -117,8 +126,16 @@ impl ReplayArgs {
             largest_leaf: None,
             limit: None,
             verify: None,
+            walker: Name::Soft,
+            sample: None,
             json: false,
         }
+    }
+
+    /// How many pages of a range to check at most: what was asked for, or the default.
+    pub fn sample(&self) -> u64 {
+        let default = if self.walker == Name::Soft { u64::MAX } else { 32 };
+        self.sample.map_or(default, NonZeroU64::get)
     }
 
     /// When to check translations: what was asked for, or the default.
@@ -129,6 +146,12 @@ impl ReplayArgs {
             None => Verify::DEFAULT,
         }
     }
+}
+
+/// Reads the name of a machine, and lists them.
+fn names() -> impl TypedValueParser<Value = Name> {
+    PossibleValuesParser::new(Name::ALL.iter().map(|name| name.text()))
+        .try_map(|text| text.parse::<Name>())
 }
 
 /// A page-table format.

@@ -11,6 +11,7 @@
 use std::{
     fs,
     io::{self, Write as _},
+    ops::RangeInclusive,
     process::ExitCode,
 };
 
@@ -25,9 +26,8 @@ use crate::{
 /// Addresses from here on are left out.
 const ADDRESS_LIMIT: u64 = 1 << 48;
 
-/// Where made-up physical memory starts and how many bits its addresses have.
-const MADE_UP_BASE: u64 = 4 << 30;
-const MADE_UP_BITS: u32 = 48;
+/// Where made-up physical memory lies.
+const MADE_UP: RangeInclusive<u64> = 4 << 30..=(1 << 48) - 1;
 
 /// Does what the command line says.
 ///
@@ -81,7 +81,7 @@ pub fn mirror(pid: u32, made_up_frames: bool) -> anyhow::Result<Mirrored> {
     let want = if made_up_frames { Want::Presence } else { Want::Frames };
     let header =
         Header { page: page_size(), command: Some(format!("({name})")), ..Header::default() };
-    let mut frames = Frames::new(&header, MADE_UP_BASE, MADE_UP_BITS)?;
+    let mut frames = Frames::new(&header, MADE_UP)?;
     let mut trace = Trace { header, ops: Vec::new() };
     let (mut swapped, mut frameless) = (0, 0);
     for vma in mappings {
@@ -123,7 +123,7 @@ mod tests {
         assert!(!trace.ops.is_empty());
         for op in &trace.ops {
             let Op::Map { runs, .. } = op else { panic!("{op}") };
-            assert!(runs.iter().all(|run| run.len == page_size() && run.addr >= MADE_UP_BASE));
+            assert!(runs.iter().all(|run| run.len == page_size() && MADE_UP.contains(&run.addr)));
         }
     }
 

@@ -7,37 +7,38 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use gpuvm::{Device, Vm, Worker};
 use hdrhistogram::Histogram;
-use iopgtable::memory::{Account, Accounted, Pool, PoolFigures, Region, Watermarks};
-use iopgtable::{Config, Format, Invalidate, Invalidation, IovaRange, PhysAddr, TableLayout};
+use iopgtable::memory::{Account, Accounted, Pool, PoolFigures, Watermarks};
+use iopgtable::{Config, Format, Invalidate, Invalidation, IovaRange, TableLayout};
+use iopgtable_conformance::SharedRegion;
 
 /// Where tables come from: a carve-out, behind a pool, charged to an account.
-pub(super) type Tables = Accounted<Arc<Pool<Arc<Region>>>, Arc<Account>>;
-
-/// How much address space the carve-out takes; memory only as far as tables use it.
-const CARVE_OUT: usize = 4 << 30;
+pub(super) type Tables = Accounted<Arc<Pool<Arc<SharedRegion>>>, Arc<Account>>;
 
 /// The machine of one replay.
 pub(super) struct Machine {
     config: Config,
     table_bytes: usize,
-    memory: Arc<Region>,
-    pool: Arc<Pool<Arc<Region>>>,
+    memory: Arc<SharedRegion>,
+    pool: Arc<Pool<Arc<SharedRegion>>>,
     account: Arc<Account>,
     worker: Worker,
     run_times: Arc<Mutex<Times>>,
+    /// Whether what walks the tables remembers anything.
+    walker_remembers: bool,
 }
 
 impl Machine {
-    /// A machine for `format`, whose tables take at most `limit` bytes.
+    /// A machine for `format`, whose tables lie in `memory` and take at most `limit` bytes.
     ///
     /// # Errors
     ///
-    /// When the system has no address space or no thread to spare.
-    pub(super) fn new<F: Format>(config: Config, limit: Option<u64>) -> anyhow::Result<Self> {
-        // The upper half of physical memory holds tables, the lower one what they map.
-        let carve_out = PhysAddr(1 << (config.output_bits - 1));
-        let memory = Region::with_capacity(carve_out, CARVE_OUT)
-            .context("no address space for the tables' memory")?;
+    /// When the system has no thread to spare.
+    pub(super) fn new<F: Format>(
+        config: Config,
+        memory: SharedRegion,
+        limit: Option<u64>,
+        walker_remembers: bool,
+    ) -> anyhow::Result<Self> {
         let memory = Arc::new(memory);
         let pool = Pool::new(Arc::clone(&memory), TableLayout::of::<F>(), Watermarks::default());
         Ok(Self {
@@ -48,6 +49,7 @@ impl Machine {
             account: Arc::new(Account::new("replay", limit.unwrap_or(Account::UNLIMITED))),
             worker: Worker::new(1).context("cannot start the thread that runs jobs")?,
             run_times: Arc::default(),
+            walker_remembers,
         })
     }
 
@@ -58,7 +60,9 @@ impl Machine {
     /// When the limit leaves no room for its root.
     pub(super) fn vm<F: Format>(&self) -> Result<Vm<F, Tables, Probe>, iopgtable::CreateError> {
         let tables = Accounted::new(Arc::clone(&self.pool), Arc::clone(&self.account));
-        let probe = Probe { times: Arc::clone(&self.run_times), began: None };
+        let remembers = self.walker_remembers;
+        let times = Arc::clone(&self.run_times);
+        let probe = Probe { times, began: None, remembers, stale: Vec::new() };
         let vm = Vm::new(self.config, tables, probe)?;
         self.worker.attach(&vm);
         Ok(vm)
@@ -124,20 +128,28 @@ impl Times {
     }
 }
 
-/// The device: nothing walks the tables but the MMU that checks them, which remembers nothing; so
-/// all that this one does is to look at the clock.
+/// The device: a machine walks the tables between jobs, and is told first what those made stale.
+/// During them nobody does, so this looks at the clock and takes notes.
 #[derive(Debug)]
 pub(super) struct Probe {
     times: Arc<Mutex<Times>>,
     began: Option<Instant>,
+    /// Whether the machine remembers anything.
+    remembers: bool,
+    /// What the machine is yet to be told.
+    pub(super) stale: Vec<Invalidation>,
 }
 
 #[expect(unsafe_code, reason = "the promise of `Invalidate`")]
-// SAFETY: the only walker that is given the tables' root forgets everything between two walks.
+// SAFETY: nobody walks the tables before `Walker::turn_to` has passed on what is noted here; a
+// machine for which nothing is noted remembers nothing.
 unsafe impl Invalidate for Probe {
     type Error = Infallible;
 
-    fn invalidate(&mut self, _: &Invalidation) -> Result<(), Infallible> {
+    fn invalidate(&mut self, stale: &Invalidation) -> Result<(), Infallible> {
+        if self.remembers {
+            self.stale.push(*stale);
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, X86_64};
+use iopgtable_conformance::Walked;
 
 use crate::cli::{Format, Granule, ReplayArgs};
 use crate::trace::Trace;
@@ -26,7 +27,6 @@ pub use report::{Latency, PoolReport, Report, TableReport};
 pub use verify::Checks;
 
 use replayer::Replayer;
-use walk::Walked;
 
 /// The trace that is replayed when none is named.
 const BUNDLED: (&str, &str) = (
@@ -115,7 +115,7 @@ fn through<F: Walked>(
     config: Config,
 ) -> anyhow::Result<Report> {
     let config = config.largest_leaf(args.largest_leaf.unwrap_or(u64::MAX));
-    let mut replayer = Replayer::<F>::new(config, trace, args.limit, args.verify())?;
+    let mut replayer = Replayer::<F>::new(config, trace, args)?;
     // On a terminal only: elsewhere the bar is hidden.
     let bar = ProgressBar::new(trace.ops.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}") {

@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use gpuvm::space::Transition;
 use gpuvm::{FenceError, Figures, Op, Point, SubmitError, SubmitReason, Vm};
-use iopgtable::{AllocError, Config, CreateError, TableLayout};
+use iopgtable::{AllocError, Config, CreateError, PageTable, TableLayout};
+use iopgtable_conformance::machines::{Name, Site};
+use iopgtable_conformance::{SharedRegion, Walked};
+
+use walkers::Mmu;
 
 use super::machine::{Machine, Probe, Tables, Times};
 use super::report::{Latency, PoolReport, Report, TableReport, ratio};
 use super::shadow::{Change, Memory, Shadow};
 use super::verify::Checks;
-use super::walk::Walked;
+use super::walk::Walker;
 use super::worst_case;
-use crate::cli::Verify;
+use crate::cli::{ReplayArgs, Verify};
 use crate::trace::{self, Frames, Space, Trace};
 
 /// How many jobs may be queued before the submitter waits for them.
@@ -23,13 +27,20 @@ const MOST_QUEUED: u64 = 256;
 /// Below this, made-up memory does not lie: what CPUs have there is not ordinary memory.
 const FIRST_FRAME: u64 = 1 << 30;
 
+/// How much address space the tables' memory takes; memory only as far as tables use it.
+const CARVE_OUT: u64 = 4 << 30;
+
 /// A replay under way.
 pub(super) struct Replayer<F: Walked> {
     machine: Machine,
     memory: Memory,
     processes: BTreeMap<Space, Process<F>>,
+    walker: Walker,
     verify: Verify,
+    /// At most about so many pages of a range are checked.
+    sample: u64,
     checks: Checks,
+
     counts: Counts,
     submit_times: Times,
 }
@@ -38,6 +49,8 @@ struct Process<F: Walked> {
     vm: Vm<F, Tables, Probe>,
     shadow: Shadow,
     last_job: Option<Point>,
+    /// Its address space, to the walker.
+    asid: u16,
 }
 
 impl<F: Walked> Process<F> {
@@ -60,6 +73,8 @@ struct Counts {
     first_refusal: Option<String>,
     worst_case: u64,
     queued: u64,
+    /// How many VMs there have been: each is an address space of its own.
+    vms: u16,
     /// What VMs that are gone had counted.
     figures: Figures,
 }
@@ -70,28 +85,38 @@ impl<F: Walked> Replayer<F> {
     /// # Errors
     ///
     /// When the machine cannot be had.
-    pub(super) fn new(
-        config: Config,
-        trace: &Trace,
-        limit: Option<u64>,
-        verify: Verify,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(config: Config, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Self> {
         let geometry = F::geometry(config)?;
         let granule = geometry.granule();
         let coarse = granule > trace.header.page;
         let header = if coarse { trace.header.in_pages_of(granule) } else { trace.header.clone() };
+        // The upper half of physical memory holds tables, the lower one what they map, unless the
+        // walker has a place of its own for both.
+        let half = 1u64 << (config.output_bits - 1);
+        let is_soft = args.walker == Name::Soft;
+        let site = if is_soft {
+            let bytes = CARVE_OUT.min(half);
+            Site::soft(half, usize::try_from(bytes).context("no address space for tables")?)
+        } else {
+            Site::open(args.walker)
+        };
+        let Site { mmu, tables } = site.map_err(anyhow::Error::msg)?;
+        let (first, last) =
+            if is_soft { (FIRST_FRAME, half - 1) } else { targets::<F>(config, &*mmu, &tables)? };
         let memory = Memory {
-            frames: Frames::new(&header, FIRST_FRAME, u32::from(config.output_bits) - 1)?,
+            frames: Frames::new(&header, first..=last)?,
             granule,
             last: geometry.last_iova().0,
-            real_runs: !coarse,
+            real_runs: !coarse && is_soft,
         };
         Ok(Self {
-            machine: Machine::new::<F>(config, limit)?,
+            machine: Machine::new::<F>(config, tables, args.limit, !is_soft)?,
             memory,
             processes: BTreeMap::new(),
-            verify,
-            checks: Checks::default(),
+            checks: Checks { walker: mmu.name(), ..Checks::default() },
+            walker: Walker::new(mmu),
+            verify: args.verify(),
+            sample: args.sample(),
             counts: Counts::default(),
             submit_times: Times::default(),
         })
@@ -136,7 +161,9 @@ impl<F: Walked> Replayer<F> {
         if let std::collections::btree_map::Entry::Vacant(entry) = processes.entry(space) {
             match machine.vm() {
                 Ok(vm) => {
-                    entry.insert(Process { vm, shadow: Shadow::new()?, last_job: None });
+                    counts.vms = counts.vms.wrapping_add(1);
+                    let (shadow, asid) = (Shadow::new()?, counts.vms);
+                    entry.insert(Process { vm, shadow, last_job: None, asid });
                 }
                 Err(CreateError::Alloc(error)) => {
                     counts.refuse(&describe(space, &error));
@@ -204,7 +231,9 @@ impl<F: Walked> Replayer<F> {
         if due {
             self.settle();
             if let Some(process) = self.processes.get(&space) {
-                self.checks.check(&vm, &process.shadow, &transitions)?;
+                let Self { walker, checks, sample, .. } = self;
+                let at = (&vm, process.asid);
+                checks.check(walker, at, &process.shadow, &transitions, *sample)?;
             }
         } else if self.counts.queued >= MOST_QUEUED {
             self.settle();
@@ -286,6 +315,19 @@ impl<F: Walked> Replayer<F> {
             map_pages_per_s: ratio(u128::from(counts.pages) * 1_000_000_000, busy.as_nanos()),
         })
     }
+}
+
+/// The physical addresses that a machine can tell apart when leaves lead to them.
+#[expect(unsafe_code, reason = "the machine is asked what it says of such tables")]
+fn targets<F: Walked>(
+    config: Config,
+    mmu: &dyn Mmu,
+    tables: &SharedRegion,
+) -> anyhow::Result<(u64, u64)> {
+    let table = PageTable::<F, _>::new(config, tables)?;
+    // SAFETY: nobody walks this table.
+    let says = mmu.says(&F::regime(unsafe { table.registers() }))?;
+    Ok((says.targets.0, says.targets.1.min(table.geometry().last_phys().0)))
 }
 
 fn describe(space: Space, error: &AllocError) -> String {

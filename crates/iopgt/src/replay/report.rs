@@ -150,7 +150,11 @@ impl fmt::Display for Report {
         }
         write!(f, "  speed           {:.1} ns a page", self.ns_per_page)?;
         writeln!(f, ", {:.1} million pages/s", self.map_pages_per_s / 1e6)?;
-        write!(f, "  verified        {} translations by an independent MMU", verify.checked)?;
+        write!(
+            f,
+            "  verified        {} translations by the walker `{}`",
+            verify.checked, verify.walker
+        )?;
         writeln!(f, ", {} mismatches", verify.mismatches)?;
         if let Some(first) = &verify.first {
             writeln!(f, "                  first: {first}")?;

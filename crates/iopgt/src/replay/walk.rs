@@ -1,101 +1,71 @@
-//! The bridge between two crates that do not know each other: tables made by `iopgtable`, walked
-//! by `walkers`.
+//! The machine that checks translations: it walks the tables of one VM at a time.
 
-use gpuvm::{Device, Vm};
-use iopgtable::format::{MaliRegisters, Stage1Registers, Stage2Registers, X86_64Registers};
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Format, Granule, PhysAddr, X86_64};
-use walkers::soft::{self, ConfigError, Mali, Stage1, Stage2};
-use walkers::{FnMemory, Walker};
+use std::mem;
 
-use super::machine::Tables;
+use anyhow::Context as _;
+use gpuvm::Vm;
+use iopgtable::Invalidation;
+use iopgtable_conformance::Walked;
+use walkers::{Answer, Forget, Mmu, Request, Says};
 
-/// A format that an independent MMU walks.
-pub(super) trait Walked: Format {
-    /// Builds that MMU from the registers that a driver would program, and lends it to `look`.
+use super::machine::{Probe, Tables};
+
+/// A machine, and whose tables it walks at the moment.
+pub(super) struct Walker {
+    mmu: Box<dyn Mmu>,
+    walked: Option<u16>,
+}
+
+impl Walker {
+    pub(super) fn new(mmu: Box<dyn Mmu>) -> Self {
+        Self { mmu, walked: None }
+    }
+
+    /// Turns to the tables of `vm`, whose address space is `asid`. No job of any VM is queued or
+    /// running: see `Replayer::settle`. Says what its answers are good for.
     ///
     /// # Errors
     ///
-    /// When the MMU refuses the registers.
-    fn with_walker<R>(
-        registers: Self::Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        look: &mut dyn FnMut(&dyn Walker) -> R,
-    ) -> Result<R, ConfigError>;
-}
-
-impl<G: Granule> Walked for Arm64S1<G> {
-    fn with_walker<R>(
-        registers: Stage1Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        look: &mut dyn FnMut(&dyn Walker) -> R,
-    ) -> Result<R, ConfigError> {
-        let Stage1Registers { ttbr, tcr, mair, .. } = registers;
-        let registers = soft::Stage1Registers { ttbr0: Some(ttbr), ttbr1: None, tcr, mair };
-        Ok(look(&Stage1::new(FnMemory(read), registers)?))
+    /// When it does not walk such tables, or has failed.
+    #[expect(unsafe_code, reason = "the machine walks the tables")]
+    pub(super) fn turn_to<F: Walked>(
+        &mut self,
+        vm: &Vm<F, Tables, Probe>,
+        asid: u16,
+    ) -> anyhow::Result<Says> {
+        // SAFETY: the machine is only asked between jobs, and after it has been told what those
+        // made stale (here); no VM is walked after it is gone, since another one is turned to
+        // first. It reaches what the VM maps: memory that is made up, or that nobody uses.
+        let regime = F::regime(unsafe { vm.registers() });
+        let says = self.mmu.says(&regime)?;
+        let stale = vm.with_device(|probe| mem::take(&mut probe.stale));
+        if self.walked != Some(asid) {
+            self.mmu.install(&regime, asid)?;
+            self.walked = Some(asid);
+            return Ok(says);
+        }
+        for Invalidation { leaves, walks, .. } in stale {
+            for (range, leaves_only) in [(leaves, true), (walks, false)] {
+                let Some(range) = range else { continue };
+                let (first, last) = (range.first().0, range.last().0);
+                self.mmu.forget(Forget::Range { asid, first, last, leaves_only })?;
+            }
+        }
+        Ok(says)
     }
-}
 
-impl<G: Granule> Walked for Arm64S2<G> {
-    fn with_walker<R>(
-        registers: Stage2Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        look: &mut dyn FnMut(&dyn Walker) -> R,
-    ) -> Result<R, ConfigError> {
-        let Stage2Registers { vttbr, vtcr, force_write_back } = registers;
-        let registers = soft::Stage2Registers { vttbr, vtcr, force_write_back };
-        Ok(look(&Stage2::new(FnMemory(read), registers)?))
+    /// Asks it, about the VM that it turned to last.
+    ///
+    /// # Errors
+    ///
+    /// When it has failed.
+    pub(super) fn ask(
+        &mut self,
+        requests: &[Request],
+        answers: &mut Vec<Answer>,
+    ) -> anyhow::Result<()> {
+        self.mmu.translate(requests, answers)?;
+        let complete = (answers.len() == requests.len()).then_some(());
+        complete.with_context(|| format!("{} leaves questions open", self.mmu.name()))
     }
-}
-
-impl Walked for ArmMali {
-    fn with_walker<R>(
-        registers: MaliRegisters,
-        read: &dyn Fn(u64) -> Option<u64>,
-        look: &mut dyn FnMut(&dyn Walker) -> R,
-    ) -> Result<R, ConfigError> {
-        let MaliRegisters { transtab, memattr, .. } = registers;
-        let registers = soft::MaliRegisters { transtab, memattr };
-        Ok(look(&Mali::new(FnMemory(read), registers)?))
-    }
-}
-
-impl Walked for X86_64 {
-    fn with_walker<R>(
-        registers: X86_64Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        look: &mut dyn FnMut(&dyn Walker) -> R,
-    ) -> Result<R, ConfigError> {
-        let registers = walkers::X86_64Registers {
-            cr3: registers.cr3,
-            la57: registers.levels == 5,
-            nxe: true,
-            wp: true,
-            smep: false,
-            pat: registers.pat,
-            physical_bits: 52,
-        };
-        Ok(look(&soft::X86_64::new(FnMemory(read), registers)))
-    }
-}
-
-/// Lends an MMU that walks the tables of `vm` as they are now. No job of any VM of this machine
-/// is queued or running: see `Replayer::settle`.
-///
-/// # Errors
-///
-/// When the MMU refuses the registers.
-#[expect(unsafe_code, reason = "the MMU reads the tables' memory")]
-pub(super) fn with_mmu<F: Walked, D: Device, R>(
-    vm: &Vm<F, Tables, D>,
-    look: &mut dyn FnMut(&dyn Walker) -> R,
-) -> Result<R, ConfigError> {
-    // SAFETY: the MMU lives in this function only, and remembers nothing.
-    let registers = unsafe { vm.registers() };
-    vm.with_table(|table| {
-        let memory = table.allocator().upstream().upstream();
-        // SAFETY: the region's memory is its own, zeroed at the start; the table is locked, and
-        // no other VM of the machine has a job to run.
-        let read = |phys| unsafe { memory.read(PhysAddr(phys)) };
-        F::with_walker(registers, &read, look)
-    })
 }

@@ -1,6 +1,6 @@
 //! Made-up physical memory for mappings whose frames the trace does not know.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, ops::RangeInclusive};
 
 use super::{Header, Run};
 
@@ -27,7 +27,7 @@ const LARGEST_ALIGNMENT: u64 = 2 << 20;
 ///
 /// let mut header = Header::default();
 /// header.runs.add(8192, 1).unwrap();
-/// let mut frames = Frames::new(&header, 0x8000_0000, 40)?;
+/// let mut frames = Frames::new(&header, 0x8000_0000..=(1 << 40) - 1)?;
 /// let runs: Vec<_> = frames.draw(0x7000_0000, 3 * 4096).collect();
 /// assert_eq!(runs.iter().map(|run| run.len).collect::<Vec<_>>(), [8192, 4096]);
 /// # Ok::<(), iopgt::trace::NoRoom>(())
@@ -58,17 +58,17 @@ impl fmt::Display for NoRoom {
 impl Error for NoRoom {}
 
 impl Frames {
-    /// Frames from the physical addresses `base` (rounded up to a page) to 2^`phys_bits`, in runs
-    /// of the header's lengths; of one page each when the header has none.
+    /// Frames from whole pages of the physical addresses `space`, in runs of the header's lengths;
+    /// of one page each when the header has none.
     ///
     /// # Errors
     ///
     /// [`NoRoom`] when there is not one page in that space.
-    pub fn new(header: &Header, base: u64, phys_bits: u32) -> Result<Self, NoRoom> {
+    pub fn new(header: &Header, space: RangeInclusive<u64>) -> Result<Self, NoRoom> {
         let page = header.page;
         // With all 64 bits, the last page stays unused.
-        let end = 1_u64.checked_shl(phys_bits).unwrap_or(u64::MAX) / page * page;
-        let base = base.checked_next_multiple_of(page).ok_or(NoRoom)?;
+        let end = space.end().saturating_add(1) / page * page;
+        let base = space.start().checked_next_multiple_of(page).ok_or(NoRoom)?;
         if base >= end {
             return Err(NoRoom);
         }
@@ -194,13 +194,13 @@ mod tests {
 
     #[test]
     fn without_a_histogram_all_runs_are_one_page() {
-        let mut frames = Frames::new(&Header::default(), 0, 40).unwrap();
+        let mut frames = Frames::new(&Header::default(), 0..=(1 << 40) - 1).unwrap();
         assert!(frames.draw(0x1000, 100 * PAGE).all(|run| run.len == PAGE));
     }
 
     #[test]
     fn lengths_are_drawn_by_weight() {
-        let mut frames = Frames::new(&header(&[(1, 900), (8, 100)]), 0, 44).unwrap();
+        let mut frames = Frames::new(&header(&[(1, 900), (8, 100)]), 0..=(1 << 44) - 1).unwrap();
         let (mut long, mut all) = (0, 0);
         for run in frames.draw(0, 100_000 * PAGE) {
             all += 1;
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_counter_starts_over_at_the_end_of_a_small_space() {
-        let mut frames = Frames::new(&header(&[(512, 1)]), 3 * PAGE, 16).unwrap();
+        let mut frames = Frames::new(&header(&[(512, 1)]), 3 * PAGE..=(1 << 16) - 1).unwrap();
         for run in frames.draw(0x7000, 1000 * PAGE) {
             assert!(run.len > 0 && run.addr >= 3 * PAGE && run.addr + run.len <= 1 << 16);
         }
@@ -221,9 +221,10 @@ mod tests {
 
     #[test]
     fn a_space_without_a_page_is_refused_and_64_bits_are_not() {
-        assert_eq!(Frames::new(&Header::default(), 1 << 40, 40).unwrap_err(), NoRoom);
-        assert_eq!(Frames::new(&Header::default(), u64::MAX, 64).unwrap_err(), NoRoom);
-        assert!(Frames::new(&Header::default(), 0, 64).is_ok());
+        let nothing = RangeInclusive::new(1 << 40, (1 << 40) - 1);
+        assert_eq!(Frames::new(&Header::default(), nothing).unwrap_err(), NoRoom);
+        assert_eq!(Frames::new(&Header::default(), u64::MAX..=u64::MAX).unwrap_err(), NoRoom);
+        assert!(Frames::new(&Header::default(), 0..=u64::MAX).is_ok());
     }
 
     proptest! {
@@ -233,8 +234,8 @@ mod tests {
             mappings in prop::collection::vec((0_u64..1 << 36, 1_u64..3000), 1..20),
         ) {
             let header = header(&runs);
-            let mut frames = Frames::new(&header, 0x4000_0000, 48).unwrap();
-            let mut again = Frames::new(&header, 0x4000_0000, 48).unwrap();
+            let mut frames = Frames::new(&header, 0x4000_0000..=(1 << 48) - 1).unwrap();
+            let mut again = Frames::new(&header, 0x4000_0000..=(1 << 48) - 1).unwrap();
             let mut last_end = 0;
             for (vpn, pages) in mappings {
                 let mut va = vpn * PAGE;
@@ -257,8 +258,8 @@ mod tests {
         #[test]
         fn lengths_do_not_depend_on_how_much_was_drawn_before(taken in 0_usize..50) {
             let header = header(&[(1, 5), (3, 2), (64, 1)]);
-            let mut frames = Frames::new(&header, 0, 48).unwrap();
-            let mut other = Frames::new(&header, 0, 48).unwrap();
+            let mut frames = Frames::new(&header, 0..=(1 << 48) - 1).unwrap();
+            let mut other = Frames::new(&header, 0..=(1 << 48) - 1).unwrap();
             let _ = frames.draw(0, 1 << 24).take(taken).count();
             let _ = other.draw(0, PAGE).count();
             let lengths = |frames: &mut Frames| -> Vec<u64> {
