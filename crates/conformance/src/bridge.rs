@@ -1,7 +1,8 @@
 //! What a driver would program, and what it may expect, format by format.
 
 use iopgtable::format::{
-    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
+    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32, X86_64,
+    X86_64Registers,
 };
 use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
 use walkers::{Permissions, Regime, Rights, soft};
@@ -98,5 +99,24 @@ impl Walked for ArmMali {
 
     fn permissions(prot: Prot) -> Permissions {
         for_all(prot)
+    }
+}
+
+impl Walked for X86_64 {
+    fn regime(registers: X86_64Registers) -> Regime {
+        let X86_64Registers { cr3, levels, efer, pat, .. } = registers;
+        Regime::X86_64(walkers::X86_64Registers {
+            cr3,
+            la57: levels == 5,
+            nxe: efer >> 11 & 1 == 1,
+            wp: true,
+            smep: false,
+            pat,
+            physical_bits: 52,
+        })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        by_privilege(prot)
     }
 }

@@ -2,7 +2,7 @@
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Lpa2,
-    Options,
+    Options, X86_64,
 };
 use iopgtable_conformance::cases::Outcome;
 use iopgtable_conformance::histories::Length;
@@ -49,4 +49,8 @@ formats! {
     arm32_s1: Arm32S1, Config::new(32, 40);
     arm32_s2: Arm32S2, Config::new(40, 40);
     arm_mali: ArmMali, Config::new(48, 40);
+    x86_64_4_levels: X86_64, Config::new(48, 48);
+    x86_64_5_levels: X86_64, Config::new(57, 52);
+    x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF);
+    x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20);
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Lpa2,
+    X86_64,
 };
 use iopgtable_conformance::machines::{Name, Site};
 use iopgtable_conformance::mutations::{self, Kind};
@@ -62,4 +63,5 @@ formats! {
         [survivors::STAGE2, survivors::BELOW_4K, survivors::TO_48_BITS];
     arm_mali: ArmMali, Config::new(48, 40),
         [survivors::STAGE2, survivors::BELOW_4K, survivors::TO_48_BITS, survivors::MALI];
+    x86_64: X86_64, Config::new(48, 48), [survivors::X86_64];
 }

@@ -79,3 +79,23 @@ pub(crate) const MALI: &[Survivors] = &[
     (Block, (52, 53), IGNORED),
     (Page, (52, 53), IGNORED),
 ];
+
+const ACCESSED: &str = "accessed, which hardware sets and does not look at";
+const PAT_TWICE: &str = "selects the upper half of PAT, which repeats the lower one";
+
+/// Intel SDM volume 3A, tables 4-14 to 4-20.
+pub(crate) const X86_64: &[Survivors] = &[
+    (Table, (3, 4), "PWT and PCD: how the next table is cached"),
+    (Table, (5, 5), ACCESSED),
+    (Table, (6, 6), IGNORED),
+    (Table, (8, 11), IGNORED),
+    (Table, (52, 62), IGNORED),
+    (Block, (5, 5), ACCESSED),
+    (Block, (9, 11), SOFTWARE),
+    (Block, (12, 12), PAT_TWICE),
+    (Block, (52, 62), "left to software, and protection keys, which are off"),
+    (Page, (5, 5), ACCESSED),
+    (Page, (7, 7), PAT_TWICE),
+    (Page, (9, 11), SOFTWARE),
+    (Page, (52, 62), "left to software, and protection keys, which are off"),
+];
