@@ -136,7 +136,7 @@ pub struct RiscVGuestRegisters {
 /// `SCTLR`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ShortDescriptorRegisters {
-    /// Base of the first-level table.
+    /// Base of the first-level table. For `MediaTek`, bits 2:0 are bits 34:32 of the address.
     pub ttbr0: u32,
     /// `N` and `PD0` are obeyed.
     pub ttbcr: u32,
@@ -146,15 +146,15 @@ pub struct ShortDescriptorRegisters {
     pub nmrr: u32,
     /// `SCTLR.AFE`: `AP[0]` is the access flag.
     pub afe: bool,
-    /// The extension of `MediaTek`'s IOMMUs: output bits 32 and 33 stand in bits 9 and 4 of a leaf,
-    /// and 34 in bit 5, as far as the IOMMU has them.
+    /// The extension of `MediaTek`'s IOMMUs: address bits 32 and 33 stand in bits 9 and 4 of a
+    /// descriptor, and 34 in bit 5, as far as the IOMMU has them, and there are no permissions.
     pub mediatek: bool,
 }
 
 /// What controls Apple's DART.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DartRegisters {
-    /// `TTBR`: valid in bit 31, the root's page number from bit 0 on.
+    /// `TTBR`: valid in bit 31, the root's address in units of 4 KiB from bit 0 on.
     pub ttbr: [u32; 4],
     /// The variant, which says how entries look.
     pub variant: DartVariant,

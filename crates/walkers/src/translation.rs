@@ -119,16 +119,17 @@ pub enum MemoryType {
     AsPlatform,
     /// Any other attribute, undecoded: the byte of MAIR, MEMATTR or PAT, or the four bits of a
     /// stage 2 `MemAttr`; in short descriptors, the outer attribute above the inner one, two bits
-    /// each.
+    /// each, and 0xff for a reserved type.
     Other(u8),
 }
 
-/// The four kinds of Device memory: gathering, reordering, early acknowledgement.
+/// The four kinds of Device memory: gathering, reordering, early acknowledgement. Their order is
+/// from the strictest to the weakest.
 ///
 /// # References
 ///
 /// Arm DDI 0487, section B2.10, "Device memory".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeviceType {
     /// No gathering, no reordering, no early write acknowledgement.
     NGnRnE,

@@ -15,12 +15,14 @@ pub enum ConfigError {
         /// The field: `TG0` or `TG1`.
         field: &'static str,
     },
-    /// `TTBCR.EAE` is clear: the tables hold short descriptors, which no walker here reads.
+    /// `TTBCR.EAE` is clear: the tables hold short descriptors.
     ShortDescriptors,
+    /// `TTBCR.EAE` is set: the tables hold long descriptors.
+    LongDescriptors,
     /// The mode does not say that there is a table, or which levels it has.
     NoTable {
         /// The mode: `ADRMODE`, bits 1:0 of Mali's TRANSTAB; `MODE`, bits 63:60 of RISC-V's `satp`
-        /// and `hgatp`.
+        /// and `hgatp`; `Mode`, bits 11:9 of AMD's device table entry.
         mode: u8,
     },
 }
@@ -30,6 +32,7 @@ impl fmt::Display for ConfigError {
         match self {
             Self::ReservedGranule { field } => write!(f, "{field} holds a reserved granule"),
             Self::ShortDescriptors => f.write_str("EAE is clear: descriptors are short"),
+            Self::LongDescriptors => f.write_str("EAE is set: descriptors are long"),
             Self::NoTable { mode } => write!(f, "address mode {mode} has no table"),
         }
     }

@@ -1,6 +1,9 @@
 //! The walkers here as one MMU that is told which of them to be.
 
-use super::{Mali, RiscV, RiscVGuest, Stage1, Stage1Aarch32, Stage2, Stage2Aarch32, X86_64};
+use super::{
+    AmdV1, Dart, Mali, Nested, RiscV, RiscVGuest, ShortDescriptors, Stage1, Stage1Aarch32, Stage2,
+    Stage2Aarch32, VtdSecondStage, X86_64,
+};
 use crate::{
     Answer, Forget, Mmu, MmuError, PhysMemory, Reached, Refusal, Regime, Request, Says,
     Unsupported, Walker,
@@ -86,7 +89,15 @@ fn with_walker<M: PhysMemory>(
         Regime::RiscVGuest(registers) => {
             look(&RiscVGuest::new(memory, registers).map_err(refused)?);
         }
-        other => return Err(Unsupported::new(format!("{other:?}"))),
+        Regime::Nested(first, second) => {
+            look(&Nested::new(memory, first, second).map_err(refused)?);
+        }
+        Regime::VtdSecondStage(registers) => look(&VtdSecondStage::new(memory, registers)),
+        Regime::AmdV1(registers) => look(&AmdV1::new(memory, registers).map_err(refused)?),
+        Regime::ShortDescriptors(registers) => {
+            look(&ShortDescriptors::new(memory, registers).map_err(refused)?);
+        }
+        Regime::Dart(registers) => look(&Dart::new(memory, registers)),
     }
     Ok(())
 }

@@ -2,9 +2,12 @@
 //!
 //! - [`Stage1`]: VMSAv8-64 stage 1 of the EL1&0 regime, both halves of the address space.
 //! - [`Stage2`]: VMSAv8-64 stage 2, with concatenated root tables.
+//! - [`Nested`]: the one on top of the other.
 //! - [`Stage1Aarch32`], [`Stage2Aarch32`]: the same in VMSAv8-32, with long descriptors (LPAE).
+//! - [`ShortDescriptors`]: those of `VMSAv7` and `VMSAv8-32`, with the extension of `MediaTek`.
 //! - [`Mali`]: the table format of Mali's address spaces (Midgard, Bifrost).
 //! - [`X86_64`]: 4-level and 5-level paging of x86-64.
+//! - [`VtdSecondStage`], [`AmdV1`], [`Dart`]: tables of Intel's, AMD's and Apple's IOMMUs.
 //! - [`RiscV`], [`RiscVGuest`]: Sv39 to Sv57, and Sv39x4 to Sv57x4.
 //!
 //! Each takes raw register values and holds no state: every translation reads the tables again.
@@ -54,10 +57,12 @@
 //! attributes", D8.15 "Memory aborts"; chapter G5 for `AArch32`; J1.1 and J1.2, the pseudocode.
 
 mod aarch32;
+mod amd_v1;
 mod answer;
 mod attribute;
 mod config;
 mod contiguous;
+mod dart;
 pub mod descriptor;
 mod fetch;
 mod granule;
@@ -66,18 +71,26 @@ mod lookup;
 mod mali;
 mod managed;
 mod mmu;
+mod nested;
 mod permission;
 mod register;
 mod riscv;
+mod short_descriptors;
 mod stage1;
 mod stage2;
+mod vtd_second_stage;
 mod x86_64;
 
 pub use aarch32::{Stage1Aarch32, Stage1Aarch32Registers, Stage2Aarch32, Stage2Aarch32Registers};
+pub use amd_v1::AmdV1;
 pub use config::ConfigError;
+pub use dart::Dart;
 pub use mali::{Mali, MaliRegisters};
 pub use mmu::SoftMmu;
+pub use nested::Nested;
 pub use riscv::{RiscV, RiscVGuest};
+pub use short_descriptors::ShortDescriptors;
 pub use stage1::{Stage1, Stage1Registers};
 pub use stage2::{Stage2, Stage2Registers};
+pub use vtd_second_stage::VtdSecondStage;
 pub use x86_64::X86_64;

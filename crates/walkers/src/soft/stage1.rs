@@ -129,6 +129,11 @@ impl<M: PhysMemory> Stage1<M> {
             mair: registers.mair,
         })
     }
+
+    /// What it reads its tables from.
+    pub(super) const fn memory(&self) -> &M {
+        &self.memory
+    }
 }
 
 impl<M: PhysMemory> Walker for Stage1<M> {

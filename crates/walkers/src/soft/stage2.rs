@@ -130,6 +130,15 @@ impl<M: PhysMemory> Stage2<M> {
     pub fn without_xnx(self) -> Self {
         Self { xnx: false, ..self }
     }
+
+    /// What it reads its tables from.
+    pub(super) const fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    pub(super) const fn forces_write_back(&self) -> bool {
+        self.force_write_back
+    }
 }
 
 impl<M: PhysMemory> Walker for Stage2<M> {

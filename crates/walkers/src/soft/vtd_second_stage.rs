@@ -133,7 +133,11 @@ impl<M: PhysMemory> Walker for VtdSecondStage<M> {
                         DirtyState::WritableDirty
                     }),
                     snooped: entry & SNOOP != 0,
-                    ..Translation::plain((entry & ADDRESS | va & (size - 1), size), level, permissions)
+                    ..Translation::plain(
+                        (entry & ADDRESS | va & (size - 1), size),
+                        level,
+                        permissions,
+                    )
                 }
                 .granted(access);
             }

@@ -3,14 +3,18 @@
 // The manual writes sizes (`T0SZ`) in decimal and the other fields in binary, and so do these.
 #![allow(clippy::decimal_bitwise_operands)]
 
+mod amd_v1;
 mod contiguous;
+mod dart;
 mod hardware_updates;
 mod mali;
+mod nested;
 mod non_secure;
 mod paths;
 mod random;
 mod riscv;
 mod riscv_guest;
+mod short_descriptors;
 mod stage1;
 mod stage1_aarch32;
 mod stage1_faults;
@@ -20,5 +24,6 @@ mod stage2;
 mod stage2_aarch32;
 mod stage2_configurations;
 mod tables;
+mod vtd_second_stage;
 mod wide;
 mod x86_64;
