@@ -60,11 +60,11 @@ impl Model {
         &self.geometry
     }
 
-    /// The addresses of a table; of those beyond the input size there are none.
+    /// The addresses of a table; of those beyond what is translated there are none.
     fn span(&self, (level, first): (i8, u64)) -> IovaRange {
         let last = first + ((1u64 << self.geometry.table_shift(level)) - 1);
-        let last = last.min(self.geometry.last_iova().0);
-        IovaRange::inclusive(Iova(first), Iova(last)).expect("tables translate something")
+        let span = IovaRange::inclusive(Iova(first), Iova(last)).expect("in order");
+        span.intersection(self.geometry.whole()).expect("tables translate something")
     }
 
     fn level_of(&self, bytes: u64) -> i8 {
