@@ -13,7 +13,8 @@ use crate::runs::Runs;
 /// Physical memory, as a list of contiguous segments that mappings show parts of.
 ///
 /// It is shared, never copied: a mapping holds a reference and an offset. The caller keeps the
-/// memory pinned for as long as the backing lives.
+/// memory pinned for as long as the backing lives. A VM holds it for as long as the device may reach
+/// it: until the job that unmaps it has run, and the device has forgotten it.
 ///
 /// ```
 /// use gpuvm::Backing;

@@ -1,14 +1,17 @@
 //! A job on its way from operations to steps: planned, supplied, and taken back whole where an
 //! operation is refused.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use iopgtable::{Format, Iova, Prot, Reservation, Splits, TableAllocator, TableCount, TableError};
+use iopgtable::{
+    Format, Iova, IovaRange, Prot, Reservation, Splits, TableAllocator, TableCount, TableError,
+};
 
 use crate::backing::Backing;
 use crate::device::Device;
-use crate::job::{Job, Step};
+use crate::job::{Job, Jobs, Step};
 use crate::plan::Delta;
 use crate::reach::Reach;
 use crate::refusal::SubmitReason;
@@ -23,12 +26,10 @@ use crate::vm::{Inner, Op, Planned};
 pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
     inner: &'v Inner<F, A, D>,
     pub(crate) planned: &'v mut Planned,
-    /// The job that operations are added to: how many it has, and what they come to.
+    /// The operations of the job that they are added to: how many, and what they come to.
     ops: usize,
-    steps: Vec<Step>,
     pub(crate) delta: Delta,
-    reach: Reach,
-    reservation: Reservation<A>,
+    reservation: Option<Reservation<A>>,
     /// How many of those pages are the VM's spare ones.
     borrowed: usize,
 }
@@ -38,7 +39,12 @@ pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
 pub(crate) struct Desk {
     done: Vec<Done>,
     needs: Vec<Need>,
-    pub(crate) jobs: Vec<Job>,
+    /// Those of the job that operations are added to: its steps, and what it reaches.
+    steps: Vec<Step>,
+    reach: Vec<IovaRange>,
+    pub(crate) jobs: Jobs,
+    /// Jobs that have run, to be used again.
+    pub(crate) idle: Jobs,
     missing: TableCount,
     freed: TableCount,
 }
@@ -60,26 +66,10 @@ struct Need {
 }
 
 impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
-    pub(crate) fn new(
-        inner: &'v Inner<F, A, D>,
-        planned: &'v mut Planned,
-    ) -> Result<Self, SubmitReason> {
+    pub(crate) fn new(inner: &'v Inner<F, A, D>, planned: &'v mut Planned) -> Self {
         // Nothing, unless a draft has ended in a panic of somebody else's.
         planned.take_back();
-        let reservation = inner
-            .reserver
-            .reserve(&TableCount::ZERO, Iova(0), false)
-            .map_err(SubmitReason::Memory)?;
-        Ok(Self {
-            inner,
-            planned,
-            ops: 0,
-            steps: Vec::new(),
-            delta: Delta::default(),
-            reach: Reach::default(),
-            reservation,
-            borrowed: 0,
-        })
+        Self { inner, planned, ops: 0, delta: Delta::default(), reservation: None, borrowed: 0 }
     }
 
     /// Plans one operation.
@@ -148,12 +138,19 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     }
 
     /// Whoever touches a mapping of `backing` is kept in order, whether it is to change or not: an
-    /// earlier job may be about to change it.
+    /// earlier job may be about to change it. So is whoever is still to unmap one that the plan has
+    /// no more.
     fn meet(&mut self, backing: &Arc<Backing>) {
+        let Planned { space, desk, .. } = &mut *self.planned;
+        let Desk { reach, jobs, .. } = desk;
         let shows = |mapping: &&Mapping| Arc::ptr_eq(&mapping.backing, backing);
-        for mapping in self.planned.space.iter().filter(shows) {
-            self.reach.add(mapping.range);
+        reach.extend(space.iter().filter(shows).map(|mapping| mapping.range));
+        for (range, gone) in jobs.iter().flat_map(|job| job.lets_go()) {
+            if Arc::ptr_eq(gone, backing) {
+                reach.push(range);
+            }
         }
+        self.inner.lanes.lock().let_go(backing, |range| reach.push(range));
     }
 
     fn mark(&mut self, backing: &Arc<Backing>, is_evicted: bool) {
@@ -188,9 +185,12 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         if !matches!(change, Change::Evict | Change::Restore) {
             // Also where it finds nothing: an earlier job may be about to make it so. (What an
             // evict or a restore changes lies in the mappings of its backing.)
-            self.reach.add(delta.footprint.map_or(range, |footprint| footprint.hull(range)));
+            let reach = delta.footprint.map_or(range, |footprint| footprint.hull(range));
+            if desk.reach.last().is_none_or(|last| !last.covers(reach)) {
+                desk.reach.push(reach);
+            }
         }
-        let mut steps = Steps { op: self.ops, steps: &mut self.steps };
+        let mut steps = Steps { op: self.ops, steps: &mut desk.steps };
         steps.add(geometry, &transition, &delta);
         self.delta.append(&delta);
         desk.done.push(Done::Changed(transition));
@@ -213,14 +213,20 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
 
     /// The job has no more operations; the next one is another job's.
     pub(crate) fn end_job(&mut self, waits: &[Point], signals: &[Point]) {
-        let mut reach = core::mem::take(&mut self.reach);
-        reach.seal();
-        let (steps, delta) = (core::mem::take(&mut self.steps), core::mem::take(&mut self.delta));
-        let ops = core::mem::take(&mut self.ops);
+        let delta = core::mem::take(&mut self.delta);
         let desk = &mut self.planned.desk;
+        let mut job = desk.idle.pop().unwrap_or_else(|| Box::new(Job::new()));
+        job.ops = core::mem::take(&mut self.ops);
+        // Not a step more: jobs may wait for long.
+        job.steps.reserve_exact(desk.steps.len());
+        job.steps.append(&mut desk.steps);
+        (job.missing, job.freed) = (delta.missing.total(), delta.freed.total());
+        job.footprint = delta.footprint;
+        job.reach = Reach::new(&mut desk.reach);
+        job.tie(waits, signals);
         desk.missing += delta.missing;
         desk.freed += delta.freed;
-        desk.jobs.push(Job::new(ops, steps, &delta, reach, waits, signals));
+        desk.jobs.push(job);
     }
 
     /// How many tables all operations will find missing.
@@ -249,16 +255,23 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
                 op: Some(need.op),
                 reason: SubmitReason::Memory(error),
             })?;
-            // Both are this VM's; were they not, dropping the pages would give them back.
-            drop(self.reservation.merge(pages));
+            match &mut self.reservation {
+                // Both are this VM's; were they not, dropping the pages would give them back.
+                Some(reservation) => drop(reservation.merge(pages)),
+                None => self.reservation = Some(pages),
+            }
         }
         Ok(())
     }
 
     /// The pages, when all is done. The jobs are for the caller to take from the desk.
-    pub(crate) fn finish(self) -> Reservation<A> {
-        let Planned { desk, added, gone, .. } = self.planned;
-        desk.done.clear();
+    pub(crate) fn finish(self) -> Option<Reservation<A>> {
+        let Planned { space, desk, added, gone, .. } = self.planned;
+        for done in desk.done.drain(..) {
+            if let Done::Changed(transition) = done {
+                space.settle(transition);
+            }
+        }
         desk.needs.clear();
         *added += core::mem::take(&mut desk.missing);
         *gone += core::mem::take(&mut desk.freed);
@@ -268,8 +281,9 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     /// Takes all back.
     pub(crate) fn undo(mut self) {
         self.planned.take_back();
-        if let Some(borrowed) = self.reservation.split(self.borrowed) {
-            self.inner.spare.put(borrowed);
+        let borrowed = self.reservation.as_mut().and_then(|pages| pages.split(self.borrowed));
+        if let Some(pages) = borrowed {
+            self.inner.spare.put(pages);
         }
     }
 }
@@ -287,9 +301,11 @@ impl Planned {
             }
         }
         desk.needs.clear();
+        desk.steps.clear();
+        desk.reach.clear();
         (desk.missing, desk.freed) = (TableCount::ZERO, TableCount::ZERO);
         // What they would have signalled is the caller's again.
-        desk.jobs.drain(..).for_each(Job::forget);
+        desk.jobs.drain(..).for_each(|mut job| job.clear());
     }
 }
 

@@ -21,9 +21,9 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     /// restored is what there is then. Until then, accesses fault. What is evicted already stays
     /// so; a backing without any mapping is evicted all the same.
     ///
-    /// Jobs of other queues that map or change what is evicted keep their order with it. But what an
-    /// earlier job is still to unmap is no mapping of the plan any more: the memory is free when that
-    /// job's point is reached, too.
+    /// Jobs of other queues that map or change what is evicted keep their order with it. So do those
+    /// that are still to unmap a part of it, which the plan does not have any more: when the point is
+    /// reached, nothing is mapped of the backing.
     ///
     /// Finding the mappings goes through all that there are. It is for a VM that the backing is
     /// evicted, not for the backing: others that map it are to be asked, too.

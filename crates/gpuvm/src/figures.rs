@@ -87,45 +87,60 @@ impl fmt::Display for Figures {
     }
 }
 
+/// # Invariants
+///
+/// Each count has one writer at a time: who holds the plan (the first four), or the live table (the
+/// others).
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     jobs_submitted: AtomicU64,
-    jobs_run: AtomicU64,
     ops: AtomicU64,
     reserved: AtomicU64,
+    peak: AtomicU64,
+    jobs_run: AtomicU64,
     installed: AtomicU64,
     returned: AtomicU64,
     freed: AtomicU64,
-    peak: AtomicU64,
+    took: AtomicU64,
+}
+
+/// Adds to a count, and says what it is then. Not one atomic operation, as there is one writer.
+fn add(count: &AtomicU64, more: u64) -> u64 {
+    let sum = count.load(Relaxed) + more;
+    count.store(sum, Relaxed);
+    sum
 }
 
 impl Counters {
     pub(crate) fn submitted(&self, ops: usize, missing: u64) {
-        self.jobs_submitted.fetch_add(1, Relaxed);
-        self.ops.fetch_add(ops as u64, Relaxed);
-        let reserved = self.reserved.fetch_add(missing, Relaxed) + missing;
+        add(&self.jobs_submitted, 1);
+        add(&self.ops, ops as u64);
+        let reserved = add(&self.reserved, missing);
         let gone = self.returned.load(Relaxed) + self.freed.load(Relaxed);
-        self.peak.fetch_max(reserved.saturating_sub(gone), Relaxed);
+        let held = reserved.saturating_sub(gone);
+        if held > self.peak.load(Relaxed) {
+            self.peak.store(held, Relaxed);
+        }
     }
 
     pub(crate) fn ran(&self, installed: usize, freed: usize) {
-        self.jobs_run.fetch_add(1, Relaxed);
-        self.installed.fetch_add(installed as u64, Relaxed);
-        self.freed.fetch_add(freed as u64, Relaxed);
+        add(&self.jobs_run, 1);
+        add(&self.installed, installed as u64);
+        add(&self.freed, freed as u64);
     }
 
     pub(crate) fn returned(&self, left: usize) {
-        self.returned.fetch_add(left as u64, Relaxed);
+        add(&self.returned, left as u64);
     }
 
     pub(crate) fn freed(&self, freed: usize) {
-        self.freed.fetch_add(freed as u64, Relaxed);
+        add(&self.freed, freed as u64);
     }
 
     /// The tables that a teardown took beside those that jobs reserve.
     pub(crate) fn took(&self, installed: usize) {
-        self.reserved.fetch_add(installed as u64, Relaxed);
-        self.installed.fetch_add(installed as u64, Relaxed);
+        add(&self.took, installed as u64);
+        add(&self.installed, installed as u64);
     }
 
     pub(crate) fn read(&self, table_bytes: u64, spare: usize) -> Figures {
@@ -133,7 +148,7 @@ impl Counters {
         let tables_freed = self.freed.load(Relaxed);
         let tables_returned = self.returned.load(Relaxed);
         let tables_installed = self.installed.load(Relaxed);
-        let tables_reserved = self.reserved.load(Relaxed);
+        let tables_reserved = self.reserved.load(Relaxed) + self.took.load(Relaxed);
         let queued = tables_reserved.saturating_sub(tables_installed + tables_returned);
         Figures {
             jobs_run: self.jobs_run.load(Relaxed),

@@ -26,6 +26,9 @@ pub struct InFlight {
     state: Mutex<State>,
     #[cfg(feature = "std")]
     changed: std::sync::Condvar,
+    /// Who waits for memory of any of the VMs.
+    #[cfg(feature = "std")]
+    pub(crate) relief: Arc<crate::relief::Relief>,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,8 @@ impl InFlight {
             state: Mutex::new(state),
             #[cfg(feature = "std")]
             changed: std::sync::Condvar::new(),
+            #[cfg(feature = "std")]
+            relief: Arc::default(),
         })
     }
 

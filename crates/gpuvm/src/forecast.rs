@@ -105,7 +105,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
         let ops: Vec<Op> = ops.into_iter().collect();
         let mut forecast = Forecast::default();
         let mut planned = inner.planned.lock();
-        let mut draft = Draft::new(inner, &mut planned).map_err(|reason| refusal(None, reason))?;
+        let mut draft = Draft::new(inner, &mut planned);
         for (index, op) in ops.into_iter().enumerate() {
             let counted = draft.plan(op, |transition| forecast.count(&inner.geometry, transition));
             if let Err(reason) = counted {

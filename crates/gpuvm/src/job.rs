@@ -1,5 +1,7 @@
 //! A bind job: planned and supplied when it is submitted, applied when it runs.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use iopgtable::{
@@ -7,13 +9,13 @@ use iopgtable::{
     TableError,
 };
 
+use crate::backing::Backing;
 use crate::device::Device;
 use crate::flight::Flight;
 use crate::lanes::{Blocker, QueueId};
-use crate::plan::Delta;
 use crate::reach::Reach;
 use crate::space::Mapping;
-use crate::timeline::{FenceError, Point, Wait};
+use crate::timeline::{FenceError, Point, Timeline, Wait};
 
 /// What is left to do when all decisions are made: one change of the tables.
 #[derive(Debug)]
@@ -30,20 +32,26 @@ pub(crate) enum Act {
     Map(Mapping),
     /// Map in place of what is mapped.
     Replace(Mapping),
-    /// Unmap a range in a hole.
-    Unmap { range: IovaRange, hole: IovaRange },
+    /// Unmap a range in a hole. If all of it showed one backing, that one is held here.
+    Unmap { range: IovaRange, hole: IovaRange, of: Option<Arc<Backing>> },
     /// Change what a range allows; leaves that stick out of it are split.
     Protect { range: IovaRange, prot: Prot },
     /// Remove leaves and keep their tables.
     Clear(IovaRange),
+    /// Nothing more: other steps unmap this. It is held until the job has run.
+    LetGo(Mapping),
 }
 
 /// A queued job. Its pages are in the VM's pool.
+///
+/// Jobs that have run are used again, with the memory that they have.
 pub(crate) struct Job {
     /// Its number among all jobs of the VM, and among those of its queue.
     pub(crate) number: u64,
     pub(crate) queue: QueueId,
     pub(crate) place: u64,
+    /// Its queue's line, on which it signals its place, while it is queued.
+    pub(crate) line: Option<Timeline>,
     /// How many operations it has.
     pub(crate) ops: usize,
     pub(crate) steps: Vec<Step>,
@@ -54,17 +62,26 @@ pub(crate) struct Job {
     /// All addresses whose entries or tables the steps change.
     pub(crate) footprint: Option<IovaRange>,
     pub(crate) reach: Reach,
+    /// What it has in flight.
+    pub(crate) flight: Option<Flight>,
+    /// What many jobs have none of.
+    pub(crate) ties: Option<Box<Ties>>,
+    /// The next one of a list that took no memory to make.
+    pub(crate) next: Option<Box<Job>>,
+}
+
+/// A list of jobs.
+pub(crate) type Jobs = Vec<Box<Job>>;
+
+/// What ties a job to others.
+#[derive(Default)]
+pub(crate) struct Ties {
     /// The jobs of other queues that must have run before.
     pub(crate) blockers: Vec<Blocker>,
     pub(crate) waits: Vec<Wait>,
-    /// What it signals, its queue's own line last. Whatever is left when the job is dropped is
+    /// What it signals besides its queue's own line. Whatever is left when the job is dropped is
     /// cancelled.
     pub(crate) signals: Vec<Point>,
-    /// Room for what each step leaves, made at submission.
-    pub(crate) gathers: Vec<(usize, Gather)>,
-    pub(crate) forgotten: Vec<Invalidated>,
-    /// What it has in flight.
-    pub(crate) flight: Option<Flight>,
 }
 
 /// Why a job stopped in the middle.
@@ -85,43 +102,24 @@ impl<E> Stop<E> {
     }
 }
 
-impl Job {
-    pub(crate) fn new(
-        ops: usize,
-        steps: Vec<Step>,
-        delta: &Delta,
-        reach: Reach,
-        waits: &[Point],
-        signals: &[Point],
-    ) -> Self {
-        let count = steps.len();
-        let mut all_signals = Vec::with_capacity(signals.len() + 1);
-        all_signals.extend_from_slice(signals);
-        Self {
-            number: 0,
-            queue: QueueId::NONE,
-            place: 0,
-            ops,
-            steps,
-            missing: delta.missing.total(),
-            freed: delta.freed.total(),
-            footprint: delta.footprint,
-            reach,
-            blockers: Vec::new(),
-            waits: waits.iter().cloned().map(Wait::new).collect(),
-            signals: all_signals,
-            gathers: Vec::with_capacity(count),
-            forgotten: Vec::with_capacity(count),
-            flight: None,
-        }
+/// Room for what the steps of a job leave, made at submission; empty between jobs.
+#[derive(Default)]
+pub(crate) struct Room {
+    pub(crate) gathers: Vec<(usize, Gather)>,
+    pub(crate) forgotten: Vec<Invalidated>,
+}
+
+impl Room {
+    pub(crate) fn new(steps: usize) -> Self {
+        Self { gathers: Vec::with_capacity(steps), forgotten: Vec::with_capacity(steps) }
     }
 
-    /// The section that the job's fences wait for. `table` is the page table with the VM's pool of
+    /// The section that a job's fences wait for. `table` is the page table with the VM's pool of
     /// reserved pages: none comes from elsewhere, by type. Nothing here allocates.
     pub(crate) fn run<F: Format, A: TableAllocator, D: Device>(
+        &mut self,
         steps: &[Step],
         table: &mut Reserved<'_, F, A>,
-        gathers: &mut Vec<(usize, Gather)>,
     ) -> Result<(), Stop<D::Error>> {
         for Step { op, act } in steps {
             let step = *op;
@@ -134,9 +132,10 @@ impl Job {
                     table.replace(new.range, new.segments(), new.prot)
                 }
                 Act::Replace(new) => table.replace(new.range, new.runs(), new.prot),
-                Act::Unmap { range, hole } => table.unmap(*range, *hole),
+                Act::Unmap { range, hole, .. } => table.unmap(*range, *hole),
                 Act::Protect { range, prot } => table.protect(*range, *prot),
                 Act::Clear(range) => table.clear(*range),
+                Act::LetGo(_) => continue,
             };
             let (gather, stop) = match gather {
                 Ok(gather) => (gather, None),
@@ -147,7 +146,7 @@ impl Job {
                 Err(_) => return Err(Stop::Exhausted { step, at: Iova(0) }),
             };
             if !gather.is_empty() {
-                gathers.push((step, gather));
+                self.gathers.push((step, gather));
             }
             if let Some(stop) = stop {
                 return Err(stop);
@@ -158,11 +157,8 @@ impl Job {
 
     /// Has `device` forget what the steps made stale, in their order. Where it does not, `gathers`
     /// keeps what it has not forgotten.
-    pub(crate) fn invalidate<D: Device>(
-        gathers: &mut Vec<(usize, Gather)>,
-        forgotten: &mut Vec<Invalidated>,
-        device: &mut D,
-    ) -> Result<(), Stop<D::Error>> {
+    pub(crate) fn invalidate<D: Device>(&mut self, device: &mut D) -> Result<(), Stop<D::Error>> {
+        let Self { gathers, forgotten } = self;
         gathers.reverse();
         while let Some((step, gather)) = gathers.pop() {
             match gather.invalidate(device) {
@@ -175,13 +171,56 @@ impl Job {
         }
         Ok(())
     }
+}
+
+impl Job {
+    /// A job that does nothing.
+    pub(crate) fn new() -> Self {
+        Self {
+            number: 0,
+            queue: QueueId::NONE,
+            place: 0,
+            line: None,
+            ops: 0,
+            steps: Vec::new(),
+            missing: 0,
+            freed: 0,
+            footprint: None,
+            reach: Reach::default(),
+            flight: None,
+            ties: None,
+            next: None,
+        }
+    }
+
+    /// What it waits for, and signals besides its queue's own line.
+    pub(crate) fn tie(&mut self, waits: &[Point], signals: &[Point]) {
+        if !waits.is_empty() || !signals.is_empty() {
+            let ties = self.ties.get_or_insert_default();
+            ties.waits.extend(waits.iter().cloned().map(Wait::new));
+            ties.signals.extend_from_slice(signals);
+        }
+    }
+
+    /// What it unmaps, and where.
+    pub(crate) fn lets_go(&self) -> impl Iterator<Item = (IovaRange, &Arc<Backing>)> {
+        self.steps.iter().filter_map(|step| match &step.act {
+            Act::Unmap { range, of: Some(backing), .. } => Some((*range, backing)),
+            Act::LetGo(mapping) => Some((mapping.range, &mapping.backing)),
+            _ => None,
+        })
+    }
 
     pub(crate) fn signal(&mut self, outcome: Result<(), FenceError>) {
-        for point in self.signals.drain(..) {
-            match outcome {
-                Ok(()) => point.signal(),
-                Err(error) => point.fail(error),
-            }
+        let signal = |point: &Point| match outcome {
+            Ok(()) => point.signal(),
+            Err(error) => point.fail(error),
+        };
+        if let Some(ties) = &mut self.ties {
+            ties.signals.drain(..).for_each(|point| signal(&point));
+        }
+        if let Some(line) = self.line.take() {
+            signal(&line.into_point(self.place));
         }
     }
 
@@ -190,14 +229,35 @@ impl Job {
         self.flight = None;
     }
 
-    /// Drops a job that was never queued: its points are as they were.
-    pub(crate) fn forget(mut self) {
-        self.signals.clear();
+    /// Makes it a job that was never queued: its points are as they were. It keeps memory for a few
+    /// steps.
+    pub(crate) fn clear(&mut self) {
+        const STEPS: usize = 4;
+        self.steps.clear();
+        if self.steps.capacity() > STEPS {
+            self.steps = Vec::new();
+        }
+        self.reach = Reach::default();
+        self.line = None;
+        self.land();
+        if let Some(Ties { blockers, waits, signals }) = self.ties.as_deref_mut() {
+            blockers.clear();
+            waits.clear();
+            signals.clear();
+            if blockers.capacity().max(waits.capacity()).max(signals.capacity()) > STEPS {
+                self.ties = None;
+            }
+        }
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
         self.signal(Err(FenceError::Cancelled));
+        // One after the other: a list may be long.
+        let mut next = self.next.take();
+        while let Some(mut job) = next {
+            next = job.next.take();
+        }
     }
 }

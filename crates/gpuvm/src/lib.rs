@@ -16,9 +16,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `vm`, `options` | [`Vm`]: the face |
-//! | `queue`, `lanes`, `reach` | [`Queue`]: further queues, and what keeps jobs in order |
+//! | `queue`, `lanes`, `reach`, `latest` | [`Queue`]: further queues, and what keeps jobs in order |
 //! | `submit`, `draft`, `refusal` | a [`Submission`] on its way, and why it may be refused |
-//! | `flight`, `spare` | [`InFlight`], a limit on what queued jobs hold; pages for unmaps without memory |
+//! | `flight`, `spare`, `relief` | [`InFlight`], a limit on what queued jobs hold; pages for unmaps without memory; who waits for some |
 //! | `run`, `ban`, `teardown` | jobs run in order, what ends that, and what can be done then |
 //! | `figures`, `state`, `record` | [`State`]: what a VM tells about itself |
 //! | [`space`] | the planned VA map: how mappings split |
@@ -78,12 +78,15 @@ mod forecast;
 pub mod guide;
 mod job;
 mod lanes;
+mod latest;
 mod options;
 pub mod plan;
 mod queue;
 mod reach;
 mod record;
 mod refusal;
+#[cfg(feature = "std")]
+mod relief;
 pub mod rules;
 mod run;
 mod runs;

@@ -68,6 +68,10 @@ impl Planner {
         for level in levels.filter(|_| !is_inert) {
             let shift = geometry.table_shift(level);
             let window = (range.first().0 >> shift, range.last().0 >> shift);
+            if window.0 == window.1 && level <= below.depth.max(above.depth) {
+                // One table, which a neighbour needs, before and after.
+                continue;
+            }
             let needed_below = (level <= below.depth).then_some(window.0);
             let needed_above = (level <= above.depth).then_some(window.1);
 

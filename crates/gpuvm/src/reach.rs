@@ -1,79 +1,46 @@
 //! The addresses that keep jobs in their order.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use iopgtable::IovaRange;
 
 /// What a job may not be overtaken in: the ranges of its operations, whether they find anything
-/// there or not (for an evict or a restore, those of all mappings of its backings), the leaves that
-/// they cut, and the spans of the tables that come loose.
+/// there or not (for an evict or a restore, those of all mappings of its backings, also of those
+/// that queued jobs are still to unmap), the leaves that they cut, and the spans of the tables that
+/// come loose.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     hull: Option<IovaRange>,
-    /// Ascending and apart once sealed; empty where the hull is all.
-    parts: Vec<IovaRange>,
+    /// Ascending and apart; none where the hull is all.
+    parts: Box<[IovaRange]>,
 }
 
 impl Reach {
-    pub(crate) fn add(&mut self, range: IovaRange) {
-        match self.hull {
-            None => self.hull = Some(range),
-            Some(hull) if hull.covers(range) && self.parts.is_empty() => {}
-            Some(hull) => {
-                if self.parts.is_empty() {
-                    self.parts.push(hull);
+    /// All of `ranges`, which are taken out.
+    pub(crate) fn new(ranges: &mut Vec<IovaRange>) -> Self {
+        if ranges.len() > 1 {
+            ranges.sort_unstable_by_key(|part| part.first());
+            ranges.dedup_by(|next, before| {
+                let overlaps = before.last() >= next.first();
+                if overlaps {
+                    *before = before.hull(*next);
                 }
-                self.parts.push(range);
-                self.hull = Some(hull.hull(range));
-            }
+                overlaps
+            });
         }
+        let hull = ranges.first().zip(ranges.last()).map(|(first, last)| first.hull(*last));
+        let parts = if ranges.len() > 1 { Box::from(ranges.as_slice()) } else { Box::default() };
+        ranges.clear();
+        Self { hull, parts }
     }
 
-    /// From the first address to the last one.
-    pub(crate) const fn hull(&self) -> Option<IovaRange> {
-        self.hull
-    }
-
-    /// Nothing is added any more.
-    pub(crate) fn seal(&mut self) {
-        self.parts.sort_unstable_by_key(|part| part.first());
-        self.parts.dedup_by(|next, before| {
-            let overlaps = before.last() >= next.first();
-            if overlaps {
-                *before = before.hull(*next);
-            }
-            overlaps
-        });
-        if self.parts.len() == 1 {
-            self.parts.clear();
-        }
-    }
-
-    fn parts(&self) -> &[IovaRange] {
+    /// Its ranges, in ascending order, apart.
+    pub(crate) fn parts(&self) -> &[IovaRange] {
         match &self.hull {
             Some(hull) if self.parts.is_empty() => core::slice::from_ref(hull),
             _ => &self.parts,
         }
-    }
-
-    /// Whether both have an address in common.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        let hulls = self.hull.zip(other.hull);
-        if hulls.and_then(|(mine, theirs)| mine.intersection(theirs)).is_none() {
-            return false;
-        }
-        let (mut mine, mut theirs) = (self.parts(), other.parts());
-        while let ([one, my_rest @ ..], [other, their_rest @ ..]) = (mine, theirs) {
-            if one.intersection(*other).is_some() {
-                return true;
-            }
-            if one.last() < other.first() {
-                mine = my_rest;
-            } else {
-                theirs = their_rest;
-            }
-        }
-        false
     }
 }
 
@@ -86,23 +53,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn overlaps_is_what_the_parts_have_in_common(
-            lists in prop::collection::vec(prop::collection::vec((0u64..60, 1u64..6), 0..8), 2),
+        fn the_parts_are_what_was_added_in_order_and_apart(
+            list in prop::collection::vec((0u64..60, 1u64..6), 0..8),
         ) {
-            let reach = |list: &Vec<(u64, u64)>| {
-                let mut reach = Reach::default();
-                for &(first, bytes) in list {
-                    reach.add(IovaRange::new(Iova(first), bytes).unwrap());
-                }
-                reach.seal();
-                reach
-            };
-            let holds = |list: &Vec<(u64, u64)>, address: u64| {
-                list.iter().any(|&(first, bytes)| (first..first + bytes).contains(&address))
-            };
-            let common = (0..70).any(|at| holds(&lists[0], at) && holds(&lists[1], at));
-            prop_assert_eq!(reach(&lists[0]).overlaps(&reach(&lists[1])), common);
-            prop_assert_eq!(reach(&lists[1]).overlaps(&reach(&lists[0])), common);
+            let range = |&(first, bytes): &(u64, u64)| IovaRange::new(Iova(first), bytes).unwrap();
+            let mut ranges: Vec<IovaRange> = list.iter().map(range).collect();
+            let reach = Reach::new(&mut ranges);
+            prop_assert!(ranges.is_empty());
+            let parts = reach.parts();
+            prop_assert!(parts.windows(2).all(|pair| pair[0].last() < pair[1].first()));
+            for at in 0..70 {
+                let holds = |range: &IovaRange| range.contains(Iova(at));
+                let is_added = list.iter().map(range).any(|range| holds(&range));
+                prop_assert_eq!(parts.iter().any(holds), is_added);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use iopgtable::IovaRange;
 
-use crate::job::{Act, Job};
+use crate::job::{Act, Job, Step};
 use crate::lanes::QueueId;
 
 /// A part of an operation that has left its queue: an operation that changes the tables in several
@@ -94,6 +94,14 @@ impl Record {
 
     /// Notes the operations of `job`. Allocates nothing.
     pub(crate) fn note(&mut self, job: &Job, outcome: impl Fn(usize) -> Outcome) {
+        let seen = |step: &Step| match &step.act {
+            Act::Map(new) => Some((What::Map, new.range)),
+            Act::Replace(new) => Some((What::Replace, new.range)),
+            Act::Unmap { range, .. } => Some((What::Unmap, *range)),
+            Act::Protect { range, .. } => Some((What::Protect, *range)),
+            Act::Clear(range) => Some((What::Clear, *range)),
+            Act::LetGo(_) => None,
+        };
         let mut steps = job.steps.iter().peekable();
         for op in 0..job.ops {
             let mut note = |what, range| {
@@ -101,17 +109,15 @@ impl Record {
                 let sequence = self.count;
                 self.push(Entry { sequence, job, queue, op, what, range, outcome });
             };
-            if steps.peek().is_none_or(|step| step.op != op) {
-                note(What::Nothing, None);
-            }
+            let mut is_noted = false;
             while let Some(step) = steps.next_if(|step| step.op == op) {
-                match &step.act {
-                    Act::Map(new) => note(What::Map, Some(new.range)),
-                    Act::Replace(new) => note(What::Replace, Some(new.range)),
-                    Act::Unmap { range, .. } => note(What::Unmap, Some(*range)),
-                    Act::Protect { range, .. } => note(What::Protect, Some(*range)),
-                    Act::Clear(range) => note(What::Clear, Some(*range)),
+                if let Some((what, range)) = seen(step) {
+                    note(what, Some(range));
+                    is_noted = true;
                 }
+            }
+            if !is_noted {
+                note(What::Nothing, None);
             }
         }
     }

@@ -36,6 +36,8 @@
 //! | One lock order. | written at `vm::Inner`; callbacks run under no lock, or the live table's alone | `submit::operations_may_be_made_by_asking_the_vm` |
 //! | What the signalling section touches has a lock of its own. | plan and live table are apart | `state::the_state_can_be_read_in_the_middle_of_a_job` |
 //! | Mappings go when the VM is closed, not with their memory. | the VM holds references to backings | `teardown::a_teardown_of_a_whole_gib_frees_its_tables_and_lets_backings_go` |
+//! | Memory stays while the device may reach it. | jobs hold what they unmap until they have run | `held::a_backing_is_held_until_what_takes_its_place_has_run` |
+//! | ... also when a job fails. | stopped jobs hold it until it is torn down | `held::what_a_device_did_not_forget_is_held_until_it_has` |
 //! | No page goes back to the allocator while the device may use it. | loose tables are freed with the proof alone | `ban::tables_that_the_device_may_still_walk_are_not_handed_out_again` |
 //! | Tables are freed at the unbind; a zap clears entries only. | [`Vm::evict`] clears leaves and keeps tables | `evict::an_eviction_keeps_the_tables_and_a_restoration_needs_none` |
 //!
@@ -81,6 +83,7 @@
 //! | A split changes nothing of what is mapped. | [`Op::Split`]: leaves are cut where they reach over its ends | `protect::a_split_cuts_what_reaches_over_its_ends_and_changes_nothing` |
 //! | A sparse mapping is one mapping, whatever its size. | [`Backing::repeating`] | `sparse::a_tib_of_a_2_mib_block_takes_tables_of_blocks_alone` |
 //! | What a bind will cost can be asked before. | [`Vm::dry_run`] | `dry_run::a_dry_run_says_what_the_submission_then_does` |
+//! | Evicted memory is free when the eviction has run. | it waits for what unmaps it elsewhere, too | `evict_queues::memory_is_free_when_its_eviction_has_run_whatever_overtakes_what` |
 //! | What queues evict, restore and protect keeps the order of what it meets. | the ranges of the backing's mappings keep it | `evict_queues::whatever_overtakes_what_evictions_and_restorations_are_exact` |
 //!
 //! [`Vm::bind`]: crate::Vm::bind

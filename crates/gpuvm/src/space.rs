@@ -240,12 +240,14 @@ pub struct Space {
     /// The backings that are evicted, by address; what the weak references keep from being used
     /// for another one.
     evicted: BTreeMap<usize, Weak<Backing>>,
+    /// Empty: memory for what a map inserts.
+    room: Vec<Placed>,
 }
 
 impl Space {
     /// No mappings.
     pub const fn new() -> Self {
-        Self { mappings: BTreeMap::new(), evicted: BTreeMap::new() }
+        Self { mappings: BTreeMap::new(), evicted: BTreeMap::new(), room: Vec::new() }
     }
 
     /// How many mappings there are, evicted ones included.
@@ -285,8 +287,15 @@ impl Space {
     }
 
     fn placed_in(&self, range: IovaRange) -> impl Iterator<Item = &Placed> {
-        let first = self.get(range.first()).map_or(range.first().0, |cut| cut.range.first().0);
-        self.mappings.range(first..=range.last().0).map(|(_, placed)| placed)
+        let (first, last) = (range.first(), range.last());
+        let mut below = self.mappings.range(..=last.0);
+        // Most maps find nothing: one look says so.
+        let any = below.next_back().filter(|(_, highest)| highest.mapping.range.last() >= first);
+        let all = any.map(|_| {
+            let first = self.get(first).map_or(first.0, |cut| cut.range.first().0);
+            self.mappings.range(first..=last.0)
+        });
+        all.into_iter().flatten().map(|(_, placed)| placed)
     }
 
     /// The last mapped address below `address`.
@@ -323,7 +332,8 @@ impl Space {
         let leaves =
             if self.is_evicted(&mapping.backing) { Leaves::Never } else { Leaves::Present };
         let removed = self.placed_in(range).cloned().collect();
-        let inserted = Vec::from([Placed { mapping, leaves }]);
+        let mut inserted = core::mem::take(&mut self.room);
+        inserted.push(Placed { mapping, leaves });
         self.change(Change::Map, range, removed, inserted)
     }
 
@@ -417,6 +427,15 @@ impl Space {
             self.mappings.insert(new.mapping.range.first().0, new.clone());
         }
         Transition { change, range, removed, left, right, inserted }
+    }
+
+    /// Nobody will take `transition` back.
+    pub(crate) fn settle(&mut self, transition: Transition) {
+        let Transition { change, mut inserted, .. } = transition;
+        if change == Change::Map {
+            inserted.clear();
+            self.room = inserted;
+        }
     }
 
     /// Takes the latest transition back.

@@ -1,5 +1,6 @@
 //! From a planned transition to the steps that carry it out.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use iopgtable::{Geometry, IovaRange};
@@ -24,8 +25,20 @@ impl Steps<'_> {
                     let replaces = transition.removes_leaves();
                     self.push(if replaces { Act::Replace(new) } else { Act::Map(new) });
                 }
+                self.let_go(transition);
             }
-            Change::Map | Change::Unmap => self.unmap(transition, delta),
+            Change::Map | Change::Unmap => {
+                let before = self.steps.len();
+                self.unmap(transition, delta);
+                match (self.steps.get_mut(before), transition.removed.as_slice()) {
+                    (Some(Step { act: Act::Unmap { range, of, .. }, .. }), [old])
+                        if transition.displaced_hull() == Some(*range) =>
+                    {
+                        *of = Some(Arc::clone(&old.mapping.backing));
+                    }
+                    _ => self.let_go(transition),
+                }
+            }
             Change::Protect => self.protect(transition),
             Change::Split => self.split(geometry, transition),
             Change::Evict => {
@@ -37,6 +50,15 @@ impl Steps<'_> {
                 for new in &transition.inserted {
                     self.push(Act::Map(new.mapping.clone()));
                 }
+            }
+        }
+    }
+
+    /// Has the job hold what is displaced: the device may use it until the job has run.
+    fn let_go(&mut self, transition: &Transition) {
+        for old in &transition.removed {
+            if let Some(part) = old.mapping.part(transition.range) {
+                self.push(Act::LetGo(part));
             }
         }
     }
@@ -59,18 +81,18 @@ impl Steps<'_> {
         }
         let outer = delta.outer.into_iter().flatten();
         if let Some(hole) = outer.clone().find(|outer| outer.covers(range)) {
-            return self.push(Act::Unmap { range, hole });
+            return self.push(Act::Unmap { range, hole, of: None });
         }
         if delta.beside_evicted {
             for hole in outer {
                 if let Some(range) = range.intersection(hole) {
-                    self.push(Act::Unmap { range, hole });
+                    self.push(Act::Unmap { range, hole, of: None });
                 }
             }
-            return self.push(Act::Unmap { range, hole: transition.range });
+            return self.push(Act::Unmap { range, hole: transition.range, of: None });
         }
         let hole = outer.fold(transition.range, IovaRange::hull);
-        self.push(Act::Unmap { range, hole });
+        self.push(Act::Unmap { range, hole, of: None });
     }
 
     fn protect(&mut self, transition: &Transition) {

@@ -42,7 +42,9 @@ use crate::vm::{Inner, Op, Planned, Vm};
 #[derive(Clone, Debug, Default)]
 pub struct Submission {
     queue: Option<QueueId>,
-    ops: Vec<Op>,
+    /// The first operation lies here: most jobs have no other.
+    first: Option<Op>,
+    rest: Vec<Op>,
     waits: Vec<Point>,
     signals: Vec<Point>,
 }
@@ -50,7 +52,18 @@ pub struct Submission {
 impl Submission {
     /// A job that does `ops`, in their order, on the VM's own queue.
     pub fn new(ops: impl IntoIterator<Item = Op>) -> Self {
-        Self { ops: ops.into_iter().collect(), ..Self::default() }
+        let mut ops = ops.into_iter();
+        Self { first: ops.next(), rest: ops.collect(), ..Self::default() }
+    }
+
+    /// The operations: copies of them, or they themselves.
+    fn ops(&mut self, copied: bool) -> impl Iterator<Item = Op> {
+        let (first, rest) = if copied {
+            (self.first.clone(), self.rest.clone())
+        } else {
+            (self.first.take(), core::mem::take(&mut self.rest))
+        };
+        first.into_iter().chain(rest)
     }
 
     /// The same on a queue of its VM.
@@ -127,7 +140,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
 
     /// The same, but what can change by itself does not refuse the list before `deadline`: where
     /// there is no memory, an account is full, or too much is in flight
-    /// ([`InFlight`](crate::InFlight)), this thread sleeps and tries again.
+    /// ([`InFlight`](crate::InFlight)), this thread sleeps and tries again: when this VM, or one that
+    /// shares its limit in flight, frees tables, and now and then, as others may have.
     ///
     /// The VM's jobs must be run by somebody else meanwhile: a [`Worker`](crate::Worker), say.
     /// Others may submit to the VM, also what will come before the list.
@@ -173,6 +187,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     ) -> Result<Vec<Point>, SubmitError> {
         let mut points = Vec::with_capacity(jobs.len());
         let (mut granted, mut pause) = (None, SHORTEST);
+        let mut waiting = self.inner().relief.enter();
         loop {
             meanwhile();
             let outcome =
@@ -185,8 +200,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
                     granted = in_flight.take_until(need, deadline);
                 }
                 (SubmitReason::Memory(_), _) => {
-                    // Who frees memory, or raises a limit, tells nobody.
-                    std::thread::sleep(pause.min(left));
+                    // VMs tell when they free memory; who else does, or raises a limit, does not.
+                    waiting.sleep(pause.min(left));
                     pause = (pause * 2).min(LONGEST);
                 }
                 _ => return Err(SubmitError::in_list(blame)),
@@ -195,7 +210,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     }
 }
 
-/// How long a submission sleeps before it asks for memory again.
+/// How long a submission sleeps at least and at most before it asks for memory again, if no VM frees
+/// some.
 #[cfg(feature = "std")]
 const SHORTEST: Duration = Duration::from_micros(100);
 #[cfg(feature = "std")]
@@ -212,15 +228,13 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
         each: impl FnMut(Option<Point>),
     ) -> Result<(), Blame> {
         let nobody = |reason| Blame { job: 0, op: None, reason };
-        if self.ban.lock().is_some() {
+        if self.is_banned() {
             return Err(nobody(SubmitReason::Banned));
         }
         let mut planned = self.planned.lock();
-        let mut draft = Draft::new(self, &mut planned).map_err(nobody)?;
+        let mut draft = Draft::new(self, &mut planned);
         for (job, submission) in list.iter_mut().enumerate() {
-            let ops =
-                if again { submission.ops.clone() } else { core::mem::take(&mut submission.ops) };
-            for (op, what) in ops.into_iter().enumerate() {
+            for (op, what) in submission.ops(again).enumerate() {
                 if let Err(reason) = draft.add(what) {
                     draft.undo();
                     return Err(Blame { job, op: Some(op), reason });
@@ -290,6 +304,10 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
             let bytes = job.missing.saturating_mul(table_bytes);
             job.flight = flight.as_mut().map(|flight| flight.split(bytes));
             self.counters.submitted(job.ops, job.missing);
+        }
+        // What has run since the last time is used for the next ones.
+        if desk.idle.is_empty() {
+            desk.idle.append(&mut lanes.idle);
         }
         for (job, submission) in desk.jobs.drain(..).zip(list) {
             let done = lanes.find(submission.queue).and_then(|index| lanes.push(index, job));

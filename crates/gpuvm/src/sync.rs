@@ -2,7 +2,8 @@
 
 #[cfg(feature = "std")]
 mod imp {
-    use std::sync::{MutexGuard, PoisonError};
+    pub(crate) use std::sync::MutexGuard;
+    use std::sync::PoisonError;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
@@ -22,7 +23,7 @@ mod imp {
 
 #[cfg(not(feature = "std"))]
 mod imp {
-    use spin::MutexGuard;
+    pub(crate) use spin::MutexGuard;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(spin::Mutex<T>);
@@ -38,4 +39,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::Mutex;
+pub(crate) use imp::{Mutex, MutexGuard};

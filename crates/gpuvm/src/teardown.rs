@@ -1,13 +1,17 @@
 //! Unmapping in a banned VM.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use iopgtable::{
-    AllocError, Format, Iova, IovaRange, LAST_LEVEL, ReservedError, TableAllocator, TableCount,
-    TableError,
+    AllocError, Format, Gather, Invalidated, Invalidation, Iova, IovaRange, LAST_LEVEL, Prot,
+    ReservedError, TableAllocator, TableCount, TableError,
 };
 
+use crate::backing::Backing;
 use crate::device::Device;
+use crate::space::Mapping;
 use crate::spare::Spare;
 use crate::vm::{Live, Vm};
 
@@ -54,14 +58,14 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     /// [`TeardownError`].
     pub fn teardown(&self, range: IovaRange) -> Result<Teardown<D::Error>, TeardownError> {
         let inner = self.inner();
-        if inner.ban.lock().is_none() {
+        if !inner.is_banned() {
             return Err(TeardownError::NotBanned);
         }
         // Whatever is still queued fails, and gives its pages back.
         let _ = inner.run();
         let outcome = {
             let mut live = inner.live.lock();
-            let Live { table, device, .. } = &mut *live;
+            let Live { table, device, stopped, held, .. } = &mut *live;
             let most = Spare::<A>::most(&inner.geometry);
             let count = TableCount::of(LAST_LEVEL, most as u64);
             let mut pages = match inner.reserver.reserve(&count, range.first(), true) {
@@ -75,7 +79,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             let refused = TeardownError::Table(TableError::Alloc(AllocError::WouldBlock));
             let Some(mut reserved) = table.reserved(&mut pages) else { return Err(refused) };
             // A table in the range may hold what the plan does not know of; none around it goes.
-            let (gather, stopped) = match reserved.unmap(range, range) {
+            let (gather, end) = match reserved.unmap(range, range) {
                 Ok(gather) => (gather, Ok(())),
                 Err(ReservedError::Exhausted { at, gather }) => {
                     (gather, Err(TeardownError::Memory { at }))
@@ -85,23 +89,74 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             };
             inner.counters.took(before - pages.remaining());
             inner.spare.put(pages);
-            let outcome = match gather.invalidate(device) {
+            let outcome = match forget(device, range, gather) {
                 Ok(loose) => {
                     inner.counters.freed(inner.spare.free(table, loose));
+                    inner.freed_some();
                     Teardown::Forgotten
                 }
-                Err(failed) => {
-                    table.quarantine(failed.gather);
-                    Teardown::Unforgotten(failed.error)
+                Err((gather, error)) => {
+                    table.quarantine(gather);
+                    Teardown::Unforgotten(error)
                 }
             };
-            stopped.map(|()| outcome)?
+            end?;
+            // What stopped jobs hold is held by itself from now on.
+            let mut next = stopped.take();
+            while let Some(mut job) = next {
+                next = job.next.take();
+                let gone = |(range, backing): (_, &Arc<Backing>)| Mapping {
+                    range,
+                    backing: Arc::clone(backing),
+                    offset: 0,
+                    prot: Prot::NONE,
+                };
+                held.extend(job.lets_go().map(gone));
+            }
+            outcome
         };
         let unmapped = inner.planned.lock().space.unmap(range);
-        // The backings go with it, under no lock.
-        drop(unmapped);
+        let parts = unmapped.removed.iter().filter_map(|old| old.mapping.part(range));
+        let mut live = inner.live.lock();
+        let let_go = match outcome {
+            Teardown::Forgotten => {
+                let held = core::mem::take(&mut live.held);
+                live.held = held.iter().flat_map(|one| around(one, range)).collect();
+                held
+            }
+            Teardown::Unforgotten(_) => {
+                live.held.extend(parts);
+                Vec::new()
+            }
+        };
+        drop(live);
+        // The backings go with these, under no lock.
+        drop((unmapped, let_go));
         Ok(outcome)
     }
+}
+
+/// Has `device` forget all of `range`, also what it did not forget when it was asked before, and
+/// what `gather` names.
+fn forget<D: Device>(
+    device: &mut D,
+    range: IovaRange,
+    gather: Gather,
+) -> Result<Invalidated, (Gather, D::Error)> {
+    let mut all = Invalidation::default();
+    (all.leaves, all.walks) = (Some(range), Some(range));
+    match device.invalidate(&all) {
+        Ok(()) => gather.invalidate(device).map_err(|failed| (failed.gather, failed.error)),
+        Err(error) => Err((gather, error)),
+    }
+}
+
+/// What of `mapping` lies outside of `range`.
+fn around(mapping: &Mapping, range: IovaRange) -> impl Iterator<Item = Mapping> {
+    let below = range.first().0.checked_sub(1).map(|last| (0, last));
+    let above = range.last().0.checked_add(1).map(|first| (first, u64::MAX));
+    let sides = [below, above].into_iter().flatten();
+    sides.filter_map(|(first, last)| mapping.part(IovaRange::between(Iova(first), Iova(last))))
 }
 
 impl<E: fmt::Display> fmt::Display for Teardown<E> {

@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
+use core::num::NonZeroU64;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// A line of points that are reached in ascending order. Clones are the same line.
 ///
@@ -119,7 +120,12 @@ impl Timeline {
 
     /// A point of this line.
     pub fn point(&self, value: u64) -> Point {
-        Point { line: self.clone(), value, key: None }
+        self.clone().into_point(value)
+    }
+
+    /// The same of the only clone that is needed.
+    pub(crate) const fn into_point(self, value: u64) -> Point {
+        Point { line: self, value, key: None }
     }
 
     /// Whether `other` is a clone of this line.
@@ -130,53 +136,49 @@ impl Timeline {
     /// Reaches `value` and everything before it, but for what has failed. A line never goes back:
     /// a value that has been reached already changes nothing.
     pub fn signal(&self, value: u64) {
-        {
-            let mut line = self.0.lock();
-            // INVARIANT: it stops before what failed, which is beyond the old value, so not 0.
-            let reached = match line.failure {
-                Some((from, _)) => value.min(from.saturating_sub(1)),
-                None => value,
-            };
-            line.value = line.value.max(reached);
-        }
-        self.wake();
+        let mut line = self.0.lock();
+        // INVARIANT: it stops before what failed, which is beyond the old value, so not 0.
+        let reached = match line.failure {
+            Some((from, _)) => value.min(from.saturating_sub(1)),
+            None => value,
+        };
+        line.value = line.value.max(reached);
+        self.wake(line);
     }
 
     /// Fails `value` and everything after it, but for what is reached already. The first failure's
     /// reason stands for the whole line.
     pub fn fail(&self, value: u64, error: FenceError) {
-        {
-            let mut line = self.0.lock();
-            let Some(next) = line.value.checked_add(1) else {
-                return;
-            };
-            // INVARIANT: `next` is beyond `line.value`, and so was an earlier failure.
-            let from = value.max(next);
-            line.failure = Some(match line.failure {
-                Some((before, first)) => (before.min(from), first),
-                None => (from, error),
-            });
-        }
-        self.wake();
+        let mut line = self.0.lock();
+        let Some(next) = line.value.checked_add(1) else {
+            return;
+        };
+        // INVARIANT: `next` is beyond `line.value`, and so was an earlier failure.
+        let from = value.max(next);
+        line.failure = Some(match line.failure {
+            Some((before, first)) => (before.min(from), first),
+            None => (from, error),
+        });
+        self.wake(line);
     }
 
     /// Wakes whoever waits for a point that is reached by now. Allocates nothing, and holds no
     /// lock while others run.
-    fn wake(&self) {
-        let (mut from, mut moves) = (0, 0);
+    fn wake<'l>(&'l self, mut line: MutexGuard<'l, Line>) {
+        let mut from = 0;
         loop {
-            let mut line = self.0.lock();
-            if line.moves != moves {
-                // Others have come and gone meanwhile.
-                from = 0;
-            }
             let mut rest = line.waiting.iter().skip(from);
             let Some(next) = rest.position(|one| line.state(one.point).is_some()) else { return };
             from += next;
             let waker = line.leave(from);
-            moves = line.moves;
+            let moves = line.moves;
             drop(line);
             waker.wake();
+            line = self.0.lock();
+            if line.moves != moves {
+                // Others have come and gone meanwhile.
+                from = 0;
+            }
         }
     }
 }
@@ -196,7 +198,7 @@ pub struct Point {
     line: Timeline,
     value: u64,
     /// Where its future waits.
-    key: Option<u64>,
+    key: Option<NonZeroU64>,
 }
 
 impl Clone for Point {
@@ -261,12 +263,12 @@ impl Future for Point {
     type Output = Result<(), FenceError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let key = match self.key {
-            Some(key) => key,
-            None => self.line.0.lock().key(),
-        };
-        self.key = Some(key);
-        self.poll_as(Whose::Future(key), context.waker()).map_or(Poll::Pending, Poll::Ready)
+        if self.key.is_none() {
+            let key = self.line.0.lock().key();
+            self.key = NonZeroU64::new(key);
+        }
+        let whose = self.key.map_or(Whose::Nobody, |key| Whose::Future(key.get()));
+        self.poll_as(whose, context.waker()).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -275,7 +277,7 @@ impl Drop for Point {
     fn drop(&mut self) {
         if let Some(key) = self.key {
             let mut line = self.line.0.lock();
-            let waker = line.find(Whose::Future(key)).map(|index| line.leave(index));
+            let waker = line.find(Whose::Future(key.get())).map(|index| line.leave(index));
             drop(line);
             drop(waker);
         }

@@ -1,9 +1,12 @@
 //! The face: an address space that is changed by jobs.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 #[cfg(feature = "std")]
 use core::future::Future;
+use core::sync::atomic::AtomicBool;
 use core::task::{Poll, Waker};
 
 use iopgtable::{
@@ -18,6 +21,7 @@ use crate::doorbell::Doorbell;
 use crate::draft::Desk;
 use crate::figures::{Counters, Figures};
 use crate::flight::InFlight;
+use crate::job::{Job, Room};
 use crate::lanes::Lanes;
 use crate::options::{Charged, VmOptions};
 use crate::plan::Planner;
@@ -25,7 +29,7 @@ use crate::queue::Queue;
 use crate::record::Record;
 #[cfg(feature = "std")]
 use crate::refusal::BindError;
-use crate::space::Space;
+use crate::space::{Mapping, Space};
 use crate::spare::Spare;
 use crate::sync::Mutex;
 use crate::timeline::Timeline;
@@ -136,6 +140,8 @@ pub(crate) struct Inner<F: Format, A: TableAllocator, D: Device> {
     /// The line of the VM's own queue.
     pub(crate) timeline: Timeline,
     pub(crate) ban: Mutex<Option<Ban<D::Error>>>,
+    /// Whether there is one.
+    pub(crate) banned: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) doorbell: Arc<Doorbell>,
     /// Rings the doorbell.
@@ -144,6 +150,9 @@ pub(crate) struct Inner<F: Format, A: TableAllocator, D: Device> {
     pub(crate) in_flight: Option<Arc<InFlight>>,
     pub(crate) charged: Option<Charged>,
     pub(crate) record: Mutex<Record>,
+    /// Whom to tell that memory is free. The last field: tables go before it.
+    #[cfg(feature = "std")]
+    pub(crate) relief: crate::relief::Share,
 }
 
 /// The state after all jobs that have been submitted.
@@ -163,6 +172,13 @@ pub(crate) struct Live<F: Format, A: TableAllocator, D: Device> {
     pub(crate) device: D,
     /// The pages that queued jobs have reserved.
     pub(crate) pool: Reservation<A>,
+    pub(crate) room: Room,
+    /// The job that has banned the VM, and those that were dropped then. They hold what they were to
+    /// unmap.
+    pub(crate) stopped: Option<Box<Job>>,
+    /// What teardowns have not had forgotten, or not reached yet, of what those held and of what was
+    /// planned.
+    pub(crate) held: Vec<Mapping>,
 }
 
 impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
@@ -192,6 +208,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
         let pool = reserver.reserve(&TableCount::ZERO, Iova(0), false)?;
         let spare = if options.spare { Spare::new(&geometry, &reserver)? } else { Spare::none() };
         let lanes = Lanes::new();
+        let live =
+            Live { table, device, pool, room: Room::default(), stopped: None, held: Vec::new() };
         let doorbell = Arc::new(Doorbell::default());
         let planned = Planned {
             space: Space::new(),
@@ -201,6 +219,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             gone: TableCount::ZERO,
             desk: Desk::default(),
         };
+        #[cfg(feature = "std")]
+        let relief = options.in_flight.as_ref().map(|shared| Arc::clone(&shared.relief));
         Ok(Self(Arc::new(Inner {
             config,
             geometry,
@@ -208,8 +228,9 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             planned: Mutex::new(planned),
             timeline: lanes.own_line(),
             lanes: Mutex::new(lanes),
-            live: Mutex::new(Live { table, device, pool }),
+            live: Mutex::new(live),
             ban: Mutex::new(None),
+            banned: AtomicBool::new(false),
             counters: Counters::default(),
             ring: Waker::from(Arc::clone(&doorbell)),
             doorbell,
@@ -217,6 +238,8 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             in_flight: options.in_flight,
             charged: options.charged,
             record: Mutex::new(Record::new(options.record)),
+            #[cfg(feature = "std")]
+            relief: crate::relief::Share::new(relief.unwrap_or_default()),
         })))
     }
 
@@ -247,8 +270,7 @@ impl<F: Format, A: TableAllocator, D: Device> Vm<F, A, D> {
 
     /// Runs every job that is ready, and returns how many are left, which wait for something.
     pub fn run_ready(&self) -> usize {
-        let _ = self.0.run();
-        self.0.lanes.lock().queued
+        self.0.run()
     }
 
     /// Waits for a job of this VM, and runs what is ready meanwhile.

@@ -9,8 +9,8 @@ mod ops;
 
 use std::sync::{Arc, LazyLock};
 
-use gpuvm::{Op, Point, Queue, Timeline, Vm, plan};
-use iopgtable::{Config, Iova, LAST_LEVEL, Options, Prot, Visit};
+use gpuvm::{Backing, Op, Point, Queue, Submission, Timeline, Vm, plan};
+use iopgtable::{Config, Iova, LAST_LEVEL, Options, Prot, Segment, Visit};
 use machine::Faulty;
 use model::{Kind, Memory, Model, Raw};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, backing, map, map_backing, range, unmap};
@@ -69,6 +69,114 @@ fn protects_and_splits_keep_their_order_with_the_leaves_that_they_cut() {
         assert!(!is_overtaken(vec![], map(0, MIB, 0), op()));
     }
     assert!(!is_overtaken(vec![], protect(), map(PAGE, PAGE, 0)), "which it does not find");
+}
+
+/// Whether the tables lead into `backing`.
+fn reaches(vm: &TestVm, backing: &Backing) -> bool {
+    let mut reaches = false;
+    vm.with_table(|table| {
+        table.visit(vm.geometry().whole(), |what| {
+            if let Visit::Leaf { span, phys, .. } = what {
+                let last = phys.0 + (span.bytes() - 1);
+                let meets = |one: &Segment| one.phys.0 <= last && phys.0 < one.phys.0 + one.bytes;
+                reaches |= backing.segments().iter().any(meets);
+            }
+        });
+    });
+    reaches
+}
+
+#[test]
+fn an_eviction_waits_for_what_unmaps_its_backing_in_another_queue() {
+    let over = || vec![map(0, 4 * MIB, 0)];
+    let nested = || vec![unmap(0, PAGE), map(PAGE, 4 * MIB, 0)];
+    for takes in [|| vec![unmap(0, 2 * MIB)], over, nested] {
+        for is_list in [false, true] {
+            let vm = vm();
+            let (queue, gate) = (vm.queue(), Timeline::new());
+            let gone = backing(GIB, 2 * MIB);
+            vm.bind([map_backing(0, 2 * MIB, &gone)]).unwrap();
+            let takes = Submission::new(takes()).on(queue.id()).after([gate.point(1)]);
+            let evict = Submission::new([Op::Evict { backing: Arc::clone(&gone) }]);
+            let evicted = if is_list {
+                vm.submit_list([takes, evict]).unwrap().pop().unwrap()
+            } else {
+                vm.submit_list([takes]).unwrap();
+                vm.submit_list([evict]).unwrap().pop().unwrap()
+            };
+            vm.run_ready();
+            assert_eq!(evicted.state(), None, "the memory is still mapped");
+            assert!(reaches(&vm, &gone));
+            gate.signal(1);
+            vm.run_ready();
+            assert_eq!(evicted.state(), Some(Ok(())));
+            assert!(!reaches(&vm, &gone));
+        }
+    }
+}
+
+/// What one job of a history does with one of three backings in one of six places.
+#[derive(Clone, Debug)]
+struct Move {
+    kind: u8,
+    which: usize,
+    place: u64,
+    queue: usize,
+    wait: Option<usize>,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = (0..8u8, 0..3usize, 0..6u64, 0..3usize, prop::option::weighted(0.5, 0..EVENTS));
+    let one =
+        one.prop_map(|(kind, which, place, queue, wait)| Move { kind, which, place, queue, wait });
+    prop::collection::vec(one, 12..40)
+}
+
+proptest! {
+    #[test]
+    fn memory_is_free_when_its_eviction_has_run_whatever_overtakes_what(
+        moves in moves(),
+        order in Just((0..EVENTS).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let vm = vm();
+        let queues: Vec<Queue<_, _, _>> = (0..3).map(|_| vm.queue()).collect();
+        let events: Vec<Timeline> = (0..EVENTS).map(|_| Timeline::new()).collect();
+        let backings: Vec<_> = (1..4).map(|n| backing(n * GIB, 4 * MIB)).collect();
+        let mut evicted: Vec<Option<Point>> = vec![None; 3];
+        let look = |evicted: &[Option<Point>]| {
+            vm.run_ready();
+            for (point, backing) in evicted.iter().zip(&backings) {
+                let is_evicted = point.as_ref().is_some_and(|point| point.state().is_some());
+                assert!(!is_evicted || !reaches(&vm, backing), "{backing:?}");
+            }
+        };
+        for Move { kind, which, place, queue, wait } in moves {
+            let one = &backings[which];
+            let at = place * 2 * MIB;
+            let op = match kind {
+                0..3 => map_backing(at, 4 * MIB, one),
+                3..5 => unmap(at, 2 * MIB),
+                5 => Op::Protect { range: range(at, MIB), prot: Prot::READ },
+                6 => Op::Evict { backing: Arc::clone(one) },
+                _ if evicted[which].is_some() => {
+                    Op::Restore { backing: Arc::clone(one), with: Arc::clone(one) }
+                }
+                _ => continue,
+            };
+            let done = queues[queue].submit([op], wait.map(|event| events[event].point(1)), []);
+            match kind {
+                6 => evicted[which] = Some(done.unwrap()),
+                7 => evicted[which] = None,
+                _ => drop(done.unwrap()),
+            }
+            look(&evicted);
+        }
+        for event in order {
+            events[event].signal(1);
+            look(&evicted);
+        }
+        assert!(evicted.iter().flatten().all(|point| point.state() == Some(Ok(()))));
+    }
 }
 
 fn check(vm: &TestVm, model: &Model) {
