@@ -99,6 +99,9 @@ pub struct ReplayArgs {
     /// Most memory that page tables may take, in bytes (suffixes K, M, G)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub limit: Option<u64>,
+    /// Most memory that the tables of queued jobs may take, in bytes (suffixes K, M, G); jobs wait
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub in_flight: Option<u64>,
     /// Check translations after no bind, all binds, or every K-th [default: 16, `all` when the
     /// bundled trace is replayed]
     #[arg(long, value_name = "none|all|K")]
@@ -125,6 +128,7 @@ impl ReplayArgs {
             input_bits: None,
             largest_leaf: None,
             limit: None,
+            in_flight: None,
             verify: None,
             walker: Name::Soft,
             sample: None,

@@ -158,6 +158,32 @@ fn a_bind_over_the_limit_is_reported_and_survived() {
 }
 
 #[test]
+fn what_was_in_flight_and_charged_is_reported() {
+    let text = std::fs::read_to_string(bundled("compiler")).unwrap();
+    let open = report(&text, &["--verify", "none"]);
+    assert!(open.account.limit.is_none() && open.in_flight.limit.is_none());
+    assert_eq!((open.account.refused, open.in_flight.refused), (0, 0));
+    assert_eq!(open.account.charged, 0);
+    assert_eq!(open.account.peak, open.tables.peak * 4096);
+    assert!((4096..=open.account.peak).contains(&open.in_flight.peak), "{open}");
+
+    // A bind at a time, but for those that need more than that alone.
+    let close = report(&text, &["--verify", "none", "--in-flight", "16K"]);
+    assert_eq!(close.in_flight.limit, Some(16 << 10));
+    assert_eq!((close.jobs, close.refused), (open.jobs, 0), "waiting changes nothing else");
+    assert_eq!(close.tables.reserved, open.tables.reserved);
+
+    let poor = report(&text, &["--verify", "none", "--limit", "64K"]);
+    assert_eq!(poor.account.limit, Some(64 << 10));
+    assert!(poor.account.refused >= poor.refused && poor.refused > 0);
+    assert!(poor.account.peak <= 64 << 10);
+    let text = poor.to_string();
+    for part in ["bytes at the peak of 65536 allowed", "charges refused", "in flight       "] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
+
+#[test]
 fn json_is_one_object_with_the_documented_fields() {
     let path = bundled("python");
     let output = run(&["replay", path.to_str().unwrap(), "--json"]);
@@ -184,6 +210,11 @@ fn json_is_one_object_with_the_documented_fields() {
         "/run_ns/max",
         "/map_pages_per_s",
         "/refused",
+        "/account/peak",
+        "/account/charged",
+        "/account/refused",
+        "/in_flight/peak",
+        "/in_flight/refused",
     ] {
         assert!(json.pointer(pointer).is_some_and(serde_json::Value::is_number), "{pointer}");
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use gpuvm::{Device, Vm, Worker};
+use gpuvm::{Device, InFlight, Vm, VmOptions, Worker};
 use hdrhistogram::Histogram;
 use iopgtable::memory::{Account, Accounted, Pool, PoolFigures, Watermarks};
 use iopgtable::{Config, Format, Invalidate, Invalidation, IovaRange, TableLayout};
@@ -14,6 +14,14 @@ use iopgtable_conformance::SharedRegion;
 /// Where tables come from: a carve-out, behind a pool, charged to an account.
 pub(super) type Tables = Accounted<Arc<Pool<Arc<SharedRegion>>>, Arc<Account>>;
 
+/// How many bytes tables may take, and those of queued jobs alone; as many as there are, if nothing
+/// is said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) tables: Option<u64>,
+    pub(super) in_flight: Option<u64>,
+}
+
 /// The machine of one replay.
 pub(super) struct Machine {
     config: Config,
@@ -21,6 +29,7 @@ pub(super) struct Machine {
     memory: Arc<SharedRegion>,
     pool: Arc<Pool<Arc<SharedRegion>>>,
     account: Arc<Account>,
+    in_flight: Arc<InFlight>,
     worker: Worker,
     run_times: Arc<Mutex<Times>>,
     /// Whether what walks the tables remembers anything.
@@ -28,7 +37,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// A machine for `format`, whose tables lie in `memory` and take at most `limit` bytes.
+    /// A machine for `format`, whose tables lie in `memory` and stay within `limits`.
     ///
     /// # Errors
     ///
@@ -36,7 +45,7 @@ impl Machine {
     pub(super) fn new<F: Format>(
         config: Config,
         memory: SharedRegion,
-        limit: Option<u64>,
+        limits: Limits,
         walker_remembers: bool,
     ) -> anyhow::Result<Self> {
         let memory = Arc::new(memory);
@@ -46,7 +55,8 @@ impl Machine {
             table_bytes: TableLayout::of::<F>().bytes(),
             memory,
             pool: Arc::new(pool),
-            account: Arc::new(Account::new("replay", limit.unwrap_or(Account::UNLIMITED))),
+            account: Arc::new(Account::new("replay", limits.tables.unwrap_or(Account::UNLIMITED))),
+            in_flight: InFlight::new(limits.in_flight.unwrap_or(u64::MAX)),
             worker: Worker::new(1).context("cannot start the thread that runs jobs")?,
             run_times: Arc::default(),
             walker_remembers,
@@ -63,7 +73,8 @@ impl Machine {
         let remembers = self.walker_remembers;
         let times = Arc::clone(&self.run_times);
         let probe = Probe { times, began: None, remembers, stale: Vec::new() };
-        let vm = Vm::new(self.config, tables, probe)?;
+        let options = VmOptions::new().in_flight(Arc::clone(&self.in_flight));
+        let vm = Vm::with_options(self.config, tables, probe, options)?;
         self.worker.attach(&vm);
         Ok(vm)
     }
@@ -73,19 +84,25 @@ impl Machine {
         &self.account
     }
 
+    /// The limit on what queued jobs hold.
+    pub(super) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
     /// How long jobs ran.
     pub(super) fn run_times(&self) -> Times {
         self.run_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the machine, whose VMs are gone: the pool's figures, and the bytes that never came
-    /// back from its users.
-    pub(super) fn end(self) -> (PoolFigures, u64) {
-        let Self { memory, pool, worker, table_bytes, .. } = self;
+    /// Ends the machine, whose VMs are gone: the pool's figures, the bytes that never came back from
+    /// its users, and those that the account is still charged.
+    pub(super) fn end(self) -> (PoolFigures, u64, u64) {
+        let Self { memory, pool, account, worker, table_bytes, .. } = self;
+        // It may be about to let go of the last VM that it has run.
         drop(worker);
         let figures = pool.figures();
         let out = memory.in_use().saturating_sub(figures.free * table_bytes);
-        (figures, out as u64)
+        (figures, out as u64, account.charged())
     }
 }
 

@@ -23,7 +23,7 @@ mod verify;
 mod walk;
 mod worst_case;
 
-pub use report::{Latency, PoolReport, Report, TableReport};
+pub use report::{AccountReport, InFlightReport, Latency, PoolReport, Report, TableReport};
 pub use verify::Checks;
 
 use replayer::Replayer;

@@ -12,8 +12,10 @@ use iopgtable_conformance::{SharedRegion, Walked};
 
 use walkers::Mmu;
 
-use super::machine::{Machine, Probe, Tables, Times};
-use super::report::{Latency, PoolReport, Report, TableReport, ratio};
+use super::machine::{Limits, Machine, Probe, Tables, Times};
+use super::report::{
+    AccountReport, InFlightReport, Latency, PoolReport, Report, TableReport, ratio,
+};
 use super::shadow::{Change, Memory, Shadow};
 use super::verify::Checks;
 use super::walk::Walker;
@@ -109,8 +111,9 @@ impl<F: Walked> Replayer<F> {
             last: geometry.last_iova().0,
             real_runs: !coarse && is_soft,
         };
+        let limits = Limits { tables: args.limit, in_flight: args.in_flight };
         Ok(Self {
-            machine: Machine::new::<F>(config, tables, args.limit, !is_soft)?,
+            machine: Machine::new::<F>(config, tables, limits, !is_soft)?,
             memory,
             processes: BTreeMap::new(),
             checks: Checks { walker: mmu.name(), ..Checks::default() },
@@ -196,8 +199,11 @@ impl<F: Walked> Replayer<F> {
         let count = ops.len() as u64;
 
         let job = match self.submit(&vm, ops) {
-            Err(SubmitError { reason: SubmitReason::Memory(_), .. }) => {
-                // Jobs in flight may be about to free tables.
+            Err(SubmitError {
+                reason: SubmitReason::Memory(_) | SubmitReason::InFlight { .. },
+                ..
+            }) => {
+                // Jobs in flight may be about to free tables, and will not be in flight then.
                 self.settle();
                 self.submit(&vm, changes.iter().map(Change::to_op).collect())
             }
@@ -281,9 +287,21 @@ impl<F: Walked> Replayer<F> {
         }
         let Self { machine, memory, checks, counts, submit_times, .. } = self;
         let run_times = machine.run_times();
-        let peak = machine.account().peak();
-        let limit = machine.account().limit();
-        let (pool, leaked_bytes) = machine.end();
+        let (account, in_flight) = (machine.account(), machine.in_flight());
+        let is_limit = |limit: &u64| *limit != u64::MAX;
+        let mut account = AccountReport {
+            limit: Some(account.limit()).filter(is_limit),
+            peak: account.peak(),
+            charged: account.charged(),
+            refused: account.refusals(),
+        };
+        let in_flight = InFlightReport {
+            limit: Some(in_flight.limit()).filter(is_limit),
+            peak: in_flight.peak(),
+            refused: in_flight.refused(),
+        };
+        let (pool, leaked_bytes, charged) = machine.end();
+        account.charged = charged;
         let figures = counts.figures;
         let table_bytes = TableLayout::of::<F>().bytes() as u64;
         let busy: Duration = submit_times.sum() + run_times.sum();
@@ -297,16 +315,17 @@ impl<F: Walked> Replayer<F> {
             skipped: counts.skipped,
             refused: counts.refused,
             first_refusal: counts.first_refusal,
-            limit: (limit != u64::MAX).then_some(limit),
             tables: TableReport {
                 reserved: figures.tables_reserved,
                 installed: figures.tables_installed,
                 returned: figures.tables_returned,
                 freed: figures.tables_freed,
-                peak: peak / table_bytes,
+                peak: account.peak / table_bytes,
                 worst_case: counts.worst_case,
                 leaked: leaked_bytes / table_bytes,
             },
+            account,
+            in_flight,
             pool: PoolReport::from(pool),
             verify: checks,
             submit_ns: Latency::from(&submit_times),

@@ -30,9 +30,10 @@ pub struct Report {
     /// Why the first was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_refusal: Option<String>,
-    /// The account's limit, if any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u64>,
+    /// What tables were charged to.
+    pub account: AccountReport,
+    /// What queued jobs held.
+    pub in_flight: InFlightReport,
     /// Page tables.
     pub tables: TableReport,
     /// The pool that they come from.
@@ -66,6 +67,33 @@ pub struct TableReport {
     pub worst_case: u64,
     /// Never given back.
     pub leaked: u64,
+}
+
+/// What the account of all tables saw, in bytes but for `refused`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountReport {
+    /// Its limit, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The most that it was charged at once: roots, linked tables, what queued jobs had reserved.
+    pub peak: u64,
+    /// What it is still charged when all is over.
+    pub charged: u64,
+    /// Charges that it refused. Some may have gone through when they were tried again, when jobs that
+    /// were in flight had run.
+    pub refused: u64,
+}
+
+/// What queued jobs held of table pages, in bytes but for `refused`.
+#[derive(Clone, Debug, Serialize)]
+pub struct InFlightReport {
+    /// The limit, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The most at once.
+    pub peak: u64,
+    /// Submissions that found too much in flight. They go through when jobs that were have run.
+    pub refused: u64,
 }
 
 /// What the pool did, in pages but for `refills`.
@@ -111,6 +139,7 @@ impl Report {
     pub fn is_good(&self) -> bool {
         self.verify.mismatches == 0
             && self.tables.leaked == 0
+            && self.account.charged == 0
             && self.tables.returned == 0
             && self.tables.reserved == self.tables.installed
     }
@@ -142,6 +171,16 @@ impl fmt::Display for Report {
         writeln!(f, ", {} at the peak, {} leaked", tables.peak, tables.leaked)?;
         let times = ratio(tables.worst_case.into(), tables.reserved.into());
         writeln!(f, "  worst case      {} tables ({times:.1} times as many)", tables.worst_case)?;
+        let limited = |limit: Option<u64>| match limit {
+            Some(limit) => format!("of {limit} allowed"),
+            None => "and no limit".to_owned(),
+        };
+        write!(f, "  account         {} bytes at the peak ", self.account.peak)?;
+        write!(f, "{}, {} charges refused", limited(self.account.limit), self.account.refused)?;
+        writeln!(f, ", {} bytes charged at the end", self.account.charged)?;
+        write!(f, "  in flight       {} bytes at the peak ", self.in_flight.peak)?;
+        let waits = self.in_flight.refused;
+        writeln!(f, "{}, {waits} submissions had to wait", limited(self.in_flight.limit))?;
         write!(f, "  pool            {} pages at once, {} after a refill", pool.hits, pool.misses)?;
         writeln!(f, ", {} refills, {} free at the end", pool.refills, pool.free)?;
         for (name, latency) in [("submit", &self.submit_ns), ("run", &self.run_ns)] {
