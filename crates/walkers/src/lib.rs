@@ -58,6 +58,7 @@
 //! - `qemu` (feature `machines`): MMUs that QEMU emulates.
 //! - `require` (feature `machines`): whether a test may go without a machine.
 //! - [`soft`]: an MMU in software: for the Arm formats, x86-64 and those of other IOMMUs.
+//! - [`iotlb`]: the same with a TLB that forgets only what it is told to.
 
 #![deny(unsafe_code)]
 
@@ -71,6 +72,7 @@ mod regime;
 mod translation;
 mod walk;
 
+pub mod iotlb;
 #[cfg(feature = "machines")]
 pub mod qemu;
 #[cfg(feature = "machines")]

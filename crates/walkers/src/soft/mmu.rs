@@ -70,7 +70,7 @@ impl<M: PhysMemory> Mmu for SoftMmu<M> {
 }
 
 /// Lends the walker that `regime` is for.
-fn with_walker<M: PhysMemory>(
+pub(crate) fn with_walker<M: PhysMemory>(
     memory: &M,
     regime: &Regime,
     look: &mut dyn FnMut(&dyn Walker),

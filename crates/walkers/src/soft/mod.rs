@@ -87,6 +87,7 @@ pub use config::ConfigError;
 pub use dart::Dart;
 pub use mali::{Mali, MaliRegisters};
 pub use mmu::SoftMmu;
+pub(crate) use mmu::with_walker;
 pub use nested::Nested;
 pub use riscv::{RiscV, RiscVGuest};
 pub use short_descriptors::ShortDescriptors;
