@@ -45,6 +45,9 @@ impl Child {
             memfd_create("errors", MemfdFlags::CLOEXEC).map_err(|why| failed(why.into()))?,
         );
         let mut command = program.command();
+        if let Some(firmware) = program.firmware() {
+            command.arg("-L").arg(firmware);
+        }
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .arg("-m")

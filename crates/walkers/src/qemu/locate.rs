@@ -76,12 +76,8 @@ impl Program {
     /// The program `name` of `series`: in the folder that [`VARIABLE`] names, among those that
     /// `scripts/walkers` has unpacked, or in `PATH`.
     pub(crate) fn locate(name: &str, series: Series) -> Result<Self, Absent> {
-        let folders = env::var_os(VARIABLE).map(PathBuf::from).into_iter();
-        let folders = folders.chain([PathBuf::from(UNPACKED)]);
-        let path = env::var_os("PATH").unwrap_or_default();
-        folders
-            .flat_map(|folder| in_folder(&folder, name))
-            .chain(env::split_paths(&path).map(|folder| (folder.join(name), None)))
+        candidates(name)
+            .into_iter()
             .filter_map(|(path, tree)| Self::probe(path, tree))
             .find(|program| series.takes(&program.version))
             .ok_or_else(|| {
@@ -103,14 +99,28 @@ impl Program {
         Some(Self { version: version.to_owned(), ..program })
     }
 
-    /// A command that runs it with the libraries and the firmware of its tree.
+    /// The tool `name`, of any version: it may lie wherever QEMU may.
+    #[cfg(test)]
+    pub(crate) fn tool(name: &str) -> Result<Self, Absent> {
+        let found = candidates(name).into_iter().find(|(path, _)| path.is_file());
+        let (path, tree) = found.ok_or_else(|| {
+            Absent::new(format!("no {name} in target/walkers or $PATH (scripts/walkers gets it)"))
+        })?;
+        Ok(Self { path, tree, version: String::new() })
+    }
+
+    /// A command that runs it with the libraries of its tree.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         if let Some(tree) = &self.tree {
             command.env("LD_LIBRARY_PATH", libraries(tree));
-            command.arg("-L").arg(tree.join("usr/share/qemu"));
         }
         command
+    }
+
+    /// Where its firmware is, if not where it looks itself.
+    pub(crate) fn firmware(&self) -> Option<PathBuf> {
+        self.tree.as_ref().map(|tree| tree.join("usr/share/qemu"))
     }
 }
 
@@ -119,6 +129,17 @@ impl fmt::Display for Program {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         write!(f, "{name} {}", self.version)
     }
+}
+
+/// Where a program may lie: its path, and the tree that it was unpacked into.
+fn candidates(name: &str) -> Vec<(PathBuf, Option<PathBuf>)> {
+    let folders = env::var_os(VARIABLE).map(PathBuf::from).into_iter();
+    let folders = folders.chain([PathBuf::from(UNPACKED)]);
+    let path = env::var_os("PATH").unwrap_or_default();
+    folders
+        .flat_map(|folder| in_folder(&folder, name))
+        .chain(env::split_paths(&path).map(|folder| (folder.join(name), None)))
+        .collect()
 }
 
 /// Where a program may lie in a folder: there, in one of its folders for programs, or in trees of

@@ -6,7 +6,12 @@
 // The machines are on their way.
 #![allow(dead_code)]
 
+mod aarch64;
+#[cfg(test)]
+mod assembled;
+mod batch;
 mod child;
 mod locate;
 
+pub use aarch64::Aarch64;
 pub use locate::Absent;

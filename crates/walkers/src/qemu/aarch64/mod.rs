@@ -1,0 +1,333 @@
+//! QEMU's Arm processor, without any operating system.
+
+mod fetch;
+mod forget;
+mod setup;
+mod stub;
+mod syndrome;
+
+use std::sync::Arc;
+
+use fetch::Planted;
+use setup::{Half, Setup};
+use syndrome::Par;
+
+use super::batch::{Operation, Processor, RESERVED};
+use super::locate::{Absent, Program, Series};
+use crate::{
+    Access, AccessKind, Answer, FaultKind, Forget, MemoryType, Mmu, MmuError, Ram, Reached,
+    Refusal, Regime, Request, Says, Shareability, Unsupported,
+};
+
+/// The program for both series.
+const QEMU: &str = "qemu-system-aarch64";
+
+/// The machine: a generic one with EL2, and nothing above the RAM.
+const MACHINE: [&str; 4] = [
+    "-machine",
+    "virt,virtualization=on,gic-version=3,highmem=off,memory-backend=walked",
+    "-cpu",
+    "max",
+];
+
+/// An Arm processor that walks tables, asked with `AT`: the walker `qemu-aarch64`.
+///
+/// # What is asked
+///
+/// Reads and writes are asked with address translation instructions (`AT`), which tell the
+/// physical address or the fault without an access, so leaves may lead anywhere. Fetches are made:
+/// the address is found with `AT` first, an instruction is put there where it lies in the RAM (and
+/// what was there comes back), and the processor jumps there at EL1 or EL0. Where there is no
+/// memory, an external abort says that the fetch was let through.
+///
+/// # What is walked
+///
+/// - `VMSAv8-64` stage 1 with both halves; stage 2 with concatenated root tables; both together.
+///   Granules of 4, 16 and 64 KiB, 52-bit addresses with all of them (`FEAT_LPA`, `FEAT_LPA2`),
+///   hardware management of the access flag and the dirty state.
+/// - `VMSAv8-32` stage 1 with long descriptors: reads and writes only.
+///
+/// Stage 2 is walked by QEMU 7.2, since 10.0 fails an assertion of its own when `AT` meets a
+/// permission fault of stage 2; everything else by 10.0 or later.
+///
+/// 7.2 does not start a stage 2 walk at level 0 with 16 KiB, so such tables are not supported.
+///
+/// # What it does not enforce
+///
+/// - Addresses of 52 bits are implemented. Where the output size in a register is less, the bits of
+///   an address that stand apart in a descriptor (51:48 with 64 KiB, 51:50 with `DS`) are ignored if
+///   it is 48 bits or less; and level 1 has blocks with 64 KiB whatever it is.
+/// - At stage 2, and with both, a block is accepted at every level above the pages'.
+/// - Where hardware manages the dirty state, a clean leaf that EL0 may write can be executed at EL1.
+/// - The contiguous hint is ignored: each descriptor is taken as it stands.
+/// - `AT` walks anew each time: nothing is remembered, so a forgotten invalidation does not show.
+///   Fetches begin with nothing remembered, too.
+/// - A fetch at stage 2 from where neither reads nor writes are allowed is not made: it counts as
+///   refused, though the architecture allows it.
+/// - `AT` for writes does not set a leaf's dirty state. Access flags are set, with `HA`.
+/// - Reads and writes are not aligned or not: no alignment fault, no watchpoint, no tag check.
+///
+/// # References
+///
+/// Arm DDI 0487, D8 "The `AArch64` Virtual Memory System Architecture", C5.4 (`AT`).
+#[derive(Debug)]
+pub struct Aarch64 {
+    ram: Arc<Ram>,
+    /// QEMU 10.0 or later.
+    ten: Engine,
+    /// QEMU 7.2, where it is; started when stage 2 is installed first.
+    seven: Result<Program, Absent>,
+    started: Option<Engine>,
+    installed: Option<Setup>,
+}
+
+/// A processor, and what its registers hold.
+#[derive(Debug)]
+struct Engine {
+    processor: Processor,
+    loaded: Option<Setup>,
+}
+
+impl Engine {
+    fn start(program: &Program, ram: &Arc<Ram>) -> Result<Self, MmuError> {
+        let (own, code) = (Processor::spare(ram), Processor::code(ram));
+        for (place, word) in (own..).step_by(8).zip(setup::own_table(code)) {
+            ram.write_u64(place, word);
+        }
+        let processor = Processor::start(program, ram, &MACHINE, stub::CODE)?;
+        Ok(Self { processor, loaded: None })
+    }
+
+    /// Has operations done with these registers.
+    fn run(&mut self, setup: Setup, operations: &mut [Operation]) -> Result<(), MmuError> {
+        if self.loaded != Some(setup) {
+            self.loaded = None;
+            self.processor.set(&setup.words());
+            self.processor.run(&mut [[0, stub::SETUP, 0, 0]])?;
+            self.loaded = Some(setup);
+        }
+        self.processor.run(operations)
+    }
+
+    /// Has the processor forget something of what `setup` is for.
+    fn forget(&mut self, setup: Setup, what: Forget) -> Result<(), MmuError> {
+        let setup = forget::space(what).map_or(setup, |asid| setup.with_space(asid));
+        self.run(setup, &mut forget::operations(setup, what))
+    }
+}
+
+impl Aarch64 {
+    /// The physical address at which the machine has its RAM: what a [`Ram`] for it says.
+    pub const RAM: u64 = 0x4000_0000;
+
+    /// How many bytes of the RAM, from its first on, the machine takes for itself. Tables and
+    /// targets lie behind them. Several machines may share them, one at a time.
+    pub const RESERVED: u64 = RESERVED;
+
+    /// Starts the machine with `ram`, which begins at [`RAM`](Self::RAM) and is larger than
+    /// [`RESERVED`](Self::RESERVED).
+    ///
+    /// # Errors
+    ///
+    /// [`Absent`], where there is no QEMU, or it does not start.
+    pub fn open(ram: &Arc<Ram>) -> Result<Self, Absent> {
+        let program = Program::locate(QEMU, Series::Ten)?;
+        let ten = start(&program, ram)?;
+        let seven = Program::locate(QEMU, Series::Seven);
+        Ok(Self { ram: Arc::clone(ram), ten, seven, started: None, installed: None })
+    }
+
+    /// The memory type and the shareability that a read with EL1's rights has at each of
+    /// `addresses`, in the tables that were installed last: with both stages, what these combine
+    /// to. Device and non-cacheable memory is outer shareable, whatever the tables say. None where
+    /// there is a fault.
+    ///
+    /// # Errors
+    ///
+    /// [`MmuError::Unsupported`] if no tables are installed, [`MmuError::Broken`] as for
+    /// [`translate`](Mmu::translate).
+    pub fn memory_types(
+        &mut self,
+        addresses: &[u64],
+    ) -> Result<Vec<Option<(MemoryType, Shareability)>>, MmuError> {
+        let pars = self.ask(addresses.iter().map(|&address| (address, Access::PRIVILEGED_READ)))?;
+        let types =
+            pars.into_iter().map(|par| par.page().ok().map(|_| (par.memory(), par.shareability())));
+        Ok(types.collect())
+    }
+
+    fn installed(&self) -> Result<Setup, Unsupported> {
+        self.installed.ok_or_else(|| Unsupported::new("no tables are installed"))
+    }
+
+    /// The processor for `setup`.
+    fn engine(&mut self, setup: Setup) -> Result<&mut Engine, MmuError> {
+        if !setup.has_stage2() {
+            return Ok(&mut self.ten);
+        }
+        if self.started.is_none() {
+            let program = self.seven.as_ref().map_err(stage2_is_absent)?;
+            self.started = Some(Engine::start(program, &self.ram)?);
+        }
+        self.started.as_mut().ok_or_else(|| MmuError::Broken("there is no QEMU 7.2".to_owned()))
+    }
+
+    /// Asks with `AT`.
+    fn ask(
+        &mut self,
+        questions: impl Iterator<Item = (u64, Access)>,
+    ) -> Result<Vec<Par>, MmuError> {
+        let setup = self.installed()?;
+        let mut list: Vec<Operation> = questions
+            .map(|(address, access)| [address, stub::translate(setup.stages(), access), 0, 0])
+            .collect();
+        self.engine(setup)?.run(setup, &mut list)?;
+        Ok(list.into_iter().map(|[_, par, ..]| Par(par)).collect())
+    }
+
+    /// Makes the fetches among `requests`, which `answers` says the ends of as far as `AT` knows.
+    fn fetch(&mut self, requests: &[Request], answers: &mut [Answer]) -> Result<(), MmuError> {
+        let setup = self.installed()?;
+        let fetches = |&at: &usize| requests[at].access.kind == AccessKind::Execute;
+        let mut fetches: Vec<usize> = (0..requests.len()).filter(fetches).collect();
+        if setup.has_stage2() {
+            // Where stage 2 allows writes only, AT for writes tells the address.
+            let refused = |&at: &usize| is_permission_fault(answers[at]);
+            let unread: Vec<usize> = fetches.iter().copied().filter(refused).collect();
+            let ask = unread.iter().map(|&at| (requests[at].address, Access::PRIVILEGED_WRITE));
+            for (&at, par) in unread.iter().zip(self.ask(ask)?) {
+                answers[at] = answer(requests[at].address, par);
+            }
+        }
+        fetches.retain(|&at| !is_permission_fault(answers[at]));
+
+        let ram = Arc::clone(&self.ram);
+        let mut planted = Planted::new(&ram);
+        for &at in &fetches {
+            let Ok(reached) = answers[at] else { continue };
+            if reached.address < ram.first() + RESERVED {
+                return Err(MmuError::Broken(format!(
+                    "fetches from {:#x} cannot be made: the machine has something there",
+                    reached.address
+                )));
+            }
+            planted.put(reached.address & !3);
+        }
+        for half in [Half::Lower, Half::Upper] {
+            let those: Vec<usize> = fetches
+                .iter()
+                .copied()
+                .filter(|&at| !setup.has_stage1() || Half::of(requests[at].address) == half)
+                .collect();
+            if those.is_empty() || !setup.has_stage1() && half == Half::Upper {
+                continue;
+            }
+            let setup = setup
+                .with_own_half(half, Processor::spare(&ram), Processor::code(&ram))
+                .ok_or_else(no_fetches)?;
+            let mut list: Vec<Operation> = those
+                .iter()
+                .map(|&at| [requests[at].address & !3, stub::access(requests[at].access), 0, 0])
+                .collect();
+            let engine = self.engine(setup)?;
+            // What other words were put there before must not be run.
+            engine.forget(setup, Forget::Everything)?;
+            engine.run(setup, &mut list)?;
+            for (&at, &operation) in those.iter().zip(&list) {
+                match (fetch::outcome(operation)?, answers[at]) {
+                    (Ok(()), Ok(_)) => {}
+                    (Err(refusal), _) => answers[at] = Err(refusal),
+                    (Ok(()), Err(refusal)) => {
+                        return Err(MmuError::Broken(format!(
+                            "{:#x} can be fetched from, but AT says {refusal:?}",
+                            requests[at].address
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Mmu for Aarch64 {
+    fn name(&self) -> &'static str {
+        "qemu-aarch64"
+    }
+
+    fn says(&self, regime: &Regime) -> Result<Says, Unsupported> {
+        let setup = Setup::new(regime, 0)?;
+        if setup.has_stage2() {
+            self.seven.as_ref().map_err(stage2_is_absent)?;
+        }
+        Ok(Says {
+            permissions: true,
+            execute: fetches(setup),
+            privilege: true,
+            kinds: true,
+            levels: true,
+            remembers: false,
+            largest_leaf: u64::MAX,
+            targets: (self.ram.first() + RESERVED, (1 << 52) - 1),
+        })
+    }
+
+    fn install(&mut self, regime: &Regime, asid: u16) -> Result<(), MmuError> {
+        self.says(regime)?;
+        let setup = Setup::new(regime, asid)?;
+        self.installed = Some(setup);
+        self.engine(setup)?.forget(setup, Forget::Space { asid })
+    }
+
+    fn translate(
+        &mut self,
+        requests: &[Request],
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), MmuError> {
+        answers.clear();
+        let setup = self.installed()?;
+        let has_fetches = requests.iter().any(|request| request.access.kind == AccessKind::Execute);
+        if has_fetches && !fetches(setup) {
+            return Err(no_fetches().into());
+        }
+        let pars = self.ask(requests.iter().map(|request| (request.address, request.access)))?;
+        let pairs = requests.iter().zip(pars);
+        answers.extend(pairs.map(|(request, par)| answer(request.address, par)));
+        if has_fetches { self.fetch(requests, answers) } else { Ok(()) }
+    }
+
+    fn forget(&mut self, what: Forget) -> Result<(), MmuError> {
+        let Some(setup) = self.installed else { return Ok(()) };
+        self.engine(setup)?.forget(setup, what)
+    }
+}
+
+/// Starts a processor that counts as absent if it does not start.
+fn start(program: &Program, ram: &Arc<Ram>) -> Result<Engine, Absent> {
+    if ram.first() != Aarch64::RAM {
+        return Err(Absent::new(format!("its RAM would have to be at {:#x}", Aarch64::RAM)));
+    }
+    Engine::start(program, ram).map_err(|why| Absent::new(why.to_string()))
+}
+
+fn stage2_is_absent(why: &Absent) -> Unsupported {
+    Unsupported::new(format!("stage 2: {why}"))
+}
+
+fn no_fetches() -> Unsupported {
+    Unsupported::new("fetches through such tables")
+}
+
+/// Whether fetches can be made through such tables: in `AArch64`, and with a place for exceptions.
+fn fetches(setup: Setup) -> bool {
+    setup.is_aarch64() && setup.with_own_half(Half::Lower, 0, 0).is_some()
+}
+
+fn is_permission_fault(answer: Answer) -> bool {
+    matches!(answer, Err(Refusal { kind: Some(FaultKind::Permission), .. }))
+}
+
+fn answer(address: u64, par: Par) -> Answer {
+    let page = par.page()?;
+    Ok(Reached { address: page | address & 0xfff, translation: None })
+}

@@ -1,0 +1,46 @@
+//! That the bytes which processors run are what their sources say.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use super::locate::Program;
+use crate::require;
+
+/// Set to `renew`, the bytes are written anew.
+const VARIABLE: &str = "STUBS";
+
+/// Assembles `source` for `target` and compares the bytes with those beside it.
+fn check(target: &str, flags: &[&str], source: &str) {
+    let tool =
+        |name: &str| require::machine("binutils", Program::tool(&format!("{target}-{name}")));
+    let (Some(assembler), Some(copy)) = (tool("as"), tool("objcopy")) else { return };
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/qemu").join(source);
+    let temporary = |ending: &str| -> PathBuf {
+        env::temp_dir().join(format!("stub-{target}-{}.{ending}", process::id()))
+    };
+    let (object, binary) = (temporary("o"), temporary("bin"));
+    let run = |program: &Program, flags: &[&str], paths: &[&Path]| {
+        let output = program.command().args(flags).args(paths).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&assembler, flags, &["-o".as_ref(), &object, &source]);
+    run(&copy, &["-O", "binary", "-j", ".text"], &[&object, &binary]);
+    let assembled = fs::read(&binary).unwrap();
+    fs::remove_file(object).unwrap();
+    fs::remove_file(binary).unwrap();
+
+    let kept = source.with_extension("bin");
+    if env::var_os(VARIABLE).is_some_and(|value| value == "renew") {
+        fs::write(&kept, &assembled).unwrap();
+    }
+    assert!(
+        fs::read(&kept).unwrap() == assembled,
+        "{} is not what its source says; {VARIABLE}=renew renews it",
+        kept.display()
+    );
+}
+
+#[test]
+fn what_the_arm_processor_runs_is_what_its_source_says() {
+    check("aarch64-linux-gnu", &[], "aarch64/stub.s");
+}

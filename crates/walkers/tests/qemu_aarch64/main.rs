@@ -1,0 +1,9 @@
+//! QEMU's Arm processor against tables written by hand, and against the model.
+
+#![cfg(feature = "machines")]
+
+mod machine;
+mod random;
+mod stage1;
+mod stage2;
+mod tree;
