@@ -43,9 +43,9 @@ const HOST_ACCESS_DIRTY: u64 = 0b11 << 7;
 ///   translation fault at the level of the entry.
 /// - `NextLevel` 0 makes a leaf of the size that the entry spans. 7 makes one whose size stands in
 ///   its address: from bit 12 up, as many ones as make bit n the first zero say 2^(n + 1) bytes. Such
-///   a leaf is not smaller than the entry's span and smaller than the table's; as many entries as
-///   it covers are the same, and all of them are read: a conflict if one differs in more than
-///   `A` and `D`.
+///   a leaf is larger than the entry's span and smaller than the table's; as many entries as it
+///   covers are the same, and all of them are read: a conflict if one differs in more than `A` and
+///   `D`.
 /// - Reserved are ([`FaultKind::Reserved`], at the entry's level): bits 58:52, in entries that lead
 ///   to tables also 60:59; a `NextLevel` not below the entry's own; an encoded size out of range;
 ///   address bits below the size of a leaf with `NextLevel` 0; a leaf at the manual's level 6, for
@@ -101,7 +101,7 @@ impl<M: PhysMemory> AmdV1<M> {
         }
         // CAST: at most 40, since bits from 52 on are masked.
         let bits = 12 + ((entry & ADDRESS) >> 12).trailing_ones() as u8 + 1;
-        if bits >= span_bits && bits < span_bits + 9 && bits <= 52 { Some(bits) } else { None }
+        if bits > span_bits && bits < span_bits + 9 && bits <= 52 { Some(bits) } else { None }
     }
 }
 
