@@ -45,7 +45,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The lookup level, as Arm counts: 3 for pages, 0 or -1 at the root side. Faults before the
     /// first lookup have level 0, whatever the level that the walk would have started at; in
-    /// `AArch32` they have level 1, but for a base beyond the output size.
+    /// `AArch32` they have level 1 (2 with short descriptors, which start there), but for a base
+    /// beyond the output size. Six levels of AMD's tables reach up to -2.
     pub level: i8,
     /// Whose lookup it is, where there are two stages.
     pub stage: FaultStage,

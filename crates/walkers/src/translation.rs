@@ -13,7 +13,7 @@ pub struct Translation {
     /// it. Where a format writes one leaf several times because it has no other way to (Svnapot,
     /// AMD's sizes, large pages and supersections of short descriptors), it is the size of the one.
     pub leaf_size: u64,
-    /// The level at which the leaf was found, as Arm counts: 3 for pages, 0 or -1 at the root side.
+    /// The level at which the leaf was found, as Arm counts: 3 for pages, 0 or less at the root side.
     pub level: i8,
     /// The memory type of the leaf.
     pub memory: MemoryType,

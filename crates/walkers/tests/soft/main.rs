@@ -12,6 +12,7 @@ mod nested;
 mod non_secure;
 mod paths;
 mod random;
+mod random_formats;
 mod riscv;
 mod riscv_guest;
 mod short_descriptors;
