@@ -5,7 +5,7 @@ use iopgtable::format::{
     X86_64Registers,
 };
 use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
-use walkers::{Permissions, Regime, Rights, soft};
+use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation, soft};
 
 /// A format that MMUs walk.
 pub trait Walked: Format {
@@ -14,6 +14,26 @@ pub trait Walked: Format {
 
     /// What a mapping with `prot` permits, as the format's manual says.
     fn permissions(prot: Prot) -> Permissions;
+}
+
+/// Has the model of the format translate `address` by tables that `read` reads, with the registers
+/// of a driver: without a machine, for tests that walk once.
+///
+/// # Errors
+///
+/// The fault that a device would report.
+///
+/// # Panics
+///
+/// Where the registers are not those of any device.
+pub fn walk<F: Walked>(
+    registers: F::Registers,
+    read: &dyn Fn(u64) -> Option<u64>,
+    address: u64,
+    access: Access,
+) -> Result<Translation, Fault> {
+    let outcome = soft::walk(FnMemory(read), &F::regime(registers), address, access);
+    outcome.unwrap_or_else(|why| panic!("the registers of {}: {why}", F::NAME))
 }
 
 /// The rights of those whom `prot` is for.

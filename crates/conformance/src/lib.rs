@@ -25,7 +25,7 @@ pub mod mutations;
 mod question;
 mod rig;
 
-pub use bridge::Walked;
+pub use bridge::{Walked, walk};
 pub use memory::SharedRegion;
 pub use model::{Mapped, Model};
 pub use question::{Expected, Question};

@@ -14,8 +14,7 @@ use iopgtable::{
 };
 use machine::{Table, Walked, finish, range, walk};
 use walkers::{
-    Access, DeviceType, DirtyState, Fault, FaultKind, MemoryType, Permissions, Rights,
-    Shareability, Translation,
+    Access, DeviceType, DirtyState, Fault, FaultKind, MemoryType, Shareability, Translation,
 };
 
 const FLAGS: [Prot; 6] =
@@ -33,7 +32,6 @@ fn all() -> impl Iterator<Item = Prot> {
 trait Meaning: Walked {
     const CONFIG: Config;
     fn refusal(options: Options, prot: Prot) -> Option<ProtError>;
-    fn permissions(prot: Prot) -> Permissions;
     fn memory(options: Options, prot: Prot) -> (MemoryType, Shareability);
 }
 
@@ -58,18 +56,6 @@ fn stage_1_refusal(options: Options, prot: Prot) -> Option<ProtError> {
 fn stage_2_refusal(prot: Prot) -> Option<ProtError> {
     let privileged = prot.contains(Prot::PRIVILEGED);
     common_refusal(prot).or(privileged.then_some(ProtError::NoPrivilege))
-}
-
-fn rights(prot: Prot) -> Rights {
-    Rights {
-        read: prot.contains(Prot::READ),
-        write: prot.contains(Prot::WRITE),
-        execute: prot.contains(Prot::EXECUTE),
-    }
-}
-
-fn unprivileged(prot: Prot) -> Rights {
-    if prot.contains(Prot::PRIVILEGED) { Rights::default() } else { rights(prot) }
 }
 
 fn arm_memory(prot: Prot) -> (MemoryType, Shareability) {
@@ -100,14 +86,6 @@ impl<G: Granule> Meaning for Arm64S1<G> {
         stage_1_refusal(options, prot)
     }
 
-    /// What unprivileged accesses may write, privileged ones cannot execute (D8.4.1.2).
-    fn permissions(prot: Prot) -> Permissions {
-        let unprivileged = unprivileged(prot);
-        let mut privileged = rights(prot);
-        privileged.execute &= !unprivileged.write;
-        Permissions { privileged, unprivileged }
-    }
-
     fn memory(_: Options, prot: Prot) -> (MemoryType, Shareability) {
         arm64_memory::<G>(prot)
     }
@@ -118,10 +96,6 @@ impl<G: Granule> Meaning for Arm64S2<G> {
 
     fn refusal(_: Options, prot: Prot) -> Option<ProtError> {
         stage_2_refusal(prot)
-    }
-
-    fn permissions(prot: Prot) -> Permissions {
-        Permissions { privileged: rights(prot), unprivileged: rights(prot) }
     }
 
     /// The types are the same under forced write-back: the walker reads them in that encoding.
@@ -137,10 +111,6 @@ impl Meaning for Arm32S1 {
         stage_1_refusal(options, prot)
     }
 
-    fn permissions(prot: Prot) -> Permissions {
-        Permissions { privileged: rights(prot), unprivileged: unprivileged(prot) }
-    }
-
     fn memory(_: Options, prot: Prot) -> (MemoryType, Shareability) {
         arm_memory(prot)
     }
@@ -153,13 +123,6 @@ impl Meaning for Arm32S2 {
         stage_2_refusal(prot)
     }
 
-    /// A fetch needs the right to read (`AArch32.S2HasPermissionsFault`).
-    fn permissions(prot: Prot) -> Permissions {
-        let mut rights = rights(prot);
-        rights.execute &= rights.read;
-        Permissions { privileged: rights, unprivileged: rights }
-    }
-
     fn memory(_: Options, prot: Prot) -> (MemoryType, Shareability) {
         arm_memory(prot)
     }
@@ -170,10 +133,6 @@ impl Meaning for ArmMali {
 
     fn refusal(_: Options, prot: Prot) -> Option<ProtError> {
         stage_2_refusal(prot)
-    }
-
-    fn permissions(prot: Prot) -> Permissions {
-        Permissions { privileged: rights(prot), unprivileged: rights(prot) }
     }
 
     /// Attributes as Linux writes them; what lies outside the GPU is its outer domain.
@@ -319,7 +278,8 @@ fn walk_without<F: Walked>(table: &Table<'_, F>, address: u64, bits: u64) -> Tra
         let word = unsafe { table.allocator().upstream().read(PhysAddr(phys)) };
         word.map(|word| word & !bits)
     };
-    F::walk(registers, &read, address, Access::PRIVILEGED_READ).expect("it is mapped")
+    iopgtable_conformance::walk::<F>(registers, &read, address, Access::PRIVILEGED_READ)
+        .expect("it is mapped")
 }
 
 /// `NS` of a leaf (bit 5) and `NSTable` of the tables (bit 63) say it, each alone.
@@ -417,7 +377,8 @@ fn leaves_are_shared_as_the_tables_are<F: Walked>() {
     let registers = unsafe { table.registers() };
     // SAFETY: no operation runs during the walk, and the region has memory of its own.
     let read = |phys| unsafe { memory.read(PhysAddr(phys)) };
-    let found = F::walk(registers, &read, 0, Access::UNPRIVILEGED_READ).expect("it is mapped");
+    let found = iopgtable_conformance::walk::<F>(registers, &read, 0, Access::UNPRIVILEGED_READ)
+        .expect("it is mapped");
     assert_eq!(found.shareability, Shareability::Outer, "walks are not inner shareable");
 }
 

@@ -70,7 +70,8 @@ impl Vram {
         // SAFETY: the walk ends before this function does, and the table stays.
         let registers = unsafe { table.registers() };
         let read = |phys| self.0.get(Self::index(phys)?).copied();
-        match F::walk(registers, &read, address, Access::UNPRIVILEGED_READ) {
+        match iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
+        {
             Ok(found) => Ok(Some(found.address)),
             Err(fault) if fault.kind == FaultKind::Translation => Ok(None),
             Err(fault) => Err(fault.kind),

@@ -582,7 +582,7 @@ fn walk<F: Walked, A: TableAllocator>(
     // SAFETY: the walk ends before this function does, and the table stays.
     let registers = unsafe { table.registers() };
     let read = |phys| monitor.read(phys);
-    match F::walk(registers, &read, address, Access::UNPRIVILEGED_READ) {
+    match iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ) {
         Ok(found) => Some(found.address),
         Err(fault) => {
             assert_eq!(fault.kind, FaultKind::Translation, "garbage at {address:#x}: {fault}");

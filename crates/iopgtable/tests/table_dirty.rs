@@ -43,7 +43,7 @@ fn write<F: Walked>(table: &Table<'_, F>, memory: &Memory, iova: u64) {
         unsafe { memory.upstream().read(PhysAddr(phys)) }
     };
     // The leaf is what the walk reads last, as there is no hint to look at.
-    F::walk(registers, &read, iova, Access::UNPRIVILEGED_READ).unwrap();
+    iopgtable_conformance::walk::<F>(registers, &read, iova, Access::UNPRIVILEGED_READ).unwrap();
     let leaf = read(last.get()).unwrap();
     let stage_2 = F::NAME.ends_with("S2");
     let written = if stage_2 { leaf | 1 << 7 } else { leaf & !(1 << 7) };

@@ -232,7 +232,12 @@ fn outstanding<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
             cached.copied().or_else(|| unsafe { memory.upstream().read(PhysAddr(phys)) })
         };
         for address in before.addresses(range, 20) {
-            let found = F::walk(registers, &read, address, Access::UNPRIVILEGED_READ);
+            let found = iopgtable_conformance::walk::<F>(
+                registers,
+                &read,
+                address,
+                Access::UNPRIVILEGED_READ,
+            );
             let found = found.map(|found| found.address).map_err(|fault| fault.kind);
             let allowed = [&before, &model].map(|model| {
                 model.get(address).map(|(phys, _)| phys).ok_or(FaultKind::Translation)
@@ -318,7 +323,8 @@ fn a_walker_with_the_old_links_finds_the_old_page_or_a_fault() {
         phys => unsafe { memory.upstream().read(PhysAddr(phys)) },
     };
     for address in (0x20_0000..0x20_4000).step_by(0x1000) {
-        match <S1 as Walked>::walk(registers, &read, address, Access::UNPRIVILEGED_READ) {
+        let access = Access::UNPRIVILEGED_READ;
+        match iopgtable_conformance::walk::<S1>(registers, &read, address, access) {
             Ok(found) => assert_eq!(found.address, address - 0x20_0000 + 0x8000_1000),
             Err(fault) => assert_eq!(fault.kind, FaultKind::Translation),
         }

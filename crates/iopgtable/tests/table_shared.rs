@@ -45,7 +45,9 @@ fn look<F: Walked>(table: &Shared<'_, F>, address: u64) -> Option<(u64, bool)> {
     let registers = unsafe { table.registers() };
     // SAFETY: the walk only reads linked tables, whose entries are written atomically.
     let read = |phys| unsafe { table.allocator().upstream().read(PhysAddr(phys)) };
-    let found = F::walk(registers, &read, address, Access::UNPRIVILEGED_READ).ok()?;
+    let found =
+        iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
+            .ok()?;
     Some((found.address, found.permissions.unprivileged.write))
 }
 

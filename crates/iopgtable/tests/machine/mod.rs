@@ -4,21 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use iopgtable::format::{
-    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
-    X86_64Registers,
-};
 use iopgtable::memory::{Failing, Region};
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Format, Gather, Granule, Invalidate,
-    Invalidation, Iova, IovaRange, LAST_LEVEL, PageTable, PhysAddr, Prot, Segment, TableAllocator,
-    Unwalked, Visit, X86_64,
+    Config, Format, Gather, Invalidate, Invalidation, Iova, IovaRange, LAST_LEVEL, PageTable,
+    PhysAddr, Prot, Segment, TableAllocator, Unwalked, Visit,
 };
-use walkers::soft::{
-    Mali, Stage1, Stage1Aarch32, Stage1Aarch32Registers, Stage2, Stage2Aarch32,
-    Stage2Aarch32Registers,
-};
-use walkers::{Access, Fault, FnMemory, Translation, Walker};
+pub(crate) use iopgtable_conformance::Walked;
+use walkers::{Access, Fault, Translation};
 
 /// Where the tables lie: within the smallest output size.
 pub(crate) const TABLES: PhysAddr = PhysAddr(0xe000_0000);
@@ -81,121 +73,6 @@ pub(crate) fn whole<F: Format>(table: &Table<'_, F>) -> IovaRange {
     table.geometry().whole()
 }
 
-/// A format that the soft MMU walks.
-pub(crate) trait Walked: Format {
-    fn walk(
-        registers: Self::Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault>;
-}
-
-impl<G: Granule> Walked for Arm64S1<G> {
-    fn walk(
-        registers: Stage1Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault> {
-        let registers = walkers::soft::Stage1Registers {
-            // The control register says which half is walked.
-            ttbr0: Some(registers.ttbr),
-            ttbr1: Some(registers.ttbr),
-            tcr: registers.tcr,
-            mair: registers.mair,
-        };
-        let mmu = Stage1::new(FnMemory(read), registers).expect("no granule is reserved");
-        mmu.translate(address, access)
-    }
-}
-
-impl<G: Granule> Walked for Arm64S2<G> {
-    fn walk(
-        registers: Stage2Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault> {
-        let registers = walkers::soft::Stage2Registers {
-            vttbr: registers.vttbr,
-            vtcr: registers.vtcr,
-            force_write_back: registers.force_write_back,
-        };
-        let mmu = Stage2::new(FnMemory(read), registers).expect("no granule is reserved");
-        mmu.translate(address, access)
-    }
-}
-
-impl Walked for Arm32S1 {
-    fn walk(
-        registers: Stage1Registers32,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault> {
-        let registers = Stage1Aarch32Registers {
-            // The control register says which half is walked.
-            ttbr0: Some(registers.ttbr),
-            ttbr1: Some(registers.ttbr),
-            ttbcr: registers.ttbcr,
-            mair0: registers.mair[0],
-            mair1: registers.mair[1],
-        };
-        let mmu = Stage1Aarch32::new(FnMemory(read), registers).expect("EAE is set");
-        mmu.translate(address, access)
-    }
-}
-
-impl Walked for Arm32S2 {
-    fn walk(
-        registers: Stage2Registers32,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault> {
-        let registers = Stage2Aarch32Registers { vttbr: registers.vttbr, vtcr: registers.vtcr };
-        Stage2Aarch32::new(FnMemory(read), registers).translate(address, access)
-    }
-}
-
-impl Walked for ArmMali {
-    fn walk(
-        registers: MaliRegisters,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault> {
-        let registers = walkers::soft::MaliRegisters {
-            transtab: registers.transtab,
-            memattr: registers.memattr,
-        };
-        let mmu =
-            Mali::new(FnMemory(read), registers).expect("the mode says that there is a table");
-        mmu.translate(address, access)
-    }
-}
-
-impl Walked for X86_64 {
-    fn walk(
-        registers: X86_64Registers,
-        read: &dyn Fn(u64) -> Option<u64>,
-        address: u64,
-        access: Access,
-    ) -> Result<Translation, Fault> {
-        let registers = walkers::X86_64Registers {
-            cr3: registers.cr3,
-            la57: registers.cr4 >> 12 & 1 == 1,
-            nxe: registers.efer >> 11 & 1 == 1,
-            wp: true,
-            smep: false,
-            pat: registers.pat,
-            physical_bits: 52,
-        };
-        walkers::soft::X86_64::new(FnMemory(read), registers).translate(address, access)
-    }
-}
-
 /// Has the soft MMU translate `address` by the table as it is now.
 pub(crate) fn walk<F: Walked>(
     table: &Table<'_, F>,
@@ -206,7 +83,7 @@ pub(crate) fn walk<F: Walked>(
     let registers = unsafe { table.registers() };
     // SAFETY: no operation runs during the walk, and the region has memory of its own.
     let read = |phys| unsafe { table.allocator().upstream().read(PhysAddr(phys)) };
-    F::walk(registers, &read, address, access)
+    iopgtable_conformance::walk::<F>(registers, &read, address, access)
 }
 
 /// Every table and every leaf, in order.
@@ -245,7 +122,8 @@ pub(crate) fn root<F: Walked>(table: &Table<'_, F>) -> u64 {
     // SAFETY: this walk does not even read the table.
     let registers = unsafe { table.registers() };
     let address = table.geometry().first_iova().0;
-    let fault = F::walk(registers, &read, address, Access::UNPRIVILEGED_READ);
+    let access = Access::UNPRIVILEGED_READ;
+    let fault = iopgtable_conformance::walk::<F>(registers, &read, address, access);
     fault.expect_err("nothing is mapped in zeroes");
     first.get().expect("a walk reads the root's first entry")
 }

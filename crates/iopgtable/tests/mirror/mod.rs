@@ -87,7 +87,8 @@ impl Mirror {
         // SAFETY: the walk ends before this function does, and the table stays.
         let registers = unsafe { table.registers() };
         let read = |phys| self.read(phys);
-        match F::walk(registers, &read, address, Access::UNPRIVILEGED_READ) {
+        match iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
+        {
             Ok(found) => {
                 let rights = found.permissions.unprivileged;
                 Some((found.address, rights.write, rights.execute))
@@ -131,7 +132,8 @@ fn root<F: Walked, A: TableAllocator>(table: &PageTable<F, A>) -> u64 {
     // SAFETY: this walk does not even read the table.
     let registers = unsafe { table.registers() };
     let first_iova = table.geometry().first_iova().0;
-    let fault = F::walk(registers, &read, first_iova, Access::UNPRIVILEGED_READ);
+    let fault =
+        iopgtable_conformance::walk::<F>(registers, &read, first_iova, Access::UNPRIVILEGED_READ);
     fault.expect_err("nothing is mapped in zeroes");
     first.get().expect("a walk reads the root's first entry")
 }

@@ -5,8 +5,8 @@ use super::{
     Stage2Aarch32, VtdSecondStage, X86_64,
 };
 use crate::{
-    Answer, Forget, Mmu, MmuError, PhysMemory, Reached, Refusal, Regime, Request, Says,
-    Unsupported, Walker,
+    Access, Answer, Fault, FaultKind, Forget, Mmu, MmuError, PhysMemory, Reached, Refusal, Regime,
+    Request, Says, Translation, Unsupported, Walker,
 };
 
 /// An MMU in software. It remembers nothing: every translation reads the tables again.
@@ -67,6 +67,22 @@ impl<M: PhysMemory> Mmu for SoftMmu<M> {
     fn forget(&mut self, _: Forget) -> Result<(), MmuError> {
         Ok(())
     }
+}
+
+/// Translates once with the walker that `regime` is for.
+///
+/// # Errors
+///
+/// [`Unsupported`], where there is no such walker, or it refuses the registers; within, the fault.
+pub fn walk<M: PhysMemory>(
+    memory: M,
+    regime: &Regime,
+    address: u64,
+    access: Access,
+) -> Result<Result<Translation, Fault>, Unsupported> {
+    let mut answer = Err(Fault::new(FaultKind::Translation, 0));
+    with_walker(&memory, regime, &mut |walker| answer = walker.translate(address, access))?;
+    Ok(answer)
 }
 
 /// Lends the walker that `regime` is for.
