@@ -1,8 +1,8 @@
 //! What a driver would program, and what it may expect, format by format.
 
 use iopgtable::format::{
-    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32, X86_64,
-    X86_64Registers,
+    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32, VtdS2,
+    VtdS2Registers, X86_64, X86_64Registers,
 };
 use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
 use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation, soft};
@@ -55,6 +55,13 @@ fn by_privilege(prot: Prot) -> Permissions {
     let privileged_only = prot.contains(Prot::PRIVILEGED);
     let unprivileged = if privileged_only { Rights::default() } else { rights(prot) };
     Permissions { privileged: rights(prot), unprivileged }
+}
+
+/// Nobody is told from anybody else, nor fetches from reads.
+fn fetches_are_reads(prot: Prot) -> Permissions {
+    let read = prot.contains(Prot::READ);
+    let rights = Rights { execute: read, ..rights(prot) };
+    Permissions { privileged: rights, unprivileged: rights }
 }
 
 impl<G: Granule> Walked for Arm64S1<G> {
@@ -138,5 +145,21 @@ impl Walked for X86_64 {
 
     fn permissions(prot: Prot) -> Permissions {
         by_privilege(prot)
+    }
+}
+
+impl Walked for VtdS2 {
+    fn regime(registers: VtdS2Registers) -> Regime {
+        let VtdS2Registers { pointer, address_width, pasid_entry, .. } = registers;
+        Regime::VtdSecondStage(walkers::VtdSecondStageRegisters {
+            pointer,
+            address_width,
+            host_bits: 52,
+            access_dirty: pasid_entry[0] >> 9 & 1 == 1,
+        })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        fetches_are_reads(prot)
     }
 }

@@ -2,7 +2,7 @@
 
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Lpa2,
-    Options, X86_64,
+    Options, VtdS2, X86_64,
 };
 use iopgtable_conformance::cases::Outcome;
 use iopgtable_conformance::histories::Length;
@@ -53,4 +53,7 @@ formats! {
     x86_64_5_levels: X86_64, Config::new(57, 52);
     x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF);
     x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20);
+    vtd_s2_3_levels: VtdS2, Config::new(39, 39);
+    vtd_s2_4_levels: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY);
+    vtd_s2_5_levels: VtdS2, Config::new(57, 52).with(Options::FORCE_SNOOP);
 }

@@ -173,6 +173,9 @@ pub enum Format {
     /// x86-64: AMD v2, VT-d first stage, processors.
     #[value(name = "x86-64")]
     X86_64,
+    /// VT-d, second stage.
+    #[value(name = "vtd-s2")]
+    VtdS2,
 }
 
 impl Format {

@@ -33,6 +33,7 @@ fn holds_in_every_format(name: &str) {
     let text = std::fs::read_to_string(bundled(name)).unwrap();
     for (format, granule) in [
         ("x86-64", "4K"),
+        ("vtd-s2", "4K"),
         ("arm-64-lpae-s1", "4K"),
         ("arm-64-lpae-s1", "16K"),
         ("arm-64-lpae-s1", "64K"),

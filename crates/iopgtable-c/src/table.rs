@@ -161,6 +161,7 @@ fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
         }
         AnyRegisters::Arm32S2(values) => (values.vttbr, values.vtcr.into(), 0),
         AnyRegisters::ArmMali(values) => (values.transtab, 0, values.memattr),
+        AnyRegisters::VtdS2(values) => (values.pasid_entry[0], values.pasid_entry[1], 0),
         AnyRegisters::X86_64(values) => (values.cr3, values.cr4, values.pat),
         _ => return Err(Status::Internal),
     };

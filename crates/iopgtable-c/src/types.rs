@@ -20,6 +20,8 @@ pub const IOPGTABLE_ARM32_S2: u32 = 7;
 /// Format: x86-64, which AMD's IOMMUs walk as v2 tables and Intel's as the first stage. 4 KiB
 /// granule only.
 pub const IOPGTABLE_X86_64: u32 = 8;
+/// Format: the second stage of Intel's IOMMUs. 4 KiB granule only.
+pub const IOPGTABLE_VTD_S2: u32 = 9;
 
 /// Option: the table translates the upper half of the address space, device addresses whose bits
 /// from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
@@ -37,10 +39,12 @@ pub const IOPGTABLE_NO_PERMISSIONS: u32 = 8;
 /// sets `HCR_EL2.FWB`, or `S2FWB` in the stream table entry. 64-bit stage 2.
 pub const IOPGTABLE_FORCE_WRITE_BACK: u32 = 16;
 /// Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
-/// `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages and x86-64.
+/// `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64 and VT-d.
 pub const IOPGTABLE_HARDWARE_DIRTY: u32 = 32;
 /// Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
 pub const IOPGTABLE_CONTIGUOUS: u32 = 64;
+/// Option: requests to cached memory snoop caches whatever the device says (`SNP`). VT-d.
+pub const IOPGTABLE_FORCE_SNOOP: u32 = 128;
 
 /// Splits: leaves that a walker may see are cut where an operation needs that; the gather says
 /// where it happened (`break_before_make`).
@@ -59,7 +63,8 @@ pub const IOPGTABLE_REWRITTEN: u32 = 2;
 pub const IOPGTABLE_READ: u32 = 1;
 /// The device may write.
 pub const IOPGTABLE_WRITE: u32 = 2;
-/// The device may fetch instructions.
+/// The device may fetch instructions. (VT-d's second stage does not tell that from reading, and
+/// refuses it.)
 pub const IOPGTABLE_EXECUTE: u32 = 4;
 /// Only privileged transactions may use it. (Stage 1 and x86-64 only.)
 pub const IOPGTABLE_PRIVILEGED: u32 = 8;
@@ -79,10 +84,10 @@ pub struct Config {
     /// How many bits a device address has: 32 to 48, with a granule of 65536 and with LPA2 to 52;
     /// for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
     /// (31 for the upper half). For x86-64 32 to 57 with the sign: the table translates the half
-    /// without it, or the upper half.
+    /// without it, or the upper half. For VT-d 32 to 57: three levels up to 39, four up to 48.
     pub input_bits: u32,
     /// How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
-    /// with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 32 to 52.
+    /// with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 and VT-d 32 to 52.
     pub output_bits: u32,
     /// What the format may do beyond the plain: options from above, added up; 0 for none.
     pub options: u32,
@@ -202,10 +207,12 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
     /// Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
-    /// x86-64: `CR3`.
+    /// x86-64: `CR3`. VT-d: the first word of a PASID table entry, present, with a domain to be added
+    /// in the second word; the root is in bits 63:12.
     pub root: u64,
     /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
-    /// x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE).
+    /// x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
+    /// second word of a PASID table entry.
     pub control: u64,
     /// Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
     /// x86-64: `IA32_PAT` as the leaves take it.

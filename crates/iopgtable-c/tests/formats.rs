@@ -59,7 +59,7 @@ fn every_format_and_granule_maps_and_translates() {
             assert_eq!(f.phys(1 << 30), None);
         }
     }
-    assert_eq!((made, counted.out()), (14, 0));
+    assert_eq!((made, counted.out()), (15, 0));
 }
 
 #[test]
@@ -136,6 +136,24 @@ fn tables_of_x86_64_say_what_to_program() {
         assert_eq!((values.control, values.attributes), (cr4, 0x0007_0406_0007_0406));
         assert_eq!(values.root & 0xfff, 0);
         assert_eq!(f.map(first, &[segment(0x7000, 0x1000)], IOPGTABLE_WRITE).0, Status::Prot);
+    }
+}
+
+#[test]
+fn tables_of_vtd_say_what_to_program() {
+    let options = IOPGTABLE_HARDWARE_DIRTY | IOPGTABLE_FORCE_SNOOP;
+    let config = Config { format: IOPGTABLE_VTD_S2, output_bits: 52, options, ..CONFIG };
+    for (input_bits, first_level) in [(39, 1), (48, 0), (57, -1)] {
+        let f = Fixture::with(&Config { input_bits, ..config }, null());
+        let found = shape(f.table);
+        assert_eq!((found.first_level, found.last_iova), (first_level, (1 << input_bits) - 1));
+        let values = registers(f.table);
+        // P, AW, PGTT, SSADE; PWSNP.
+        let width = u64::from((input_bits - 30) / 9);
+        assert_eq!(values.root & 0xfff, 1 | width << 2 | 2 << 6 | 1 << 9);
+        assert_eq!((values.control, values.attributes), (1 << 23, 0));
+        let (status, _) = f.map(0, &[segment(0, 0x1000)], RW | IOPGTABLE_EXECUTE);
+        assert_eq!(status, Status::Prot);
     }
 }
 

@@ -134,7 +134,7 @@ fn what_no_format_has_is_refused() {
     }
     assert_eq!(create(Config { largest_leaf: 0xfff, ..CONFIG }), Status::AddressSize);
     // Unknown, or not this format's.
-    for options in [1 << 7, 1 << 31, IOPGTABLE_FORCE_WRITE_BACK] {
+    for options in [1 << 30, 1 << 31, IOPGTABLE_FORCE_WRITE_BACK] {
         assert_eq!(create(Config { options, ..CONFIG }), Status::Options);
     }
     assert_eq!(create(Config { splits: 2, ..CONFIG }), Status::Options);

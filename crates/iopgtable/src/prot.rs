@@ -24,7 +24,8 @@ impl Prot {
     pub const READ: Self = Self(1 << 0);
     /// The device may write.
     pub const WRITE: Self = Self(1 << 1);
-    /// The device may fetch instructions (shaders).
+    /// The device may fetch instructions (shaders). Formats that do not tell fetches from reads
+    /// refuse it.
     pub const EXECUTE: Self = Self(1 << 2);
     /// Only privileged transactions may use it (stage 1, x86-64; other formats have no such thing
     /// and refuse it).
@@ -107,6 +108,8 @@ pub enum ProtError {
     ReadImplied,
     /// The format has no privilege.
     NoPrivilege,
+    /// The format does not tell fetches from reads, so there is no right to fetch.
+    NoExecute,
 }
 
 impl fmt::Display for ProtError {
@@ -115,6 +118,7 @@ impl fmt::Display for ProtError {
             Self::NoPermission => "it allows nothing",
             Self::CachedDevice => "memory cannot be both cached and device",
             Self::ReadImplied => "the format cannot forbid reading while it allows anything else",
+            Self::NoExecute => "the format does not tell fetches from reads",
             Self::NoPrivilege => "the format does not tell privileged accesses from others",
         })
     }

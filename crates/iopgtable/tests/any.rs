@@ -10,7 +10,7 @@ use iopgtable::{
     AnyFormat, AnyPageTable, AnyRegisters, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config,
     ConfigError, CreateError, Format, Gather, Geometry, Granule4K, Granule16K, Granule64K,
     IovaRange, Lpa2, Options, PageTable, ParseFormatError, PhysAddr, Prot, Reserver, Segment,
-    Splits, TableError, Unwalked, Visit, X86_64,
+    Splits, TableError, Unwalked, Visit, VtdS2, X86_64,
 };
 use machine::{Memory, finish, memory, range};
 
@@ -40,6 +40,7 @@ fn every_format(check: &impl ForType) {
             AnyFormat::Arm32S2 => check.run::<Arm32S2>(format),
             AnyFormat::ArmMali => check.run::<ArmMali>(format),
             AnyFormat::X86_64 => check.run::<X86_64>(format),
+            AnyFormat::VtdS2 => check.run::<VtdS2>(format),
             other => panic!("{other} is not compared with its type"),
         }
     }

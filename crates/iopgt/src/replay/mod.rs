@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use iopgtable::{Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, X86_64};
+use iopgtable::{
+    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, VtdS2, X86_64,
+};
 use iopgtable_conformance::Walked;
 
 use crate::cli::{Format, Granule, ReplayArgs};
@@ -96,7 +98,8 @@ pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Re
         (Format::Arm64LpaeS2, Some(Granule::Size64K)) => through::<Arm64S2<Granule64K>>,
         (Format::ArmMaliLpae, None | Some(Granule::Size4K)) => through::<ArmMali>,
         (Format::X86_64, None | Some(Granule::Size4K)) => through::<X86_64>,
-        (Format::ArmMaliLpae | Format::X86_64, Some(_)) => {
+        (Format::VtdS2, None | Some(Granule::Size4K)) => through::<VtdS2>,
+        (Format::ArmMaliLpae | Format::X86_64 | Format::VtdS2, Some(_)) => {
             bail!("{} has a granule of 4K only", args.format.name())
         }
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use gpuvm::space::Transition;
 use gpuvm::{FenceError, Figures, Op, Point, SubmitError, SubmitReason, Vm};
-use iopgtable::{AllocError, Config, CreateError, PageTable, TableLayout};
+use iopgtable::{AllocError, Config, CreateError, PageTable, Prot, TableLayout};
 use iopgtable_conformance::machines::{Name, Site};
 use iopgtable_conformance::{SharedRegion, Walked};
 
@@ -110,6 +110,7 @@ impl<F: Walked> Replayer<F> {
             granule,
             last: geometry.last_iova().0,
             real_runs: !coarse && is_soft,
+            fetches: F::attributes(config.options, Prot::READ | Prot::EXECUTE).is_ok(),
         };
         let limits = Limits { tables: args.limit, in_flight: args.in_flight };
         Ok(Self {

@@ -66,6 +66,8 @@ pub(super) struct Memory {
     /// Whether the runs in the trace are used: they are, unless the granule is larger than the
     /// pages that they are made of.
     pub(super) real_runs: bool,
+    /// Whether the format has a right to fetch.
+    pub(super) fetches: bool,
 }
 
 impl Memory {
@@ -98,8 +100,8 @@ impl Memory {
 }
 
 /// A trace's protection for a GPU: memory that is cached, and readable if it is anything, as x86
-/// has it.
-fn protection(prot: trace::Prot) -> Prot {
+/// has it; with the right to fetch where the format `fetches` by one of its own.
+fn protection(prot: trace::Prot, fetches: bool) -> Prot {
     if prot.is_none() {
         return Prot::NONE;
     }
@@ -107,7 +109,7 @@ fn protection(prot: trace::Prot) -> Prot {
     if prot.write {
         bits |= Prot::WRITE;
     }
-    if prot.exec {
+    if prot.exec && fetches {
         bits |= Prot::EXECUTE;
     }
     bits
@@ -145,7 +147,12 @@ impl Shadow {
                 let Some(range) = memory.range(addr, len) else {
                     return Ok(Vec::new());
                 };
-                vec![Change::Map(self.fresh(range, protection(prot), runs, memory)?)]
+                vec![Change::Map(self.fresh(
+                    range,
+                    protection(prot, memory.fetches),
+                    runs,
+                    memory,
+                )?)]
             }
             trace::Op::Unmap { addr, len, .. } => {
                 memory.range(addr, len).map(Change::Unmap).into_iter().collect()
@@ -154,7 +161,7 @@ impl Shadow {
                 let Some(range) = memory.range(addr, len) else {
                     return Ok(Vec::new());
                 };
-                self.protect(range, protection(prot), memory)?
+                self.protect(range, protection(prot, memory.fetches), memory)?
             }
             trace::Op::Remap { old, old_len, new, new_len, .. } => {
                 let (Some(from), Some(to)) =

@@ -36,6 +36,7 @@ macro_rules! list_formats {
             Arm32S2 "arm32-s2" [Arm32S2] "Arm's 32-bit stage 2";
             ArmMali "arm-mali" [ArmMali] "Mali Midgard and Bifrost";
             X86_64 "x86-64" [X86_64] "x86-64, AMD v2, VT-d's first stage";
+            VtdS2 "vtd-s2" [VtdS2] "VT-d's second stage";
         }
     };
 }

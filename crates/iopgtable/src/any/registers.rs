@@ -2,7 +2,7 @@
 
 use crate::format::{
     MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
-    X86_64Registers,
+    VtdS2Registers, X86_64Registers,
 };
 
 macro_rules! registers {
@@ -30,4 +30,5 @@ registers! {
     Arm32S2(Stage2Registers32);
     ArmMali(MaliRegisters);
     X86_64(X86_64Registers);
+    VtdS2(VtdS2Registers);
 }

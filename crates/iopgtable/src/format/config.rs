@@ -88,14 +88,19 @@ impl Options {
     /// Stage 2 says how memory is cached, whatever stage 1 says (`FEAT_S2FWB`): the driver sets
     /// `HCR_EL2.FWB`, or `S2FWB` in the stream table entry.
     pub const FORCE_WRITE_BACK: Self = Self(1 << 4);
-    /// Hardware notes which leaves were written through (`FEAT_HAFDBS`; x86-64 always does); see
+    /// Hardware notes which leaves were written through (`FEAT_HAFDBS`; `SSADE`; x86-64 always
+    /// does); see
     /// [`PageTable::read_and_clear_dirty`](crate::PageTable::read_and_clear_dirty).
     pub const HARDWARE_DIRTY: Self = Self(1 << 5);
     /// Leaves that lie side by side in both address spaces, a whole aligned group of them, carry
     /// the contiguous hint, so that one TLB entry can hold the group.
     pub const CONTIGUOUS: Self = Self(1 << 6);
 
-    const NAMES: [(Self, &'static str); 7] = [
+    /// Requests to cached memory snoop caches whatever the device says: leaves have `SNP` (VT-d;
+    /// takes `ECAP.SC`).
+    pub const FORCE_SNOOP: Self = Self(1 << 7);
+
+    const NAMES: [(Self, &'static str); 8] = [
         (Self::UPPER_HALF, "upper half"),
         (Self::NON_SECURE, "non-secure"),
         (Self::OUTER_WRITE_BACK, "outer write-back walks"),
@@ -103,6 +108,7 @@ impl Options {
         (Self::FORCE_WRITE_BACK, "forced write-back"),
         (Self::HARDWARE_DIRTY, "hardware dirty state"),
         (Self::CONTIGUOUS, "contiguous hint"),
+        (Self::FORCE_SNOOP, "forced snooping"),
     ];
 
     /// Whether all of `other` is in this set.

@@ -9,13 +9,15 @@
 //! | [`Arm32S2`] | `ARM_32_LPAE_S2` | 4K | 32 to 40, at most the output's | 32 to 40 |
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
 //! | [`X86_64`] | `AMD_IOMMU_V2` | 4K | 32 to 57, signed | 32 to 52 |
+//! | [`VtdS2`] | `VTDSS` (generic page tables) | 4K | 32 to 57 | 32 to 52 |
 //!
 //! | option | for |
 //! |---|---|
 //! | [`UPPER_HALF`](Options::UPPER_HALF) | Arm's stage 1, x86-64 |
 //! | [`NON_SECURE`](Options::NON_SECURE), [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | Arm's stage 1 |
 //! | [`FORCE_WRITE_BACK`](Options::FORCE_WRITE_BACK) | Arm's 64-bit stage 2 |
-//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64 |
+//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64, VT-d |
+//! | [`FORCE_SNOOP`](Options::FORCE_SNOOP) | VT-d |
 //! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | Arm's stages |
 
 use core::fmt;
@@ -34,6 +36,7 @@ mod granule;
 mod stage1;
 mod stage2;
 mod vmsa;
+mod vtd_s2;
 mod word;
 mod x86_64;
 
@@ -44,6 +47,7 @@ pub use arm64_s1::{Arm64S1, Stage1Registers};
 pub use arm64_s2::{Arm64S2, Stage2Registers};
 pub use config::{Config, ConfigError, Options, Splits};
 pub use granule::{Granule, Granule4K, Granule16K, Granule64K, Lpa2};
+pub use vtd_s2::{VtdS2, VtdS2Registers};
 pub(crate) use word::AtomicWord;
 pub use word::Word;
 pub use x86_64::{X86_64, X86_64Registers};
