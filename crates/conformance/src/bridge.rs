@@ -1,8 +1,8 @@
 //! What a driver would program, and what it may expect, format by format.
 
 use iopgtable::format::{
-    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32, VtdS2,
-    VtdS2Registers, X86_64, X86_64Registers,
+    FirstStage, GStage, MaliRegisters, RiscV, RiscVRegisters, Stage1Registers, Stage1Registers32,
+    Stage2Registers, Stage2Registers32, VtdS2, VtdS2Registers, X86_64, X86_64Registers,
 };
 use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
 use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation, soft};
@@ -161,5 +161,42 @@ impl Walked for VtdS2 {
 
     fn permissions(prot: Prot) -> Permissions {
         fetches_are_reads(prot)
+    }
+}
+
+impl Walked for RiscV<FirstStage> {
+    fn regime(registers: RiscVRegisters) -> Regime {
+        let RiscVRegisters { atp, hardware_updates, memory_types } = registers;
+        Regime::RiscV(walkers::RiscVRegisters {
+            satp: atp,
+            sum: true,
+            mxr: false,
+            pbmt: memory_types,
+            napot: false,
+            adue: hardware_updates,
+        })
+    }
+
+    /// Each page is for one of the modes, but that S-mode may load and store in U-mode's.
+    fn permissions(prot: Prot) -> Permissions {
+        let mut permissions = by_privilege(prot);
+        permissions.privileged.execute &= prot.contains(Prot::PRIVILEGED);
+        permissions
+    }
+}
+
+impl Walked for RiscV<GStage> {
+    fn regime(registers: RiscVRegisters) -> Regime {
+        let RiscVRegisters { atp, hardware_updates, memory_types } = registers;
+        Regime::RiscVGuest(walkers::RiscVGuestRegisters {
+            hgatp: atp,
+            pbmt: memory_types,
+            napot: false,
+            adue: hardware_updates,
+        })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        for_all(prot)
     }
 }

@@ -176,6 +176,12 @@ pub enum Format {
     /// VT-d, second stage.
     #[value(name = "vtd-s2")]
     VtdS2,
+    /// RISC-V, first stage: Sv39, Sv48, Sv57.
+    #[value(name = "riscv")]
+    RiscV,
+    /// RISC-V, G-stage: Sv39x4, Sv48x4, Sv57x4.
+    #[value(name = "riscv-g")]
+    RiscVG,
 }
 
 impl Format {

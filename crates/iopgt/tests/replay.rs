@@ -34,6 +34,8 @@ fn holds_in_every_format(name: &str) {
     for (format, granule) in [
         ("x86-64", "4K"),
         ("vtd-s2", "4K"),
+        ("riscv", "4K"),
+        ("riscv-g", "4K"),
         ("arm-64-lpae-s1", "4K"),
         ("arm-64-lpae-s1", "16K"),
         ("arm-64-lpae-s1", "64K"),

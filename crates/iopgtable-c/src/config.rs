@@ -8,7 +8,7 @@ use crate::status::Status;
 use crate::types::{self, Config};
 
 /// C names a format and, apart from it, the bytes of its granule.
-const FORMATS: [(u32, u32, AnyFormat); 15] = [
+const FORMATS: [(u32, u32, AnyFormat); 17] = [
     (types::IOPGTABLE_ARM64_S1, 0x1000, AnyFormat::Arm64S1_4K),
     (types::IOPGTABLE_ARM64_S1, 0x4000, AnyFormat::Arm64S1_16K),
     (types::IOPGTABLE_ARM64_S1, 0x1_0000, AnyFormat::Arm64S1_64K),
@@ -24,9 +24,11 @@ const FORMATS: [(u32, u32, AnyFormat); 15] = [
     (types::IOPGTABLE_ARM_MALI, 0x1000, AnyFormat::ArmMali),
     (types::IOPGTABLE_X86_64, 0x1000, AnyFormat::X86_64),
     (types::IOPGTABLE_VTD_S2, 0x1000, AnyFormat::VtdS2),
+    (types::IOPGTABLE_RISCV, 0x1000, AnyFormat::RiscV),
+    (types::IOPGTABLE_RISCV_G, 0x1000, AnyFormat::RiscVG),
 ];
 
-const OPTIONS: [(u32, Options); 8] = [
+const OPTIONS: [(u32, Options); 9] = [
     (types::IOPGTABLE_UPPER_HALF, Options::UPPER_HALF),
     (types::IOPGTABLE_NON_SECURE, Options::NON_SECURE),
     (types::IOPGTABLE_OUTER_WRITE_BACK, Options::OUTER_WRITE_BACK),
@@ -35,6 +37,7 @@ const OPTIONS: [(u32, Options); 8] = [
     (types::IOPGTABLE_HARDWARE_DIRTY, Options::HARDWARE_DIRTY),
     (types::IOPGTABLE_CONTIGUOUS, Options::CONTIGUOUS),
     (types::IOPGTABLE_FORCE_SNOOP, Options::FORCE_SNOOP),
+    (types::IOPGTABLE_MEMORY_TYPES, Options::MEMORY_TYPES),
 ];
 
 /// An empty table as `config` says.

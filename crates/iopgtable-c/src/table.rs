@@ -161,6 +161,10 @@ fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
         }
         AnyRegisters::Arm32S2(values) => (values.vttbr, values.vtcr.into(), 0),
         AnyRegisters::ArmMali(values) => (values.transtab, 0, values.memattr),
+        AnyRegisters::RiscV(values) => {
+            let updates = u64::from(values.hardware_updates);
+            (values.atp, updates | u64::from(values.memory_types) << 1, 0)
+        }
         AnyRegisters::VtdS2(values) => (values.pasid_entry[0], values.pasid_entry[1], 0),
         AnyRegisters::X86_64(values) => (values.cr3, values.cr4, values.pat),
         _ => return Err(Status::Internal),

@@ -60,7 +60,7 @@ pub use any::{AnyDump, AnyFormat, AnyPageTable, AnyRegisters, AnyReserved, Parse
 pub use error::{CreateError, ReservedError, TableError};
 pub use format::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule, Granule4K,
-    Granule16K, Granule64K, Lpa2, Options, Splits, VtdS2, X86_64,
+    Granule16K, Granule64K, Lpa2, Options, RiscV, Splits, VtdS2, X86_64,
 };
 pub use gather::{
     BreakBeforeMake, Gather, Invalidate, InvalidateError, Invalidated, Invalidation, Unwalked,

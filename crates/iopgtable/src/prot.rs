@@ -27,8 +27,8 @@ impl Prot {
     /// The device may fetch instructions (shaders). Formats that do not tell fetches from reads
     /// refuse it.
     pub const EXECUTE: Self = Self(1 << 2);
-    /// Only privileged transactions may use it (stage 1, x86-64; other formats have no such thing
-    /// and refuse it).
+    /// Only privileged transactions may use it (first stages and x86-64; other formats have no such
+    /// thing and refuse it).
     pub const PRIVILEGED: Self = Self(1 << 3);
     /// Normal memory that takes part in cache coherency (write-back).
     pub const CACHED: Self = Self(1 << 4);
@@ -106,6 +106,8 @@ pub enum ProtError {
     CachedDevice,
     /// The format grants reading with every other right (stage 1, x86-64).
     ReadImplied,
+    /// What can be written can be read in the format (RISC-V).
+    WriteAlone,
     /// The format has no privilege.
     NoPrivilege,
     /// The format does not tell fetches from reads, so there is no right to fetch.
@@ -118,6 +120,7 @@ impl fmt::Display for ProtError {
             Self::NoPermission => "it allows nothing",
             Self::CachedDevice => "memory cannot be both cached and device",
             Self::ReadImplied => "the format cannot forbid reading while it allows anything else",
+            Self::WriteAlone => "the format cannot forbid reading while it allows writing",
             Self::NoExecute => "the format does not tell fetches from reads",
             Self::NoPrivilege => "the format does not tell privileged accesses from others",
         })

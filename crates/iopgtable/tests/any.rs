@@ -6,6 +6,7 @@ mod machine;
 
 use std::collections::HashSet;
 
+use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     AnyFormat, AnyPageTable, AnyRegisters, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config,
     ConfigError, CreateError, Format, Gather, Geometry, Granule4K, Granule16K, Granule64K,
@@ -41,6 +42,8 @@ fn every_format(check: &impl ForType) {
             AnyFormat::ArmMali => check.run::<ArmMali>(format),
             AnyFormat::X86_64 => check.run::<X86_64>(format),
             AnyFormat::VtdS2 => check.run::<VtdS2>(format),
+            AnyFormat::RiscV => check.run::<RiscV<FirstStage>>(format),
+            AnyFormat::RiscVG => check.run::<RiscV<GStage>>(format),
             other => panic!("{other} is not compared with its type"),
         }
     }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, VtdS2, X86_64,
 };
@@ -99,7 +100,12 @@ pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Re
         (Format::ArmMaliLpae, None | Some(Granule::Size4K)) => through::<ArmMali>,
         (Format::X86_64, None | Some(Granule::Size4K)) => through::<X86_64>,
         (Format::VtdS2, None | Some(Granule::Size4K)) => through::<VtdS2>,
-        (Format::ArmMaliLpae | Format::X86_64 | Format::VtdS2, Some(_)) => {
+        (Format::RiscV, None | Some(Granule::Size4K)) => through::<RiscV<FirstStage>>,
+        (Format::RiscVG, None | Some(Granule::Size4K)) => through::<RiscV<GStage>>,
+        (
+            Format::ArmMaliLpae | Format::X86_64 | Format::VtdS2 | Format::RiscV | Format::RiscVG,
+            Some(_),
+        ) => {
             bail!("{} has a granule of 4K only", args.format.name())
         }
     };

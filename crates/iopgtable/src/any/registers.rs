@@ -1,8 +1,8 @@
 //! What to program, for any format.
 
 use crate::format::{
-    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
-    VtdS2Registers, X86_64Registers,
+    MaliRegisters, RiscVRegisters, Stage1Registers, Stage1Registers32, Stage2Registers,
+    Stage2Registers32, VtdS2Registers, X86_64Registers,
 };
 
 macro_rules! registers {
@@ -31,4 +31,5 @@ registers! {
     ArmMali(MaliRegisters);
     X86_64(X86_64Registers);
     VtdS2(VtdS2Registers);
+    RiscV(RiscVRegisters);
 }

@@ -23,7 +23,7 @@ use crate::addr::PhysAddr;
 #[non_exhaustive]
 pub struct Config {
     /// How many bits of a device address are translated. Where the format's addresses are
-    /// sign-extended (x86-64), the sign is the topmost of them, and the table translates one half.
+    /// sign-extended (x86-64, RISC-V), the sign is the topmost of them, and the table translates one half.
     pub input_bits: u8,
     /// How many bits a physical address has.
     pub output_bits: u8,
@@ -74,7 +74,7 @@ impl Options {
     pub const NONE: Self = Self(0);
     /// The table translates the upper half of the address space: addresses whose bits from the
     /// input size on are all ones (`TTBR1`; `AArch32`: the upper end of 32 bits), the sign included
-    /// where there is one (x86-64).
+    /// where there is one (x86-64, RISC-V).
     pub const UPPER_HALF: Self = Self(1 << 0);
     /// Tables and what they map lie in the non-secure address space although walks begin in the
     /// secure one (`NSTable` and `NS`).
@@ -88,8 +88,8 @@ impl Options {
     /// Stage 2 says how memory is cached, whatever stage 1 says (`FEAT_S2FWB`): the driver sets
     /// `HCR_EL2.FWB`, or `S2FWB` in the stream table entry.
     pub const FORCE_WRITE_BACK: Self = Self(1 << 4);
-    /// Hardware notes which leaves were written through (`FEAT_HAFDBS`; `SSADE`; x86-64 always
-    /// does); see
+    /// Hardware notes which leaves were written through (`FEAT_HAFDBS`; `SSADE`; Svadu; x86-64
+    /// always does); see
     /// [`PageTable::read_and_clear_dirty`](crate::PageTable::read_and_clear_dirty).
     pub const HARDWARE_DIRTY: Self = Self(1 << 5);
     /// Leaves that lie side by side in both address spaces, a whole aligned group of them, carry
@@ -100,7 +100,11 @@ impl Options {
     /// takes `ECAP.SC`).
     pub const FORCE_SNOOP: Self = Self(1 << 7);
 
-    const NAMES: [(Self, &'static str); 8] = [
+    /// Leaves say what kind of memory they lead to, where otherwise the platform alone does (RISC-V:
+    /// Svpbmt).
+    pub const MEMORY_TYPES: Self = Self(1 << 8);
+
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::UPPER_HALF, "upper half"),
         (Self::NON_SECURE, "non-secure"),
         (Self::OUTER_WRITE_BACK, "outer write-back walks"),
@@ -109,6 +113,7 @@ impl Options {
         (Self::HARDWARE_DIRTY, "hardware dirty state"),
         (Self::CONTIGUOUS, "contiguous hint"),
         (Self::FORCE_SNOOP, "forced snooping"),
+        (Self::MEMORY_TYPES, "memory types"),
     ];
 
     /// Whether all of `other` is in this set.

@@ -10,14 +10,17 @@
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
 //! | [`X86_64`] | `AMD_IOMMU_V2` | 4K | 32 to 57, signed | 32 to 52 |
 //! | [`VtdS2`] | `VTDSS` (generic page tables) | 4K | 32 to 57 | 32 to 52 |
+//! | [`RiscV`] of [`FirstStage`] | `RISCV_64` (likewise) | 4K | 32 to 57, signed | 32 to 56 |
+//! | [`RiscV`] of [`GStage`] | | 4K | 32 to 59 | 32 to 56 |
 //!
 //! | option | for |
 //! |---|---|
-//! | [`UPPER_HALF`](Options::UPPER_HALF) | Arm's stage 1, x86-64 |
+//! | [`UPPER_HALF`](Options::UPPER_HALF) | Arm's stage 1, x86-64, RISC-V's first stage |
 //! | [`NON_SECURE`](Options::NON_SECURE), [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | Arm's stage 1 |
 //! | [`FORCE_WRITE_BACK`](Options::FORCE_WRITE_BACK) | Arm's 64-bit stage 2 |
-//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64, VT-d |
+//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64, VT-d, RISC-V |
 //! | [`FORCE_SNOOP`](Options::FORCE_SNOOP) | VT-d |
+//! | [`MEMORY_TYPES`](Options::MEMORY_TYPES) | RISC-V |
 //! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | Arm's stages |
 
 use core::fmt;
@@ -33,6 +36,7 @@ mod arm64_s2;
 mod arm_mali;
 mod config;
 mod granule;
+mod riscv;
 mod stage1;
 mod stage2;
 mod vmsa;
@@ -47,6 +51,7 @@ pub use arm64_s1::{Arm64S1, Stage1Registers};
 pub use arm64_s2::{Arm64S2, Stage2Registers};
 pub use config::{Config, ConfigError, Options, Splits};
 pub use granule::{Granule, Granule4K, Granule16K, Granule64K, Lpa2};
+pub use riscv::{FirstStage, GStage, RiscV, RiscVRegisters, RiscVStage};
 pub use vtd_s2::{VtdS2, VtdS2Registers};
 pub(crate) use word::AtomicWord;
 pub use word::Word;
