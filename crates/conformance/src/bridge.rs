@@ -1,8 +1,9 @@
 //! What a driver would program, and what it may expect, format by format.
 
 use iopgtable::format::{
-    FirstStage, GStage, MaliRegisters, RiscV, RiscVRegisters, Stage1Registers, Stage1Registers32,
-    Stage2Registers, Stage2Registers32, VtdS2, VtdS2Registers, X86_64, X86_64Registers,
+    Dart, DartRegisters, FirstStage, GStage, MaliRegisters, RiscV, RiscVRegisters, Stage1Registers,
+    Stage1Registers32, Stage2Registers, Stage2Registers32, T6000, T8020, VtdS2, VtdS2Registers,
+    X86_64, X86_64Registers,
 };
 use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
 use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation, soft};
@@ -198,5 +199,25 @@ impl Walked for RiscV<GStage> {
 
     fn permissions(prot: Prot) -> Permissions {
         for_all(prot)
+    }
+}
+
+impl Walked for Dart<T8020> {
+    fn regime(DartRegisters { ttbr }: DartRegisters) -> Regime {
+        Regime::Dart(walkers::DartRegisters { ttbr, variant: walkers::DartVariant::T8020 })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        fetches_are_reads(prot)
+    }
+}
+
+impl Walked for Dart<T6000> {
+    fn regime(DartRegisters { ttbr }: DartRegisters) -> Regime {
+        Regime::Dart(walkers::DartRegisters { ttbr, variant: walkers::DartVariant::T6000 })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        fetches_are_reads(prot)
     }
 }

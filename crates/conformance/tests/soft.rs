@@ -1,6 +1,6 @@
 //! Every format, walked by the models: the whole suite.
 
-use iopgtable::format::{FirstStage, GStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Lpa2,
     Options, VtdS2, X86_64,
@@ -56,6 +56,8 @@ formats! {
     x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20);
     vtd_s2_3_levels: VtdS2, Config::new(39, 39);
     vtd_s2_4_levels: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY);
+    dart_t8020: Dart<T8020>, Config::new(36, 36);
+    dart_t6000_of_four_roots: Dart<T6000>, Config::new(38, 42);
     riscv_sv39: RiscV<FirstStage>, Config::new(39, 56);
     riscv_sv48_upper: RiscV<FirstStage>, Config::new(48, 48).with(Options::UPPER_HALF);
     riscv_sv57: RiscV<FirstStage>, Config::new(57, 56).with(Options::MEMORY_TYPES);

@@ -179,6 +179,12 @@ pub enum Format {
     /// RISC-V, first stage: Sv39, Sv48, Sv57.
     #[value(name = "riscv")]
     RiscV,
+    /// Apple's DART as in the T8020.
+    #[value(name = "dart")]
+    Dart,
+    /// Apple's DART as in the T6000.
+    #[value(name = "dart2")]
+    Dart2,
     /// RISC-V, G-stage: Sv39x4, Sv48x4, Sv57x4.
     #[value(name = "riscv-g")]
     RiscVG,

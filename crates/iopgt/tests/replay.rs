@@ -36,6 +36,8 @@ fn holds_in_every_format(name: &str) {
         ("vtd-s2", "4K"),
         ("riscv", "4K"),
         ("riscv-g", "4K"),
+        ("dart", "16K"),
+        ("dart2", "16K"),
         ("arm-64-lpae-s1", "4K"),
         ("arm-64-lpae-s1", "16K"),
         ("arm-64-lpae-s1", "64K"),

@@ -58,6 +58,31 @@
 #define IOPGTABLE_X86_64 8
 
 /**
+ * Format: the second stage of Intel's IOMMUs. 4 KiB granule only.
+ */
+#define IOPGTABLE_VTD_S2 9
+
+/**
+ * Format: RISC-V's first stage, Sv39, Sv48 and Sv57. 4 KiB granule only.
+ */
+#define IOPGTABLE_RISCV 10
+
+/**
+ * Format: RISC-V's G-stage, Sv39x4, Sv48x4 and Sv57x4. 4 KiB granule only.
+ */
+#define IOPGTABLE_RISCV_G 11
+
+/**
+ * Format: Apple's DART as in the T8020. 16 KiB granule only.
+ */
+#define IOPGTABLE_APPLE_DART 12
+
+/**
+ * Format: Apple's DART as in the T6000. 16 KiB granule only.
+ */
+#define IOPGTABLE_APPLE_DART2 13
+
+/**
  * Option: the table translates the upper half of the address space, device addresses whose bits
  * from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
  * these). Stage 1 and x86-64.
@@ -89,7 +114,7 @@
 
 /**
  * Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
- * `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages and x86-64.
+ * `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64, VT-d and RISC-V.
  */
 #define IOPGTABLE_HARDWARE_DIRTY 32
 
@@ -97,6 +122,17 @@
  * Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
  */
 #define IOPGTABLE_CONTIGUOUS 64
+
+/**
+ * Option: requests to cached memory snoop caches whatever the device says (`SNP`). VT-d.
+ */
+#define IOPGTABLE_FORCE_SNOOP 128
+
+/**
+ * Option: leaves say what kind of memory they lead to, where otherwise the platform alone does
+ * (Svpbmt). RISC-V.
+ */
+#define IOPGTABLE_MEMORY_TYPES 256
 
 /**
  * Splits: leaves that a walker may see are cut where an operation needs that; the gather says
@@ -127,17 +163,18 @@
 #define IOPGTABLE_READ 1
 
 /**
- * The device may write.
+ * The device may write. (RISC-V takes it with reading only.)
  */
 #define IOPGTABLE_WRITE 2
 
 /**
- * The device may fetch instructions.
+ * The device may fetch instructions. (VT-d's second stage and DARTs do not tell that from reading,
+ * and refuse it.)
  */
 #define IOPGTABLE_EXECUTE 4
 
 /**
- * Only privileged transactions may use it. (Stage 1 and x86-64 only.)
+ * Only privileged transactions may use it. (First stages and x86-64 only.)
  */
 #define IOPGTABLE_PRIVILEGED 8
 
@@ -284,12 +321,15 @@ typedef struct {
      * How many bits a device address has: 32 to 48, with a granule of 65536 and with LPA2 to 52;
      * for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
      * (31 for the upper half). For x86-64 32 to 57 with the sign: the table translates the half
-     * without it, or the upper half.
+     * without it, or the upper half. For VT-d 32 to 57: three levels up to 39, four up to 48.
+     * For RISC-V likewise with the sign, and for its G-stage with two bits more. For DARTs 32
+     * to 38.
      */
     uint32_t input_bits;
     /**
      * How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
-     * with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 32 to 52.
+     * with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 and VT-d 32 to 52;
+     * for RISC-V 32 to 56; for DARTs 32 to 36, or to 42.
      */
     uint32_t output_bits;
     /**
@@ -415,12 +455,17 @@ typedef struct {
 typedef struct {
     /**
      * Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
-     * x86-64: `CR3`.
+     * x86-64: `CR3`. VT-d: the first word of a PASID table entry, present, with a domain to be added
+     * in the second word; the root is in bits 63:12. RISC-V: `satp` or `hgatp`.
+     * DART: the first `TTBR`, and the second one above it.
      */
     uint64_t root;
     /**
      * Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
-     * x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE).
+     * x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
+     * second word of a PASID table entry. RISC-V: bit 0 where hardware is to set accessed and dirty
+     * flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`). DART: the third
+     * `TTBR`, and the fourth one above it; 0 where one root suffices.
      */
     uint64_t control;
     /**

@@ -8,7 +8,7 @@ use crate::status::Status;
 use crate::types::{self, Config};
 
 /// C names a format and, apart from it, the bytes of its granule.
-const FORMATS: [(u32, u32, AnyFormat); 17] = [
+const FORMATS: [(u32, u32, AnyFormat); 19] = [
     (types::IOPGTABLE_ARM64_S1, 0x1000, AnyFormat::Arm64S1_4K),
     (types::IOPGTABLE_ARM64_S1, 0x4000, AnyFormat::Arm64S1_16K),
     (types::IOPGTABLE_ARM64_S1, 0x1_0000, AnyFormat::Arm64S1_64K),
@@ -26,6 +26,8 @@ const FORMATS: [(u32, u32, AnyFormat); 17] = [
     (types::IOPGTABLE_VTD_S2, 0x1000, AnyFormat::VtdS2),
     (types::IOPGTABLE_RISCV, 0x1000, AnyFormat::RiscV),
     (types::IOPGTABLE_RISCV_G, 0x1000, AnyFormat::RiscVG),
+    (types::IOPGTABLE_APPLE_DART, 0x4000, AnyFormat::Dart),
+    (types::IOPGTABLE_APPLE_DART2, 0x4000, AnyFormat::Dart2),
 ];
 
 const OPTIONS: [(u32, Options); 9] = [

@@ -161,6 +161,10 @@ fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
         }
         AnyRegisters::Arm32S2(values) => (values.vttbr, values.vtcr.into(), 0),
         AnyRegisters::ArmMali(values) => (values.transtab, 0, values.memattr),
+        AnyRegisters::Dart(values) => {
+            let [first, second, third, fourth] = values.ttbr.map(u64::from);
+            (first | second << 32, third | fourth << 32, 0)
+        }
         AnyRegisters::RiscV(values) => {
             let updates = u64::from(values.hardware_updates);
             (values.atp, updates | u64::from(values.memory_types) << 1, 0)

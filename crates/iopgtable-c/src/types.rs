@@ -26,6 +26,10 @@ pub const IOPGTABLE_VTD_S2: u32 = 9;
 pub const IOPGTABLE_RISCV: u32 = 10;
 /// Format: RISC-V's G-stage, Sv39x4, Sv48x4 and Sv57x4. 4 KiB granule only.
 pub const IOPGTABLE_RISCV_G: u32 = 11;
+/// Format: Apple's DART as in the T8020. 16 KiB granule only.
+pub const IOPGTABLE_APPLE_DART: u32 = 12;
+/// Format: Apple's DART as in the T6000. 16 KiB granule only.
+pub const IOPGTABLE_APPLE_DART2: u32 = 13;
 
 /// Option: the table translates the upper half of the address space, device addresses whose bits
 /// from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
@@ -70,8 +74,8 @@ pub const IOPGTABLE_REWRITTEN: u32 = 2;
 pub const IOPGTABLE_READ: u32 = 1;
 /// The device may write. (RISC-V takes it with reading only.)
 pub const IOPGTABLE_WRITE: u32 = 2;
-/// The device may fetch instructions. (VT-d's second stage does not tell that from reading, and
-/// refuses it.)
+/// The device may fetch instructions. (VT-d's second stage and DARTs do not tell that from reading,
+/// and refuse it.)
 pub const IOPGTABLE_EXECUTE: u32 = 4;
 /// Only privileged transactions may use it. (First stages and x86-64 only.)
 pub const IOPGTABLE_PRIVILEGED: u32 = 8;
@@ -92,11 +96,12 @@ pub struct Config {
     /// for stage 2 at most `output_bits`, and in 32 bits at most 40; for 32-bit stage 1 25 to 32
     /// (31 for the upper half). For x86-64 32 to 57 with the sign: the table translates the half
     /// without it, or the upper half. For VT-d 32 to 57: three levels up to 39, four up to 48.
-    /// For RISC-V likewise with the sign, and for its G-stage with two bits more.
+    /// For RISC-V likewise with the sign, and for its G-stage with two bits more. For DARTs 32
+    /// to 38.
     pub input_bits: u32,
     /// How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
     /// with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 and VT-d 32 to 52;
-    /// for RISC-V 32 to 56.
+    /// for RISC-V 32 to 56; for DARTs 32 to 36, or to 42.
     pub output_bits: u32,
     /// What the format may do beyond the plain: options from above, added up; 0 for none.
     pub options: u32,
@@ -218,11 +223,13 @@ pub struct Registers {
     /// Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
     /// x86-64: `CR3`. VT-d: the first word of a PASID table entry, present, with a domain to be added
     /// in the second word; the root is in bits 63:12. RISC-V: `satp` or `hgatp`.
+    /// DART: the first `TTBR`, and the second one above it.
     pub root: u64,
     /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
     /// x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
     /// second word of a PASID table entry. RISC-V: bit 0 where hardware is to set accessed and dirty
-    /// flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`).
+    /// flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`). DART: the third
+    /// `TTBR`, and the fourth one above it; 0 where one root suffices.
     pub control: u64,
     /// Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
     /// x86-64: `IA32_PAT` as the leaves take it.

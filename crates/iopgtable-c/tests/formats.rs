@@ -45,7 +45,9 @@ fn every_format_and_granule_maps_and_translates() {
             match unsafe { iopgtable_create(&config, &allocator, &mut table) } {
                 Status::Ok => assert_eq!(unsafe { iopgtable_destroy(table) }, Status::Ok),
                 status => {
-                    assert_eq!(status, Status::Format);
+                    // Tables that the T8020 reaches lie lower yet.
+                    let low = (format, granule) == (IOPGTABLE_APPLE_DART, 0x4000);
+                    assert_eq!(status, if low { Status::AddressSize } else { Status::Format });
                     continue;
                 }
             }
@@ -59,7 +61,7 @@ fn every_format_and_granule_maps_and_translates() {
             assert_eq!(f.phys(1 << 30), None);
         }
     }
-    assert_eq!((made, counted.out()), (17, 0));
+    assert_eq!((made, counted.out()), (18, 0));
 }
 
 #[test]
@@ -178,6 +180,27 @@ fn tables_of_riscv_say_what_to_program() {
                 assert_eq!(f.phys(5), Some(5));
             }
         }
+    }
+}
+
+#[test]
+fn tables_of_darts_say_what_to_program() {
+    let counted = Counted::boxed();
+    let allocator = counted.low_allocator();
+    for (input_bits, roots) in [(32, 1), (36, 1), (37, 2), (38, 4)] {
+        let format = IOPGTABLE_APPLE_DART2;
+        let config = Config { format, granule: 0x4000, input_bits, output_bits: 42, ..CONFIG };
+        let f = Fixture::with(&config, &allocator);
+        assert_eq!(shape(f.table).root_bytes, roots * 0x4000);
+        let values = registers(f.table);
+        let ttbr = [values.root, values.root >> 32, values.control, values.control >> 32];
+        for (index, ttbr) in (0..).zip(ttbr.map(|ttbr| ttbr & 0xffff_ffff)) {
+            let first = values.root & 0xffff_ffff;
+            assert_eq!(ttbr, if index < roots { first + index * 4 } else { 0 });
+        }
+        let last = (1 << input_bits) - 0x4000;
+        assert_eq!(f.map(last, &[segment(0x4000, 0x4000)], RW).0, Status::Ok);
+        assert_eq!(f.phys(last + 5), Some(0x4005));
     }
 }
 

@@ -6,7 +6,7 @@ mod machine;
 
 use std::collections::HashSet;
 
-use iopgtable::format::{FirstStage, GStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
     AnyFormat, AnyPageTable, AnyRegisters, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config,
     ConfigError, CreateError, Format, Gather, Geometry, Granule4K, Granule16K, Granule64K,
@@ -43,6 +43,8 @@ fn every_format(check: &impl ForType) {
             AnyFormat::X86_64 => check.run::<X86_64>(format),
             AnyFormat::VtdS2 => check.run::<VtdS2>(format),
             AnyFormat::RiscV => check.run::<RiscV<FirstStage>>(format),
+            AnyFormat::Dart => check.run::<Dart<T8020>>(format),
+            AnyFormat::Dart2 => check.run::<Dart<T6000>>(format),
             AnyFormat::RiscVG => check.run::<RiscV<GStage>>(format),
             other => panic!("{other} is not compared with its type"),
         }
@@ -161,7 +163,7 @@ impl ForType for Histories {
         let input_bits = if self.0.contains(Options::UPPER_HALF) { 31 } else { 32 };
         let input_bits = if format == AnyFormat::Arm32S1 { input_bits } else { 32 };
         let known = self.0.without(self.0.without(F::OPTIONS));
-        let config = Config::new(input_bits, 40).with(known).splits(self.1);
+        let config = Config::new(input_bits, 36).with(known).splits(self.1);
         let (one, other) = (memory(), memory());
         let any = AnyPageTable::new(format, config, &one).expect("good sizes");
         let twin = PageTable::<F, _>::new(config, &other).expect("good sizes");

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use iopgtable::format::{Dart, T6000};
 use iopgtable::memory::{AllocError, Heap, Pool, Publish, Region};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K, Iova, IovaRange,
@@ -142,6 +143,7 @@ histories! {
     threads_s2_64k: Arm64S2<Granule64K>, Config::new(42, 42);
     threads_mali: ArmMali, Config::new(33, 40);
     threads_x86_64: X86_64, Config::new(57, 48);
+    threads_dart: Dart<T6000>, Config::new(38, 42);
 }
 
 const fn send_and_sync<T: Send + Sync>() {}

@@ -7,6 +7,7 @@ mod machine;
 mod slices;
 mod staged;
 
+use iopgtable::format::{Dart, T6000};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, Options, PageTable,
     PhysAddr, Prot, Segment, SharedPageTable, Unwalked, Visit, X86_64,
@@ -217,4 +218,5 @@ histories! {
     published_s2_64k: Arm64S2<Granule64K>, Config::new(42, 42);
     published_mali: ArmMali, Config::new(33, 40);
     published_x86_64: X86_64, Config::new(57, 48);
+    published_dart_without_a_bit_for_it: Dart<T6000>, Config::new(38, 42);
 }

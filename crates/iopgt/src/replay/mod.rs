@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use iopgtable::format::{FirstStage, GStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, VtdS2, X86_64,
 };
@@ -101,6 +101,11 @@ pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Re
         (Format::X86_64, None | Some(Granule::Size4K)) => through::<X86_64>,
         (Format::VtdS2, None | Some(Granule::Size4K)) => through::<VtdS2>,
         (Format::RiscV, None | Some(Granule::Size4K)) => through::<RiscV<FirstStage>>,
+        (Format::Dart, None | Some(Granule::Size16K)) => through::<Dart<T8020>>,
+        (Format::Dart2, None | Some(Granule::Size16K)) => through::<Dart<T6000>>,
+        (Format::Dart | Format::Dart2, Some(_)) => {
+            bail!("{} has a granule of 16K only", args.format.name())
+        }
         (Format::RiscVG, None | Some(Granule::Size4K)) => through::<RiscV<GStage>>,
         (
             Format::ArmMaliLpae | Format::X86_64 | Format::VtdS2 | Format::RiscV | Format::RiscVG,
@@ -111,6 +116,8 @@ pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Re
     };
     let mut config = match args.format {
         Format::ArmMaliLpae => Config::new(48, 40),
+        Format::Dart => Config::new(38, 36),
+        Format::Dart2 => Config::new(38, 42),
         _ => wide,
     };
     config.input_bits = args.input_bits.unwrap_or(config.input_bits);

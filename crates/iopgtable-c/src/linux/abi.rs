@@ -30,6 +30,10 @@ pub mod fmt {
     pub const ARM_MALI_LPAE: c_uint = 5;
     /// AMD's v2 tables: x86-64.
     pub const AMD_IOMMU_V2: c_uint = 7;
+    /// Apple's DART as in the T8020.
+    pub const APPLE_DART: c_uint = 8;
+    /// Apple's DART as in the T6000.
+    pub const APPLE_DART2: c_uint = 9;
 }
 
 /// Bits of `cfg.quirks` that this implementation knows.
@@ -151,7 +155,9 @@ pub union Output {
     pub mali: MaliOutput,
     /// AMD.
     pub amd: AmdOutput,
-    /// The largest member, which belongs to a format that is not offered here.
+    /// Apple.
+    pub dart: DartOutput,
+    /// All of it.
     pub largest: [u64; 5],
 }
 
@@ -195,6 +201,16 @@ pub struct MaliOutput {
 pub struct AmdOutput {
     /// The root's address.
     pub root: u64,
+}
+
+/// What to program for Apple's DARTs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DartOutput {
+    /// The roots' addresses.
+    pub ttbr: [u64; 4],
+    /// How many there are.
+    pub n_ttbrs: u32,
 }
 
 /// `struct iova_bitmap`: only passed on.

@@ -21,6 +21,10 @@ pub(super) enum Choice {
     Mali,
     /// AMD v2, 4 KiB.
     AmdV2,
+    /// Apple's DART as in the T8020, 16 KiB.
+    Dart,
+    /// Apple's DART as in the T6000, 16 KiB.
+    Dart2,
 }
 
 /// The page size of the CPU that this is built for, which drivers prefer for their tables, too.
@@ -34,6 +38,8 @@ const SHIFT_64K: u32 = 16;
 const SIZES_4K: c_ulong = 4 << 10 | 2 << 20 | 1 << 30;
 /// 16 KiB, 32 MiB.
 const SIZES_16K: c_ulong = 16 << 10 | 32 << 20;
+/// 16 KiB: all that DARTs have.
+const SIZE_16K: c_ulong = 16 << 10;
 /// 64 KiB, 512 MiB.
 const SIZES_64K: c_ulong = 64 << 10 | 512 << 20;
 /// With 64 KiB, where physical addresses have more than 48 bits.
@@ -45,6 +51,9 @@ const MAX_ADDRESS_BITS: c_uint = 48;
 const MAX_ADDRESS_BITS_64K: c_uint = 52;
 /// Five levels of AMD v2 have more yet, the sign included; outputs have at most 52.
 const MAX_AMD_V2_INPUT: c_uint = 57;
+/// The output sizes of Apple's DARTs, as Linux has them.
+const DART_OUTPUT: c_uint = 36;
+const DART2_OUTPUT: c_uint = 42;
 /// Mali outputs no more.
 const MAX_MALI_OUTPUT: c_uint = 40;
 /// The output sizes of the 32-bit formats, as Linux has them.
@@ -77,6 +86,8 @@ pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
         fmt::ARM_32_LPAE_S1 | fmt::ARM_32_LPAE_S2 if OUTPUTS_32.contains(&cfg.oas) => SIZES_4K,
         fmt::ARM_MALI_LPAE if cfg.ias <= MAX_ADDRESS_BITS && cfg.oas <= MAX_MALI_OUTPUT => SIZES_4K,
         fmt::AMD_IOMMU_V2 if cfg.ias <= MAX_AMD_V2_INPUT => SIZES_4K,
+        fmt::APPLE_DART if cfg.oas == DART_OUTPUT => SIZE_16K,
+        fmt::APPLE_DART2 if [DART_OUTPUT, DART2_OUTPUT].contains(&cfg.oas) => SIZE_16K,
         _ => return None,
     };
     let (shift, mut of_granule) = granule(cfg.pgsize_bitmap & sizes)?;
@@ -100,6 +111,8 @@ pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
         fmt::ARM_32_LPAE_S1 => Choice::Stage1Of32,
         fmt::ARM_32_LPAE_S2 => Choice::Stage2Of32,
         fmt::AMD_IOMMU_V2 => Choice::AmdV2,
+        fmt::APPLE_DART => Choice::Dart,
+        fmt::APPLE_DART2 => Choice::Dart2,
         _ => Choice::Mali,
     })
 }

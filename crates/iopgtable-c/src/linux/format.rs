@@ -3,15 +3,17 @@
 use core::ffi::c_int;
 
 use iopgtable::format::{
-    Attributes, MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers,
-    Stage2Registers32, X86_64Registers,
+    Attributes, Dart, DartRegisters, DartVariant, MaliRegisters, Stage1Registers,
+    Stage1Registers32, Stage2Registers, Stage2Registers32, X86_64Registers,
 };
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, PageTable, Prot, TableAllocator,
     X86_64,
 };
 
-use super::abi::{AmdOutput, Cfg, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk};
+use super::abi::{
+    AmdOutput, Cfg, DartOutput, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk,
+};
 
 /// How many values the bits of `prot` that mean something take.
 pub(super) const PROTS: usize = 64;
@@ -22,6 +24,8 @@ pub(super) trait LinuxFormat: Format {
     const PROTS: [Prot; PROTS];
     /// The quirks that are understood.
     const QUIRKS: u64;
+    /// How many bits of a table's address entries hold, whatever the output size is.
+    const ADDRESS_BITS: u32 = 48;
 
     /// Stores what the driver programs.
     fn store(registers: Self::Registers, cfg: &mut Cfg);
@@ -74,6 +78,17 @@ const fn prots(stage1: bool) -> [Prot; PROTS] {
         bits += 1;
     }
     table
+}
+
+/// The same without a right that the format does not have.
+const fn without(prots: [Prot; PROTS], right: Prot) -> [Prot; PROTS] {
+    let mut prots = prots;
+    let mut bits = 0;
+    while bits < PROTS {
+        prots[bits] = prots[bits].without(right);
+        bits += 1;
+    }
+    prots
 }
 
 /// The same where normal memory is cached whatever is asked for, as on x86.
@@ -190,5 +205,22 @@ impl LinuxFormat for X86_64 {
     fn store(registers: X86_64Registers, cfg: &mut Cfg) {
         cfg.out = Output { largest: [0; 5] };
         cfg.out.amd = AmdOutput { root: registers.cr3 };
+    }
+}
+
+impl<V: DartVariant> LinuxFormat for Dart<V> {
+    const PROTS: [Prot; PROTS] = without(prots(false), Prot::EXECUTE);
+    const QUIRKS: u64 = 0;
+    const ADDRESS_BITS: u32 = V::OUTPUT_BITS as u32;
+
+    fn store(registers: DartRegisters, cfg: &mut Cfg) {
+        let mut ttbr = [0; 4];
+        let mut n_ttbrs = 0;
+        for (ttbr, root) in ttbr.iter_mut().zip(registers.roots()) {
+            *ttbr = root.0;
+            n_ttbrs += 1;
+        }
+        cfg.out = Output { largest: [0; 5] };
+        cfg.out.dart = DartOutput { ttbr, n_ttbrs };
     }
 }

@@ -14,6 +14,7 @@
 //! | `ARM_32_LPAE_S2` | 4K | |
 //! | `ARM_MALI_LPAE` | 4K | |
 //! | `AMD_IOMMU_V2` | 4K | |
+//! | `APPLE_DART`, `APPLE_DART2` | 16K | |
 //!
 //! All other formats, and all other quirks, make [`alloc_io_pgtable_ops`] return null. Every
 //! format takes a custom allocator. Addresses have up to 48 bits, and up to 52 with 64 KiB, where
@@ -51,6 +52,8 @@
 //!   the start of the union in `cfg`, as the structure around `cfg` is not known here. Leaves with
 //!   `IOMMU_NOEXEC` forbid execution, those with `IOMMU_PRIV` lack the user bit, and those with
 //!   `IOMMU_MMIO` are uncached.
+//! - Apple's DARTs have 16 KiB pages only, 36 bits of output as in the T8020, and 36 or 42 as in the
+//!   T6000; several roots lie side by side, as one allocation; walks may be not coherent.
 //! - Where several tables go at once, `tlb_flush_walk` is called once, with a range that covers
 //!   them all, before any of them is freed.
 //! - Nothing is logged.
@@ -71,7 +74,7 @@ use core::ffi::{c_uint, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
-use iopgtable::format::Attributes;
+use iopgtable::format::{Attributes, Dart, T6000, T8020};
 use iopgtable::{
     Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K,
     PageTable, X86_64,
@@ -157,6 +160,8 @@ pub unsafe extern "C" fn alloc_io_pgtable_ops(
         Some(Choice::Stage2Of32) => create::<Arm32S2>,
         Some(Choice::Mali) => create::<ArmMali>,
         Some(Choice::AmdV2) => create::<X86_64>,
+        Some(Choice::Dart) => create::<Dart<T8020>>,
+        Some(Choice::Dart2) => create::<Dart<T6000>>,
         None => return ptr::null_mut(),
     };
     // SAFETY: the caller's promise about `cfg` and `cookie` is passed on.
@@ -176,7 +181,7 @@ unsafe fn create<F: LinuxFormat>(
     }
     let sync = if cfg.coherent_walk { None } else { Some(Sync::for_device(cfg.iommu_dev)?) };
     // SAFETY: the caller's promise covers the functions in `cfg`.
-    let pages = unsafe { Pages::new(cfg, cookie, sync) }?;
+    let pages = unsafe { Pages::new(cfg, cookie, sync, F::ADDRESS_BITS) }?;
     let sizes = Config::new(u8::try_from(cfg.ias).ok()?, u8::try_from(cfg.oas).ok()?);
     let options = config::options(cfg.quirks);
     let table = PageTable::<F, Pages>::new(sizes.with(options), pages).ok()?;

@@ -13,9 +13,6 @@ use super::abi::{AllocFn, Cfg, FreeFn, GFP_KERNEL, Gfp};
 use super::barrier;
 use super::sync::Sync;
 
-/// Table entries hold 48 bits of a table's address, whatever the output size is.
-const ADDRESS_BITS: u32 = 48;
-
 /// The allocator behind one table. A page's physical address is its pointer.
 ///
 /// # Invariants
@@ -31,24 +28,32 @@ pub(super) struct Pages {
     gfp: Cell<Gfp>,
     /// What a walker with the configured output size reaches.
     reach: PhysAddr,
+    /// How many bits of a table's address entries hold, whatever the output size is.
+    address_bits: u32,
     /// How a walker that does not snoop gets to see what was written.
     sync: Option<Sync>,
 }
 
 impl Pages {
-    /// The allocator that `cfg` asks for; nothing where it has half of one.
+    /// The allocator that `cfg` asks for, of tables whose entries hold `address_bits` bits of an
+    /// address; nothing where it has half of one.
     ///
     /// # Safety
     ///
     /// The type's invariants hold for the functions in `cfg` and `cookie`.
-    pub(super) unsafe fn new(cfg: &Cfg, cookie: *mut c_void, sync: Option<Sync>) -> Option<Self> {
+    pub(super) unsafe fn new(
+        cfg: &Cfg,
+        cookie: *mut c_void,
+        sync: Option<Sync>,
+        address_bits: u32,
+    ) -> Option<Self> {
         let hooks = match (cfg.alloc, cfg.free) {
             (Some(alloc), Some(free)) => Some((alloc, free)),
             (None, None) => None,
             _ => return None,
         };
         let reach = PhysAddr(u64::MAX.checked_shr(64u32.checked_sub(cfg.oas)?)?);
-        Some(Self { hooks, cookie, gfp: Cell::new(GFP_KERNEL), reach, sync })
+        Some(Self { hooks, cookie, gfp: Cell::new(GFP_KERNEL), reach, address_bits, sync })
     }
 
     /// How allocations behave from now on.
@@ -127,7 +132,7 @@ unsafe impl TableAllocator for Pages {
     fn alloc(&self, layout: TableLayout, _: AllocContext) -> Result<TablePage, AllocError> {
         let cpu = self.take(layout).ok_or(AllocError::OutOfMemory { pages: 1 })?;
         let phys = cpu.as_ptr().expose_provenance() as u64;
-        let misplaced = phys & (layout.bytes() as u64 - 1) != 0 || phys >> ADDRESS_BITS != 0;
+        let misplaced = phys & (layout.bytes() as u64 - 1) != 0 || phys >> self.address_bits != 0;
         if misplaced {
             // SAFETY: it was taken just now.
             unsafe { self.put(cpu, layout) };

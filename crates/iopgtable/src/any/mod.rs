@@ -38,6 +38,8 @@ macro_rules! list_formats {
             X86_64 "x86-64" [X86_64] "x86-64, AMD v2, VT-d's first stage";
             VtdS2 "vtd-s2" [VtdS2] "VT-d's second stage";
             RiscV "riscv" [RiscV<FirstStage>] "RISC-V's first stage: Sv39, Sv48, Sv57";
+            Dart "dart" [Dart<T8020>] "Apple's DART as in the T8020";
+            Dart2 "dart2" [Dart<T6000>] "Apple's DART as in the T6000";
             RiscVG "riscv-g" [RiscV<GStage>] "RISC-V's G-stage: Sv39x4, Sv48x4, Sv57x4";
         }
     };

@@ -1,8 +1,8 @@
 //! What to program, for any format.
 
 use crate::format::{
-    MaliRegisters, RiscVRegisters, Stage1Registers, Stage1Registers32, Stage2Registers,
-    Stage2Registers32, VtdS2Registers, X86_64Registers,
+    DartRegisters, MaliRegisters, RiscVRegisters, Stage1Registers, Stage1Registers32,
+    Stage2Registers, Stage2Registers32, VtdS2Registers, X86_64Registers,
 };
 
 macro_rules! registers {
@@ -32,4 +32,5 @@ registers! {
     X86_64(X86_64Registers);
     VtdS2(VtdS2Registers);
     RiscV(RiscVRegisters);
+    Dart(DartRegisters);
 }

@@ -12,6 +12,8 @@
 //! | [`VtdS2`] | `VTDSS` (generic page tables) | 4K | 32 to 57 | 32 to 52 |
 //! | [`RiscV`] of [`FirstStage`] | `RISCV_64` (likewise) | 4K | 32 to 57, signed | 32 to 56 |
 //! | [`RiscV`] of [`GStage`] | | 4K | 32 to 59 | 32 to 56 |
+//! | [`Dart`] of [`T8020`] | `APPLE_DART` | 16K | 32 to 38 | 32 to 36 |
+//! | [`Dart`] of [`T6000`] | `APPLE_DART2` | 16K | 32 to 38 | 32 to 42 |
 //!
 //! | option | for |
 //! |---|---|
@@ -29,6 +31,7 @@ use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL, Sizes};
 use crate::prot::{Prot, ProtError};
 
+mod apple_dart;
 mod arm32_s1;
 mod arm32_s2;
 mod arm64_s1;
@@ -44,6 +47,7 @@ mod vtd_s2;
 mod word;
 mod x86_64;
 
+pub use apple_dart::{Dart, DartRegisters, DartVariant, T6000, T8020};
 pub use arm_mali::{ArmMali, MaliRegisters};
 pub use arm32_s1::{Arm32S1, Stage1Registers32};
 pub use arm32_s2::{Arm32S2, Stage2Registers32};
@@ -96,8 +100,8 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The bit of a table entry that software may use as it likes: hardware ignores it, and
     /// [`decode`](Self::decode) does. Where many threads change one table and walkers do not snoop,
     /// it says that the entry was published (`SEEN` in `ARCHITECTURE.md`). A format without such a
-    /// bit names one above its [`Word`](Self::Word), which no entry ever has: links are then
-    /// published by all who come across them.
+    /// bit says zero, or names one above its [`Word`](Self::Word), which no entry ever has: links
+    /// are then published by all who come across them.
     const PUBLISHED: u64;
     /// What the driver programs.
     type Registers: Copy + fmt::Debug;

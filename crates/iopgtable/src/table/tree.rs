@@ -25,6 +25,9 @@ impl TableId {
     }
 }
 
+/// What no entry that links a table has in formats without a bit for that it was published.
+const NEVER_PUBLISHED: u64 = 1 << 63;
+
 /// # Invariants
 ///
 /// `root` points to the root table, of `geometry.entries(first_level)` entries at the physical
@@ -82,7 +85,11 @@ impl<F: Format> Tree<F> {
     /// Nobody uses this one before the other one is gone.
     pub(crate) const unsafe fn shared(&self, coherent: bool) -> Tree<F, Shared> {
         let &Self { geometry, id, options, splits, hint, table_bits, root, root_phys, .. } = self;
-        let published = if coherent { 0 } else { F::PUBLISHED };
+        let published = match (coherent, F::PUBLISHED) {
+            (true, _) => 0,
+            (false, 0) => NEVER_PUBLISHED,
+            (false, bit) => bit,
+        };
         let kind = PhantomData;
         Tree { geometry, id, options, splits, hint, table_bits, published, root, root_phys, kind }
     }
@@ -93,6 +100,11 @@ impl<F: Format, S> Tree<F, S> {
     #[inline]
     pub(crate) fn table_entry(&self, level: i8, phys: PhysAddr) -> u64 {
         F::output(phys) | self.table_bits | F::link_bits(level)
+    }
+
+    /// What an entry that links a table gets when it is published.
+    pub(crate) const fn mark(&self) -> u64 {
+        self.published & F::PUBLISHED
     }
 
     pub(crate) const fn root_phys(&self) -> PhysAddr {
@@ -221,8 +233,9 @@ impl<F: Format, S> Tree<F, S> {
         index: usize,
     ) {
         Self::publish(memory, node, table, index, 1);
-        if self.published != 0 {
-            node.mark(index, self.published);
+        let mark = self.mark();
+        if mark != 0 {
+            node.mark(index, mark);
         }
     }
 

@@ -292,7 +292,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         let level = self.depth;
         let shift = Tree::<F>::entry_shift(level);
         let link = self.tree.table_entry(level, phys);
-        let published = self.tree.published;
+        let published = self.tree.mark();
         let parent = self.top();
         let index = parent.node.index(iova, shift);
         if let Some(fresh) = &mut parent.fresh {

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use iopgtable::{
-    Gather, Geometry, Iova, IovaRange, PageTable, PhysAddr, Prot, Segment, SharedPageTable,
-    TableAllocator, TableError, Unwalked,
+    Gather, Geometry, Iova, IovaRange, LAST_LEVEL, PageTable, PhysAddr, Prot, Segment,
+    SharedPageTable, TableAllocator, TableError, Unwalked,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -88,8 +88,10 @@ pub(crate) struct Window {
 impl Plan {
     pub(crate) fn window(&self, geometry: &Geometry) -> Window {
         let sizes: Vec<u64> = geometry.leaf_sizes().collect();
-        let (large, page) = (sizes[0], sizes[sizes.len() - 1]);
-        let small = sizes[sizes.len() - 2];
+        let page = sizes[sizes.len() - 1];
+        // Where there are pages only, what a table of them translates.
+        let small = 1 << geometry.table_shift(LAST_LEVEL);
+        let large = sizes[0].max(small);
         let slice = [page, 4 * page, small / 2, small, 4 * small, large / 2][self.scale];
         let off = if slice > small { small } else { page };
         Window { slice, unit: (slice / UNITS).max(page), off }
