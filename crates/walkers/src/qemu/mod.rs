@@ -2,6 +2,9 @@
 //!
 //! They are found in the folder that the environment variable `IOPGTABLE_QEMU` names, in
 //! `target/walkers` of the workspace (where `scripts/walkers` puts them), and in `PATH`.
+//!
+//! - [`Aarch64`]: a processor that is asked where addresses lead.
+//! - [`SmmuV3`]: an IOMMU, through which devices copy memory.
 
 // The machines are on their way.
 #![allow(dead_code)]
@@ -11,7 +14,20 @@ mod aarch64;
 mod assembled;
 mod batch;
 mod child;
+mod edu;
+mod edu_iommu;
+mod edu_mailbox;
+mod edu_mmu;
+mod edu_pci;
+mod edu_targets;
 mod locate;
+mod qtest;
+mod smmuv3;
+mod smmuv3_config;
+mod smmuv3_queue;
 
 pub use aarch64::Aarch64;
+pub use edu_mailbox::Areas;
+pub use edu_mmu::Emulator;
 pub use locate::Absent;
+pub use smmuv3::SmmuV3;
