@@ -4,12 +4,13 @@
 //! `target/walkers` of the workspace (where `scripts/walkers` puts them), and in `PATH`.
 //!
 //! - [`Aarch64`]: a processor that is asked where addresses lead.
-//! - [`SmmuV3`]: an IOMMU, through which devices copy memory.
+//! - [`SmmuV3`], [`Vtd`], [`AmdVi`]: IOMMUs, through which devices copy memory.
 
 // The machines are on their way.
 #![allow(dead_code)]
 
 mod aarch64;
+mod amdvi;
 #[cfg(test)]
 mod assembled;
 mod batch;
@@ -18,6 +19,7 @@ mod edu;
 mod edu_iommu;
 mod edu_mailbox;
 mod edu_mmu;
+mod edu_pc;
 mod edu_pci;
 mod edu_targets;
 mod locate;
@@ -25,9 +27,12 @@ mod qtest;
 mod smmuv3;
 mod smmuv3_config;
 mod smmuv3_queue;
+mod vtd;
 
 pub use aarch64::Aarch64;
+pub use amdvi::AmdVi;
 pub use edu_mailbox::Areas;
 pub use edu_mmu::Emulator;
 pub use locate::Absent;
 pub use smmuv3::SmmuV3;
+pub use vtd::Vtd;

@@ -4,11 +4,14 @@
 #![allow(clippy::decimal_bitwise_operands)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod amdvi;
 mod bed;
 mod noise;
+mod radix;
 mod smmuv3_halves;
 mod smmuv3_leaves;
 mod smmuv3_nested;
 mod smmuv3_random;
 mod smmuv3_stale;
 mod vmsa;
+mod vtd;
