@@ -4,7 +4,7 @@
 //! `target/walkers` of the workspace (where `scripts/walkers` puts them), and in `PATH`.
 //!
 //! - [`Aarch64`]: a processor that is asked where addresses lead.
-//! - [`SmmuV3`], [`Vtd`], [`AmdVi`]: IOMMUs, through which devices copy memory.
+//! - [`SmmuV3`], [`Vtd`], [`AmdVi`], [`RiscVIommu`]: IOMMUs, through which devices copy memory.
 
 // The machines are on their way.
 #![allow(dead_code)]
@@ -24,6 +24,8 @@ mod edu_pci;
 mod edu_targets;
 mod locate;
 mod qtest;
+mod riscv_iommu;
+mod riscv_iommu_queue;
 mod smmuv3;
 mod smmuv3_config;
 mod smmuv3_queue;
@@ -34,5 +36,6 @@ pub use amdvi::AmdVi;
 pub use edu_mailbox::Areas;
 pub use edu_mmu::Emulator;
 pub use locate::Absent;
+pub use riscv_iommu::RiscVIommu;
 pub use smmuv3::SmmuV3;
 pub use vtd::Vtd;

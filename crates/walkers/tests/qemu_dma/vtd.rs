@@ -17,21 +17,41 @@ const SNOOP: u64 = 1 << 11;
 /// Bits that are software's: 63, 61:52, 10:8 (A and D among them, where they are not set), 6:2.
 const IGNORED: u64 = 0xbff0_0000_0000_077c;
 
-/// Entries that permit all on the way, or with noise only what luck has.
-struct Second(Option<RefCell<Noise>>);
+/// Entries that permit all.
+struct Plain;
 
-impl Entries for Second {
+impl Entries for Plain {
     fn link(&self, table: u64, _: u32) -> u64 {
-        let noise = self.0.as_ref().map(|noise| noise.borrow_mut().bits());
-        let rights = match noise {
-            Some(bits) if bits % 5 == 0 => R | (bits >> 8 & W),
-            _ => R | W,
-        };
-        table | rights | noise.unwrap_or(0) & IGNORED
+        table | R | W
     }
 
     fn table(&self, entry: u64) -> Option<u64> {
         (entry & (R | W) != 0 && entry & LARGE == 0).then_some(entry & 0xf_ffff_ffff_f000)
+    }
+
+    fn leaf(&self, _: &mut Noise, output: u64, level: u32) -> u64 {
+        output | R | W | if level > 1 { LARGE } else { 0 }
+    }
+
+    fn nothing(&self, _: &mut Noise) -> u64 {
+        0
+    }
+}
+
+const PLAIN: Plain = Plain;
+
+/// Entries that permit what luck has.
+struct Second(RefCell<Noise>);
+
+impl Entries for Second {
+    fn link(&self, table: u64, level: u32) -> u64 {
+        let noise = self.0.borrow_mut().bits();
+        let taken = if noise % 5 == 0 { W & noise >> 8 } else { 0 };
+        PLAIN.link(table, level) & !taken | noise & IGNORED
+    }
+
+    fn table(&self, entry: u64) -> Option<u64> {
+        PLAIN.table(entry)
     }
 
     fn leaf(&self, noise: &mut Noise, output: u64, level: u32) -> u64 {
@@ -44,8 +64,6 @@ impl Entries for Second {
         noise.bits() & !(R | W)
     }
 }
-
-const PLAIN: Second = Second(None);
 
 fn regime(tree: &Tree) -> Regime {
     Regime::VtdSecondStage(VtdSecondStageRegisters {
@@ -125,7 +143,7 @@ fn random_trees_are_walked_alike() {
         bed.clear();
         let mut noise = Noise(seed);
         let tree = Tree::new(&mut bed, 3 + seed as u32 % 2, 0);
-        let entries = Second(Some(RefCell::new(Noise(!seed))));
+        let entries = Second(RefCell::new(Noise(!seed)));
         let mut addresses = tree.grow(&mut bed, &mut noise, &entries, 3);
         for index in 0..addresses.len() {
             let address = addresses[index];
