@@ -10,6 +10,9 @@ use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation,
 
 /// A format that MMUs walk.
 pub trait Walked: Format {
+    /// How many bits an address has, whether they are translated or not.
+    const ADDRESS_BITS: u32 = 64;
+
     /// The registers of an MMU, from what a driver would program.
     fn regime(registers: Self::Registers) -> Regime;
 
@@ -92,6 +95,8 @@ impl<G: Granule> Walked for Arm64S2<G> {
 }
 
 impl Walked for Arm32S1 {
+    const ADDRESS_BITS: u32 = 32;
+
     fn regime(registers: Stage1Registers32) -> Regime {
         let Stage1Registers32 { ttbr, ttbcr, mair: [mair0, mair1] } = registers;
         let (ttbr0, ttbr1) = (Some(ttbr), Some(ttbr));

@@ -195,3 +195,38 @@ pub fn holes<F: Walked>(rig: &mut Rig<'_, F>) -> Outcome {
     }
     Ok(())
 }
+
+/// Where a machine remembers what it has walked, a page that leads elsewhere without its having
+/// been told still leads to the old place: so the suite would notice a forgotten invalidation.
+/// Where all walk anew, there is nothing to see.
+///
+/// # Errors
+///
+/// When no machine that remembers has a stale answer, or one that does not has.
+///
+/// # Panics
+///
+/// Where the table refuses what it must take.
+pub fn a_dropped_invalidation_shows<F: Walked>(rig: &mut Rig<'_, F>) -> Outcome {
+    let page = rig.geometry().granule();
+    let window = rig.window();
+    let first = rig.geometry().first_iova();
+    let range = IovaRange::between(first, Iova(first.0 + (page - 1)));
+    let leading_to = |at| Segment::new(PhysAddr(aligned_in(window, page, at)), page);
+    rig.map(range, &[leading_to(0)], Prot::RW).expect("nothing is mapped");
+    let addresses = [first.0];
+    let after = || "mapping a page elsewhere, with machines told".to_owned();
+    rig.ask(&addresses).map_err(|what| Failure { after: after(), what })?;
+    rig.unmap(range, false).expect("it is mapped");
+    rig.map(range, &[leading_to(1)], Prot::RW).expect("nothing is mapped");
+    rig.ask(&addresses).map_err(|what| Failure { after: after(), what })?;
+
+    rig.tell_nothing();
+    rig.unmap(range, false).expect("it is mapped");
+    rig.map(range, &[leading_to(2)], Prot::RW).expect("nothing is mapped");
+    let (remember, noticed) = (rig.remember(), rig.ask(&addresses));
+    assert_eq!(noticed.is_err(), remember, "a stale answer shows: {noticed:?}");
+    rig.forget_everything();
+    let after = "telling machines to forget everything".to_owned();
+    rig.ask(&addresses).map_err(|what| Failure { after, what })
+}

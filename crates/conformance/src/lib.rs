@@ -11,6 +11,7 @@
 //! - [`cases`], [`histories`]: the suite. A pair of a format and a machine passes it when every
 //!   answer is what the model says; a machine is trusted for what it
 //!   [says](walkers::Says) and for nothing else.
+//! - [`laxity`]: what machines are documented not to do.
 //! - [`mutations`]: flips each bit of the entries in turn, and finds out which machine notices.
 
 #![deny(unsafe_code)]
@@ -18,6 +19,7 @@
 mod bridge;
 pub mod cases;
 pub mod histories;
+pub mod laxity;
 pub mod machines;
 mod memory;
 mod model;

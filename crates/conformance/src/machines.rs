@@ -1,38 +1,46 @@
 //! All machines by their names, each with the memory that it shares.
 
+use core::convert::Infallible;
 use core::fmt;
 use core::str::FromStr;
 use std::sync::Arc;
 
-use walkers::{Mmu, Ram, soft::SoftMmu};
+use walkers::iotlb::{Invalidations, Iotlb};
+use walkers::qemu::Aarch64;
+use walkers::soft::SoftMmu;
+use walkers::{Mmu, Ram};
 
 use crate::SharedRegion;
 
-/// A machine that walks tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Name {
-    /// The model of the format, which remembers nothing.
-    Soft,
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// A machine that walks tables.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Name {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What users write.
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
-
-impl Name {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Soft];
-
-    /// What users write.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Soft => "soft",
-        }
-    }
-
-    /// Whether it is a model of ours, rather than a machine that nobody here made.
-    pub const fn is_model(self) -> bool {
-        match self {
-            Self::Soft => true,
-        }
-    }
+names! {
+    /// The model of the format, which remembers nothing.
+    Soft = "soft";
+    /// The same with a TLB that forgets only what it is told to.
+    Iotlb = "iotlb";
+    /// An Arm processor in QEMU.
+    QemuAarch64 = "qemu-aarch64";
 }
 
 impl fmt::Display for Name {
@@ -70,6 +78,10 @@ impl fmt::Debug for Site {
 /// How much RAM a site has; memory only as far as it is used.
 const BYTES: usize = 256 << 20;
 
+/// How much of it is for tables, where the machine takes some for itself, and leaves may lead to
+/// the rest.
+const TABLES: usize = 96 << 20;
+
 impl Site {
     /// Starts a machine.
     ///
@@ -79,6 +91,11 @@ impl Site {
     pub fn open(name: Name) -> Result<Self, String> {
         match name {
             Name::Soft => Self::soft(0x4000_0000, BYTES),
+            Name::Iotlb => Self::shared(0x4000_0000, 0, |ram| {
+                let ram = Arc::clone(ram);
+                Ok::<_, Infallible>(Iotlb::new(ram, Invalidations::Ranges))
+            }),
+            Name::QemuAarch64 => Self::shared(Aarch64::RAM, Aarch64::RESERVED, Aarch64::open),
         }
     }
 
@@ -91,6 +108,18 @@ impl Site {
         let ram = Arc::new(Ram::new(first, bytes).map_err(|error| format!("no memory: {error}"))?);
         let mmu = Box::new(SoftMmu::new(Arc::clone(&ram)));
         Self::new(mmu, &ram, 0, bytes)
+    }
+
+    /// A machine whose RAM begins at `first`, of which it takes the first `reserved` bytes.
+    fn shared<M: Mmu + 'static, E: fmt::Display>(
+        first: u64,
+        reserved: u64,
+        open: impl FnOnce(&Arc<Ram>) -> Result<M, E>,
+    ) -> Result<Self, String> {
+        let ram = Arc::new(Ram::new(first, BYTES).map_err(|error| format!("no memory: {error}"))?);
+        let mmu = open(&ram).map_err(|missing| missing.to_string())?;
+        // CAST: a part of the RAM.
+        Self::new(Box::new(mmu), &ram, reserved as usize, TABLES)
     }
 
     fn new(mmu: Box<dyn Mmu>, ram: &Arc<Ram>, offset: usize, bytes: usize) -> Result<Self, String> {

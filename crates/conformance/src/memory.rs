@@ -52,6 +52,11 @@ impl SharedRegion {
         &self.ram
     }
 
+    /// The last physical address that tables may lie at.
+    pub fn last(&self) -> u64 {
+        self.region.last_phys().0
+    }
+
     /// How many bytes are handed out.
     pub fn in_use(&self) -> usize {
         self.region.in_use()

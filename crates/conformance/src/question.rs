@@ -21,6 +21,8 @@ pub struct Question {
     pub request: Request,
     /// What a correct machine answers.
     pub expected: Expected,
+    /// What is allowed there, if anything is mapped.
+    pub prot: Option<Prot>,
 }
 
 impl Question {
@@ -33,7 +35,7 @@ impl Question {
             Some(_) => Expected::Refused(FaultKind::Permission),
             None => Expected::Refused(FaultKind::Translation),
         };
-        Self { request, expected }
+        Self { request, expected, prot: mapped.map(|(_, prot)| prot) }
     }
 
     /// Whether a machine of which this is known can be asked, and its answer means something.

@@ -8,7 +8,7 @@ use iopgtable::{
 };
 use walkers::{Access, Answer, Forget, Mmu, MmuError, Regime, Request, Says};
 
-use crate::{Mapped, Model, Question, SharedRegion, Walked};
+use crate::{Mapped, Model, Question, SharedRegion, Walked, laxity};
 
 /// The address space that machines are told they walk.
 pub(crate) const ASID: u16 = 7;
@@ -125,9 +125,9 @@ impl<'m, F: Walked> Rig<'m, F> {
     }
 
     /// The physical addresses, first and last, that leaves may lead to for the answers of all
-    /// machines to be right.
+    /// machines to be right, above the tables.
     pub fn window(&self) -> (u64, u64) {
-        let whole = (0, self.geometry().last_phys().0);
+        let whole = (self.table.allocator().last() + 1, self.geometry().last_phys().0);
         self.machines.iter().fold(whole, |(first, last), machine| {
             let (low, high) = machine.says.targets;
             (first.max(low), last.min(high))
@@ -235,6 +235,11 @@ impl<'m, F: Walked> Rig<'m, F> {
         }
     }
 
+    /// Whether any machine remembers what it has walked.
+    pub fn remember(&self) -> bool {
+        self.machines.iter().any(|machine| machine.says.remembers)
+    }
+
     /// From now on, tells machines nothing of what they should forget. Loose tables are kept.
     pub fn tell_nothing(&mut self) {
         self.tells = false;
@@ -259,7 +264,8 @@ impl<'m, F: Walked> Rig<'m, F> {
     ///
     /// Where a machine does not answer.
     pub fn ask(&mut self, addresses: &[u64]) -> Result<(), Box<Disagreement>> {
-        let questions = addresses.iter().flat_map(|&address| {
+        let has = |address: &u64| F::ADDRESS_BITS == 64 || address >> F::ADDRESS_BITS == 0;
+        let questions = addresses.iter().filter(|address| has(address)).flat_map(|&address| {
             let mapped = self.model.translate(address);
             let question = move |access| Question::new::<F>(Request { address, access }, mapped);
             Access::ALL.into_iter().map(question)
@@ -270,8 +276,12 @@ impl<'m, F: Walked> Rig<'m, F> {
         let mut answers = Vec::new();
         for machine in &mut self.machines {
             let Machine { mmu, says, tally } = machine;
-            let asked = (0..questions.len()).filter(|&at| questions[at].is_for(says));
-            let asked: Vec<usize> = asked.collect();
+            let is_asked = |question: &Question| {
+                let excuse = laxity::excuse(mmu.name(), &self.regime, question);
+                question.is_for(says) && excuse.is_none()
+            };
+            let asked: Vec<usize> =
+                (0..questions.len()).filter(|&at| is_asked(&questions[at])).collect();
             let requests: Vec<Request> = asked.iter().map(|&at| questions[at].request).collect();
             if let Err(error) = mmu.translate(&requests, &mut answers) {
                 panic!("{}: {error}", mmu.name());

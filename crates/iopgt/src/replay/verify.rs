@@ -122,7 +122,8 @@ impl Batch<'_> {
     ) -> anyhow::Result<()> {
         for access in &ACCESSES[..if mapped.is_some() { 3 } else { 1 }] {
             let question = Question::new::<F>(Request { address, access: *access }, mapped);
-            if question.is_for(&self.says) {
+            let excuse = self.walker.excuse(&question);
+            if question.is_for(&self.says) && excuse.is_none() {
                 self.questions.push(question);
             }
         }

@@ -5,15 +5,16 @@ use std::mem;
 use anyhow::Context as _;
 use gpuvm::Vm;
 use iopgtable::Invalidation;
-use iopgtable_conformance::Walked;
-use walkers::{Answer, Forget, Mmu, Request, Says};
+use iopgtable_conformance::{Question, Walked, laxity};
+use walkers::{Answer, Forget, Mmu, Regime, Request, Says};
 
 use super::machine::{Probe, Tables};
 
 /// A machine, and whose tables it walks at the moment.
 pub(super) struct Walker {
     mmu: Box<dyn Mmu>,
-    walked: Option<u16>,
+    /// The address space, and what leads to its tables.
+    walked: Option<(u16, Regime)>,
 }
 
 impl Walker {
@@ -39,9 +40,9 @@ impl Walker {
         let regime = F::regime(unsafe { vm.registers() });
         let says = self.mmu.says(&regime)?;
         let stale = vm.with_device(|probe| mem::take(&mut probe.stale));
-        if self.walked != Some(asid) {
+        if self.walked != Some((asid, regime)) {
             self.mmu.install(&regime, asid)?;
-            self.walked = Some(asid);
+            self.walked = Some((asid, regime));
             return Ok(says);
         }
         for Invalidation { leaves, walks, .. } in stale {
@@ -52,6 +53,12 @@ impl Walker {
             }
         }
         Ok(says)
+    }
+
+    /// Why it is not to be asked this, about the VM that it turned to last, if it is not.
+    pub(super) fn excuse(&self, question: &Question) -> Option<&'static str> {
+        let (_, regime) = self.walked.as_ref()?;
+        laxity::excuse(self.mmu.name(), regime, question)
     }
 
     /// Asks it, about the VM that it turned to last.
