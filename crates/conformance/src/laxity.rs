@@ -31,6 +31,32 @@ const LAXITIES: &[Laxity] = &[
         },
         why: "stage 1, which is off, refuses what no physical address can be",
     },
+    Laxity {
+        machine: "smmuv3",
+        applies: |_, question| question.prot.is_some_and(|prot| prot.contains(Prot::PRIVILEGED)),
+        why: "every access is a privileged one",
+    },
+    Laxity {
+        machine: "riscv-iommu",
+        applies: |_, question| question.prot.is_some_and(|prot| prot.contains(Prot::PRIVILEGED)),
+        why: "`U` forbids nothing",
+    },
+    Laxity {
+        machine: "riscv-iommu",
+        applies: |_, question| {
+            let address = question.request.address;
+            // Sign-extended or not.
+            address >> 56 != 0 && !address >> 56 != 0
+        },
+        why: "what it remembers it finds by bits 55:12 of an address",
+    },
+    Laxity {
+        machine: "smmuv3",
+        applies: |regime, question| {
+            matches!(regime, Regime::Stage2(_)) && question.request.address >> 44 != 0
+        },
+        why: "an address beyond its 44 bits goes nowhere, without an event",
+    },
 ];
 
 /// Why `machine` is not to be asked this, if it is not.

@@ -6,9 +6,9 @@ use core::str::FromStr;
 use std::sync::Arc;
 
 use walkers::iotlb::{Invalidations, Iotlb};
-use walkers::qemu::Aarch64;
+use walkers::qemu::{Aarch64, Absent, AmdVi, Areas, Emulator, RiscVIommu, SmmuV3, Vtd};
 use walkers::soft::SoftMmu;
-use walkers::{Mmu, Ram};
+use walkers::{Mmu, MmuError, Ram};
 
 use crate::SharedRegion;
 
@@ -41,6 +41,14 @@ names! {
     Iotlb = "iotlb";
     /// An Arm processor in QEMU.
     QemuAarch64 = "qemu-aarch64";
+    /// Arm's SMMUv3 in QEMU, through which a device copies memory.
+    SmmuV3 = "smmuv3";
+    /// Intel's IOMMU in QEMU, likewise.
+    Vtd = "vtd";
+    /// AMD's IOMMU in QEMU, likewise.
+    AmdVi = "amdvi";
+    /// The RISC-V IOMMU in QEMU, likewise.
+    RiscVIommu = "riscv-iommu";
 }
 
 impl fmt::Display for Name {
@@ -82,6 +90,9 @@ const BYTES: usize = 256 << 20;
 /// the rest.
 const TABLES: usize = 96 << 20;
 
+/// How much leaves may lead to, where a machine fills that.
+const TARGETS: u64 = 16 << 20;
+
 impl Site {
     /// Starts a machine.
     ///
@@ -96,6 +107,12 @@ impl Site {
                 Ok::<_, Infallible>(Iotlb::new(ram, Invalidations::Ranges))
             }),
             Name::QemuAarch64 => Self::shared(Aarch64::RAM, Aarch64::RESERVED, Aarch64::open),
+            Name::SmmuV3 => Self::copying(SmmuV3::RAM, SmmuV3::locate(), SmmuV3::start),
+            Name::Vtd => Self::copying(Vtd::RAM, Vtd::locate(), Vtd::start),
+            Name::AmdVi => Self::copying(AmdVi::RAM, AmdVi::locate(), AmdVi::start),
+            Name::RiscVIommu => {
+                Self::copying(RiscVIommu::RAM, RiscVIommu::locate(), RiscVIommu::start)
+            }
         }
     }
 
@@ -120,6 +137,22 @@ impl Site {
         let mmu = open(&ram).map_err(|missing| missing.to_string())?;
         // CAST: a part of the RAM.
         Self::new(Box::new(mmu), &ram, reserved as usize, TABLES)
+    }
+
+    /// A machine whose device copies memory, with RAM from `first` on.
+    fn copying<M: Mmu + 'static>(
+        first: u64,
+        emulator: Result<Emulator, Absent>,
+        start: impl FnOnce(&Emulator, Arc<Ram>, Areas) -> Result<M, MmuError>,
+    ) -> Result<Self, String> {
+        let emulator = emulator.map_err(|missing| missing.to_string())?;
+        // From the first byte on: the machine's own, its driver's, tables, what leaves may lead to,
+        // and once more the machine's own.
+        let end = first + BYTES as u64 - TARGETS;
+        let (mailbox, targets) = (first + (4 << 20), (end - TARGETS, end - 1));
+        Self::shared(first, 8 << 20, |ram| {
+            start(&emulator, Arc::clone(ram), Areas { mailbox, targets })
+        })
     }
 
     fn new(mmu: Box<dyn Mmu>, ram: &Arc<Ram>, offset: usize, bytes: usize) -> Result<Self, String> {

@@ -19,7 +19,9 @@ use walkers::{Mmu, require};
 fn length(name: Name) -> Length {
     match name {
         Name::Soft | Name::Iotlb => Length { steps: 2000, probes: 8 },
-        _ => Length { steps: 1000, probes: 8 },
+        Name::QemuAarch64 => Length { steps: 1000, probes: 8 },
+        // Each answer takes some copies.
+        _ => Length { steps: 1000, probes: 2 },
     }
 }
 
@@ -73,20 +75,22 @@ macro_rules! formats {
     )*};
 }
 formats! {
-    arm64_s1_4k_48: Arm64S1<Granule4K>, Config::new(48, 48), [soft, iotlb, qemu_aarch64];
-    arm64_s1_4k_39: Arm64S1<Granule4K>, Config::new(39, 40), [soft, iotlb, qemu_aarch64];
+    arm64_s1_4k_48: Arm64S1<Granule4K>, Config::new(48, 48), [soft, iotlb, qemu_aarch64, smmuv3];
+    arm64_s1_4k_39: Arm64S1<Granule4K>, Config::new(39, 40), [soft, iotlb, qemu_aarch64, smmuv3];
     arm64_s1_4k_upper: Arm64S1<Granule4K>, Config::new(48, 48).with(Options::UPPER_HALF),
-        [soft, iotlb, qemu_aarch64];
+        [soft, iotlb, qemu_aarch64, smmuv3];
     arm64_s1_4k_contiguous: Arm64S1<Granule4K>, Config::new(48, 48).with(Options::CONTIGUOUS),
-        [soft, iotlb, qemu_aarch64];
-    arm64_s1_16k: Arm64S1<Granule16K>, Config::new(47, 48), [soft, iotlb, qemu_aarch64];
+        [soft, iotlb, qemu_aarch64, smmuv3];
+    arm64_s1_16k: Arm64S1<Granule16K>, Config::new(47, 48), [soft, iotlb, qemu_aarch64, smmuv3];
     arm64_s1_64k: Arm64S1<Granule64K>, Config::new(52, 52), [soft, iotlb, qemu_aarch64];
     arm64_s1_64k_contiguous: Arm64S1<Granule64K>, Config::new(42, 48).with(Options::CONTIGUOUS),
-        [soft, iotlb, qemu_aarch64];
+        [soft, iotlb, qemu_aarch64, smmuv3];
     arm64_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, Config::new(52, 52), [soft, iotlb, qemu_aarch64];
     arm64_s1_16k_lpa2: Arm64S1<Lpa2<Granule16K>>, Config::new(52, 52), [soft, iotlb, qemu_aarch64];
     arm64_s2_4k_40: Arm64S2<Granule4K>, Config::new(40, 40), [soft, iotlb, qemu_aarch64];
     arm64_s2_4k_48: Arm64S2<Granule4K>, Config::new(48, 48), [soft, iotlb, qemu_aarch64];
+    arm64_s2_4k_44: Arm64S2<Granule4K>, Config::new(44, 44), [soft, iotlb, qemu_aarch64, smmuv3];
+    arm64_s2_64k_42: Arm64S2<Granule64K>, Config::new(42, 42), [soft, iotlb, qemu_aarch64, smmuv3];
     arm64_s2_16k: Arm64S2<Granule16K>, Config::new(40, 44), [soft, iotlb, qemu_aarch64];
     arm64_s2_64k: Arm64S2<Granule64K>, Config::new(48, 48), [soft, iotlb, qemu_aarch64];
     arm64_s2_4k_lpa2: Arm64S2<Lpa2<Granule4K>>, Config::new(52, 52), [soft, iotlb, qemu_aarch64];
@@ -97,15 +101,15 @@ formats! {
     x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb];
     x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb];
     x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20), [soft, iotlb];
-    vtd_s2_3_levels: VtdS2, Config::new(39, 39), [soft, iotlb];
-    vtd_s2_4_levels: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY), [soft, iotlb];
+    vtd_s2_3_levels: VtdS2, Config::new(39, 39), [soft, iotlb, vtd];
+    vtd_s2_4_levels: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY), [soft, iotlb, vtd];
     vtd_s2_5_levels: VtdS2, Config::new(57, 52).with(Options::FORCE_SNOOP), [soft, iotlb];
     dart_t8020: Dart<T8020>, Config::new(36, 36), [soft, iotlb];
     dart_t6000_of_four_roots: Dart<T6000>, Config::new(38, 42), [soft, iotlb];
-    riscv_sv39: RiscV<FirstStage>, Config::new(39, 56), [soft, iotlb];
-    riscv_sv48_upper: RiscV<FirstStage>, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb];
+    riscv_sv39: RiscV<FirstStage>, Config::new(39, 56), [soft, iotlb, riscv_iommu];
+    riscv_sv48_upper: RiscV<FirstStage>, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, riscv_iommu];
     riscv_sv57: RiscV<FirstStage>, Config::new(57, 56).with(Options::MEMORY_TYPES), [soft, iotlb];
-    riscv_sv39x4: RiscV<GStage>, Config::new(41, 56).with(Options::HARDWARE_DIRTY), [soft, iotlb];
+    riscv_sv39x4: RiscV<GStage>, Config::new(41, 56).with(Options::HARDWARE_DIRTY), [soft, iotlb, riscv_iommu];
     riscv_sv48x4: RiscV<GStage>, Config::new(50, 56).with(Options::MEMORY_TYPES), [soft, iotlb];
-    riscv_sv57x4: RiscV<GStage>, Config::new(59, 56), [soft, iotlb];
+    riscv_sv57x4: RiscV<GStage>, Config::new(59, 56), [soft, iotlb, riscv_iommu];
 }

@@ -16,7 +16,7 @@ use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 ///
 /// It walks the first stage (Sv39, Sv48, Sv57), and the second stage alone (Sv39x4, Sv48x4,
 /// Sv57x4), with leaves at all levels. It remembers by pages of 4 KiB, and forgets all, a space, or
-/// pages; a range of more than 512 pages, and a page whose level is not that of pages, is a whole
+/// pages; a range of 512 pages or more, and a page whose level is not that of pages, is a whole
 /// space, since QEMU 10.0 takes the address of a large leaf for one of its pages.
 ///
 /// # What is not enforced
@@ -85,7 +85,7 @@ const MODE_AND_PAGE: u64 = 0xf << 60 | ((1 << 44) - 1);
 const CONTEXT_BYTES: u64 = 64;
 const CONTEXTS: u64 = 64;
 
-/// How many pages a range may have to be forgotten page by page.
+/// A range of so many pages may be one of a large leaf; smaller ones are forgotten page by page.
 const MOST_PAGES: u64 = 512;
 
 impl RiscVIommu {
@@ -269,7 +269,7 @@ impl Iommu for Unit {
                 (asid, (level == Some(3)).then_some((address >> 12, address >> 12)))
             }
         };
-        let pages = pages.filter(|&(first, last)| last.saturating_sub(first) < MOST_PAGES);
+        let pages = pages.filter(|&(first, last)| last.saturating_sub(first) < MOST_PAGES - 1);
         let is_guest = self.guests.contains(&asid);
         let mut commands = Vec::new();
         for id in ROLES.map(|role| identifier(asid, role)) {
