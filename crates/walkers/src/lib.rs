@@ -56,6 +56,7 @@
 //!   with, [`Request`] and [`Answer`] what they are asked and say, [`Says`] what of that to trust.
 //! - `Ram` (feature `machines`): memory that machines in other processes walk, too.
 //! - `qemu` (feature `machines`): MMUs that QEMU emulates.
+//! - `kvm` (feature `machines`, Linux on x86-64): a virtual machine's processor.
 //! - `require` (feature `machines`): whether a test may go without a machine.
 //! - [`soft`]: an MMU in software: for the Arm formats, x86-64 and those of other IOMMUs.
 //! - [`iotlb`]: the same with a TLB that forgets only what it is told to.
@@ -73,6 +74,8 @@ mod translation;
 mod walk;
 
 pub mod iotlb;
+#[cfg(all(feature = "machines", target_os = "linux", target_arch = "x86_64"))]
+pub mod kvm;
 #[cfg(feature = "machines")]
 pub mod qemu;
 #[cfg(feature = "machines")]
