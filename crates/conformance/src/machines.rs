@@ -41,7 +41,7 @@ names! {
     Iotlb = "iotlb";
     /// An Arm processor in QEMU.
     QemuAarch64 = "qemu-aarch64";
-    /// Arm's SMMUv3 in QEMU, through which a device copies memory.
+    /// Arm's `SMMUv3` in QEMU, through which a device copies memory.
     SmmuV3 = "smmuv3";
     /// Intel's IOMMU in QEMU, likewise.
     Vtd = "vtd";
