@@ -54,10 +54,9 @@ pub(super) struct Cache {
 }
 
 impl Space {
-    /// Keeps what is there already: it is what the hardware would use.
     fn insert(&mut self, span: Span, known: Known) {
         self.sizes.insert(span.within());
-        self.known.entry(span).or_insert(known);
+        self.known.insert(span, known);
     }
 
     /// What is known for the smallest span around `address`.

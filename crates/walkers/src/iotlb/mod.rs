@@ -40,12 +40,12 @@ mod replay;
 use std::collections::BTreeMap;
 
 use cache::Cache;
-use replay::Replay;
+use replay::{Replay, Step};
 
 use crate::soft::with_walker;
 use crate::{
-    AccessKind, Answer, DirtyState, Fault, Forget, Mmu, MmuError, PhysMemory, Reached, Refusal,
-    Regime, Request, Says, Translation, Unsupported, Walker,
+    AccessKind, Answer, DirtyState, EntryRole, Fault, Forget, Mmu, MmuError, PhysMemory, Reached,
+    Refusal, Regime, Request, Says, Translation, Unsupported, Walker,
 };
 
 /// Which invalidations a machine has. It does nothing on others, like hardware that has no such
@@ -139,6 +139,13 @@ impl<M: PhysMemory> Iotlb<M> {
     }
 }
 
+/// `address` as the entries have it that were read for it: without a tag in its top byte, say, where
+/// these are ignored.
+fn untagged(steps: &[Step], address: u64) -> Option<u64> {
+    let last = steps.iter().rfind(|step| step.read.role == EntryRole::Walk)?.read;
+    Some(last.first | address & (last.last - last.first))
+}
+
 /// Answers `request` with `walker`, which reads through `replay`, and remembers the way in `cache`.
 fn answer(
     walker: &dyn Walker,
@@ -147,18 +154,25 @@ fn answer(
     (asid, absent_entries): (u16, bool),
     request: &Request,
 ) -> Result<Translation, Fault> {
+    // The address without what the walk ignores of it, which shows only when it is walked.
+    let mut address = request.address;
     loop {
-        let known = cache.find(asid, request.address);
+        let known = cache.find(asid, address);
         let by_leaf = known.as_ref().is_some_and(|known| known.is_leaf);
         replay.start(known.map(|known| known.steps));
         let found = walker.translate(request.address, request.access);
+        let steps = replay.finish();
+        if let Some(untagged) = untagged(&steps, request.address).filter(|&to| to != address) {
+            address = untagged;
+            continue;
+        }
         let clean = found.is_ok_and(|found| found.dirty_state == Some(DirtyState::WritableClean));
         if by_leaf && clean && request.access.kind == AccessKind::Write {
             // Hardware would have to update the leaf in memory, and reads it for that.
-            cache.forget_leaves_at(asid, request.address);
+            cache.forget_leaves_at(asid, address);
             continue;
         }
-        cache.keep(asid, request.address, &replay.finish(), &found, absent_entries);
+        cache.keep(asid, address, &steps, &found, absent_entries);
         return found;
     }
 }

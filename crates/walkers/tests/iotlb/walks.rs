@@ -161,3 +161,26 @@ fn nothing_is_read_for_what_is_kept() {
     assert_eq!(read(&mut mmu, 0xfff), Some(0x5fff));
     assert_eq!(mmu.remembered(), 4);
 }
+
+#[test]
+fn a_tag_in_the_top_byte_is_no_other_address() {
+    // 39 bits, TBI0; a page for both privileges at 0x5000.
+    let registers = walkers::soft::Stage1Registers {
+        ttbr0: Some(0x1000),
+        ttbr1: None,
+        tcr: 25 | 0b101 << 32 | 1 << 37,
+        mair: 0xff,
+    };
+    let tagged = 0x5a << 56;
+    for (first, second) in [(0, tagged), (tagged, 0)] {
+        let memory = Memory::new(&[(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x5743)]);
+        let mut mmu = walkers::iotlb::Iotlb::new(memory.clone(), Invalidations::Ranges);
+        mmu.install(&Regime::Stage1(registers), ASID).unwrap();
+        assert_eq!(read(&mut mmu, first), Some(0x5000));
+        memory.write(0x3000, 0x6743);
+        assert_eq!(read(&mut mmu, second), Some(0x5000), "stale");
+        forget_range(&mut mmu, 0, 0xfff, true);
+        assert_eq!(read(&mut mmu, first), Some(0x6000));
+        assert_eq!(read(&mut mmu, second), Some(0x6000));
+    }
+}
