@@ -39,6 +39,8 @@ names! {
     Soft = "soft";
     /// The same with a TLB that forgets only what it is told to.
     Iotlb = "iotlb";
+    /// A virtual machine's processor: x86-64, on `/dev/kvm`.
+    Kvm = "kvm";
     /// An Arm processor in QEMU.
     QemuAarch64 = "qemu-aarch64";
     /// Arm's `SMMUv3` in QEMU, through which a device copies memory.
@@ -106,6 +108,7 @@ impl Site {
                 let ram = Arc::clone(ram);
                 Ok::<_, Infallible>(Iotlb::new(ram, Invalidations::Ranges))
             }),
+            Name::Kvm => Self::kvm(),
             Name::QemuAarch64 => Self::shared(Aarch64::RAM, Aarch64::RESERVED, Aarch64::open),
             Name::SmmuV3 => Self::copying(SmmuV3::RAM, SmmuV3::locate(), SmmuV3::start),
             Name::Vtd => Self::copying(Vtd::RAM, Vtd::locate(), Vtd::start),
@@ -137,6 +140,16 @@ impl Site {
         let mmu = open(&ram).map_err(|missing| missing.to_string())?;
         // CAST: a part of the RAM.
         Self::new(Box::new(mmu), &ram, reserved as usize, TABLES)
+    }
+
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    fn kvm() -> Result<Self, String> {
+        Self::shared(0x4000_0000, 0, walkers::kvm::Kvm::open)
+    }
+
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    fn kvm() -> Result<Self, String> {
+        Err("this is not Linux on x86-64".to_owned())
     }
 
     /// A machine whose device copies memory, with RAM from `first` on.
