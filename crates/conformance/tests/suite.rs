@@ -98,7 +98,7 @@ formats! {
     arm32_s2: Arm32S2, Config::new(40, 40), [soft, iotlb];
     arm_mali: ArmMali, Config::new(48, 40), [soft, iotlb];
     x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm];
-    x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb, kvm];
+    x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb];
     x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, kvm];
     x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20), [soft, iotlb, kvm];
     vtd_s2_3_levels: VtdS2, Config::new(39, 39), [soft, iotlb, vtd];

@@ -2,6 +2,7 @@
 
 use super::Kvm;
 use super::image::{Image, ROOM, canonical};
+use super::machine::broken;
 use crate::{MmuError, PhysMemory, Request, Unsupported};
 
 impl Kvm {
@@ -73,10 +74,12 @@ impl Kvm {
         Ok((count, alias))
     }
 
-    /// Has the guest's own things in `slot`.
+    /// Has the guest's own things in `slot`. What was known of the old place goes with the memory:
+    /// paravirtual hosts have been seen to keep the pages that users had used there.
     pub(super) fn place(&mut self, slot: u64, five: bool) -> Result<(), MmuError> {
         self.image.place(slot, five);
         self.privilege = None;
-        self.forget_all()
+        self.copy_root(true)?;
+        self.machine.replug().map_err(|why| broken("its memory cannot be put in again", why))
     }
 }

@@ -73,3 +73,14 @@ fn users_reach_both_ends_of_the_upper_half_and_all_tables_there() {
         assert_eq!(tables.ask(address, access), refused(FaultKind::Permission));
     }
 }
+
+#[test]
+fn nothing_is_remembered_of_where_the_guest_was_before() {
+    let Some(mut tables) = Tables::new() else { return };
+    // When it starts, it is in the slot of the lowest addresses, its mailbox among them.
+    for page in 0..0x40 {
+        let target = 0x15_c000_0000 + (page << 12);
+        tables.put(page << 12, 3, target | ALL);
+        assert_eq!(tables.ask(page << 12, Access::UNPRIVILEGED_READ), reached(target), "{page}");
+    }
+}
