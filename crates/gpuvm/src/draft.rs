@@ -161,7 +161,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     /// Finds what `transition`, which the plan has made, does to the tables, and the steps for it.
     fn settle(
         &mut self,
-        transition: Transition,
+        mut transition: Transition,
         look: &mut impl FnMut(&Transition),
     ) -> Result<(), SubmitReason> {
         let Planned { space, planner, desk, .. } = &mut *self.planned;
@@ -191,7 +191,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
             }
         }
         let mut steps = Steps { op: self.ops, steps: &mut desk.steps };
-        steps.add(geometry, &transition, &delta);
+        steps.add(geometry, &mut transition, &delta);
         self.delta.append(&delta);
         desk.done.push(Done::Changed(transition));
         Ok(())

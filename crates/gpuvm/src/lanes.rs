@@ -285,10 +285,10 @@ impl<A: TableAllocator> Lanes<A> {
                 ties.blockers.pop();
             }
         }
-        let Some(job) = self.all.get(index).and_then(|lane| lane.jobs.front()) else {
+        let Some(job) = self.all.get_mut(index).and_then(|lane| lane.jobs.front_mut()) else {
             return false;
         };
-        job.ties.as_ref().is_none_or(|ties| ties.waits.iter().all(|wait| wait.is_over(waker)))
+        job.ties.as_mut().is_none_or(|ties| ties.waits.iter_mut().all(|wait| wait.is_over(waker)))
     }
 
     fn pop(&mut self, index: usize) -> Option<Box<Job>> {

@@ -440,9 +440,13 @@ impl Space {
 
     /// Takes the latest transition back.
     pub fn undo(&mut self, transition: Transition) {
-        let Transition { removed, left, right, inserted, .. } = transition;
+        let Transition { change, range, removed, left, right, inserted } = transition;
         for new in left.into_iter().chain(right).chain(inserted) {
             self.mappings.remove(&new.mapping.range.first().0);
+        }
+        if change == Change::Map {
+            // What it has inserted may have gone to a step.
+            self.mappings.remove(&range.first().0);
         }
         for old in removed {
             self.mappings.insert(old.mapping.range.first().0, old);

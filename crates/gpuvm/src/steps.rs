@@ -16,13 +16,13 @@ pub(crate) struct Steps<'s> {
 }
 
 impl Steps<'_> {
-    /// Adds what `transition`, which does `delta` to the tables, takes.
-    pub(crate) fn add(&mut self, geometry: &Geometry, transition: &Transition, delta: &Delta) {
+    /// Adds what `transition`, which does `delta` to the tables, takes. What a map inserts goes from
+    /// there to its step.
+    pub(crate) fn add(&mut self, geometry: &Geometry, transition: &mut Transition, delta: &Delta) {
         match transition.change {
             Change::Map if transition.inserts_leaves() => {
-                for new in &transition.inserted {
-                    let new = new.mapping.clone();
-                    let replaces = transition.removes_leaves();
+                let replaces = transition.removes_leaves();
+                while let Some(Placed { mapping: new, .. }) = transition.inserted.pop() {
                     self.push(if replaces { Act::Replace(new) } else { Act::Map(new) });
                 }
                 self.let_go(transition);

@@ -86,12 +86,17 @@ impl Line {
             let is_same = known.waker.will_wake(waker);
             return (!is_same).then(|| core::mem::replace(&mut known.waker, waker.clone()));
         }
+        self.add(point, whose, waker);
+        None
+    }
+
+    /// Adds somebody who is not there.
+    fn add(&mut self, point: u64, whose: Whose, waker: &Waker) {
         match whose {
             Whose::Wait(_) => self.promised -= 1,
             Whose::Nobody | Whose::Future(_) => self.waiting.reserve(self.promised + 1),
         }
         self.waiting.push(Waiting { point, whose, waker: waker.clone() });
-        None
     }
 
     /// Takes somebody out.
@@ -289,6 +294,8 @@ impl Drop for Point {
 pub(crate) struct Wait {
     point: Point,
     whose: Whose,
+    /// Whether it has taken its place: nobody looks for it before.
+    is_entered: bool,
 }
 
 impl Wait {
@@ -300,20 +307,30 @@ impl Wait {
             line.waiting.reserve(room);
             Whose::Wait(line.key())
         };
-        Self { point, whose }
+        Self { point, whose, is_entered: false }
     }
 
     /// Whether the point is reached, however. `waker` is woken when it is, in place of the one
     /// before it.
-    pub(crate) fn is_over(&self, waker: &Waker) -> bool {
-        self.point.poll_as(self.whose, waker).is_some()
+    pub(crate) fn is_over(&mut self, waker: &Waker) -> bool {
+        if self.is_entered {
+            return self.point.poll_as(self.whose, waker).is_some();
+        }
+        let mut line = self.point.line.0.lock();
+        let is_over = line.state(self.point.value).is_some();
+        if !is_over {
+            line.add(self.point.value, self.whose, waker);
+            self.is_entered = true;
+        }
+        is_over
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
         let mut line = self.point.line.0.lock();
-        let waker = line.find(self.whose).map(|index| line.leave(index));
+        let place = if self.is_entered { line.find(self.whose) } else { None };
+        let waker = place.map(|index| line.leave(index));
         // INVARIANT: its place is among those promised, as it was before or since it left.
         line.promised -= 1;
         drop(line);
