@@ -3,7 +3,8 @@
 //!
 //! The rules are those of Linux's `Documentation/gpu/drm-vm-bind-async.rst`,
 //! `drm-vm-bind-locking.rst`, and of the comments in `drivers/dma-buf/dma-fence.c`; the pains are
-//! those of its drivers and of their mailing lists. Tests are named by file and function.
+//! those of its drivers and of their mailing lists. Tests are named by file and function; those of
+//! `iopgtable`, by crate, file and function.
 //!
 //! # Rules of asynchronous binds
 //!
@@ -18,9 +19,9 @@
 //! | What they touch in common stays in order. | ranges, cut leaves and loose tables keep it | `queues::random_jobs_that_share_tables_but_no_addresses_are_exact` |
 //! | Errors are reported at submission. | all checks are there | `submit::a_list_with_a_bad_operation_changes_nothing_and_names_it` |
 //! | Low memory may make a submission block. | [`Vm::submit_until`] waits | `spare::an_unmap_with_a_deadline_waits_for_memory_and_not_longer` |
-//! | Fences of the memory itself are waited for before the call returns. | the caller's: a [`Backing`] is memory that is pinned | (none) |
+//! | Fences of the memory itself are waited for before the call returns. | they are in-points, or the caller waits before a [`Vm::bind`]: a [`Backing`] is memory that is pinned | `modes::memory_that_is_on_its_way_is_mapped_when_its_fence_says_so` |
 //! | Long-running VMs have no fences to signal. | points are given by the caller, or not at all | `submit::jobs_without_changes_only_synchronise` |
-//! | The same operations are there in both modes. | `bind` is `submit` and a wait | `queue::a_bind_behind_a_blocked_job_waits_until_another_thread_unblocks_it` |
+//! | The same operations are there in both modes. | `bind` is `submit` and a wait | `modes::every_operation_does_the_same_in_both_modes` |
 //! | No operations: synchronisation only. | a job without steps | `submit::jobs_without_changes_only_synchronise` |
 //! | A failed call leaves the VM unchanged: a job ... | the draft is undone | `submit::a_failed_allocation_at_any_place_changes_nothing_and_leaks_nothing` |
 //! | ... and a list of jobs. | one draft for the list | `list::a_bad_operation_anywhere_in_a_list_changes_nothing_and_names_job_and_operation` |
@@ -46,8 +47,9 @@
 //! | rule | what we do | test |
 //! |---|---|---|
 //! | Bounded time. | a job runs when it is ready, and waits for nothing in the middle | `worker::any_graph_of_jobs_without_a_cycle_comes_to_its_end` |
+//! | What must not be in the section is noticed. | by type, and a counting allocator | `no_alloc::an_allocation_on_the_way_is_noticed` |
 //! | The section begins when the fence is there. | nothing can fail between queueing and running | `submit::a_failed_allocation_at_any_place_changes_nothing_and_leaks_nothing` |
-//! | No lock is taken that an allocation may be made under. | the run section takes the live table, and locks that only queueing takes | `no_alloc::thousands_of_random_jobs_run_without_an_allocation` |
+//! | No lock is taken that an allocation may be made under. | tables are allocated under the plan's lock, which running takes never; lists grow under locks that running takes for a moment, from the global allocator, which must not wait for jobs | `sleeping::an_allocation_may_wait_for_a_job_that_is_queued` |
 //! | No allocation. | by type: [`iopgtable::Reserved`]; counted | `no_alloc::jobs_of_many_queues_run_without_an_allocation_whatever_overtakes_what` |
 //!
 //! # Pains
@@ -63,17 +65,16 @@
 //! | 6. Freed tables do not serve the next job. | through the pool, or as spare pages | `pooled::a_page_that_came_loose_serves_the_next_job_from_the_pool` |
 //! | 7. Empty tables stay for ever. | an unmap lets them go | `exact::random_histories_are_exact_s1_4k` |
 //! | 8. No splits, so no large pages. | blocks are cut exactly | `exact::an_unmap_in_the_middle_of_a_block_takes_the_tables_that_cut_it` |
+//! | 9. The allocator does not know what a page is for. | it is told level, root or not, address | `iopgtable/memory_hooks::the_callbacks_get_the_cookie_and_what_the_page_is_for` |
 //! | 10. Nothing says that allocating is forbidden. | the type does | `no_alloc::an_allocation_on_the_way_is_noticed` |
 //! | 11. Partial results, loops in drivers, warnings on user input. | ranges whole or not at all, errors with data | `submit::a_list_with_a_bad_operation_changes_nothing_and_names_it` |
 //! | 12. Hand-written counts. | one formula, checked against two others | `exact::random_histories_are_exact_mali` |
 //! | 13. Unmap fails for want of memory; a failed job has no name. | spare pages or patience; the ban names job, operation, reason | `teardown::a_ban_names_the_operation_that_the_device_did_not_forget` |
 //! | 14. Lists are not atomic. | they are | `list::a_failed_allocation_at_any_place_of_a_list_changes_nothing` |
 //! | 15. Restoring needs a reservation under a dropped lock. | none for leaves of the same sizes; otherwise the exact tables, at submission | `evict::a_restoration_with_other_leaf_sizes_takes_and_frees_tables_exactly` |
+//! | 16. Pages shared with another party: sharing sleeps and fails, and so does the way back. | [`Donated`]: refused where it must not sleep; quarantined, counted, never used again | `iopgtable/memory_donated::a_page_that_is_not_reclaimed_is_never_used_again` |
 //! | 17. One big array for a reservation. | pages form a list through themselves | `no_alloc::thousands_of_random_jobs_run_without_an_allocation` |
 //! | 18. No tests. | all of these | `queues::many_threads_on_many_queues_come_to_their_end` |
-//!
-//! What concerns tables and their memory alone (9, what a page is for; 16, pages shared with
-//! another party) is `iopgtable`'s.
 //!
 //! # Protect, split, sparse mappings, dry run
 //!
@@ -93,6 +94,7 @@
 //! [`Vm::teardown`]: crate::Vm::teardown
 //! [`Ban`]: crate::Ban
 //! [`Backing`]: crate::Backing
+//! [`Donated`]: iopgtable::memory::Donated
 //! [`Backing::repeating`]: crate::Backing::repeating
 //! [`InFlight`]: crate::InFlight
 //! [`Op::Protect`]: crate::Op::Protect
