@@ -133,18 +133,27 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
         }
         let mut edited: Option<(usize, usize)> = None;
         let mut outcome = Ok(());
-        for index in first..=last {
+        let mut index = first;
+        while index <= last {
+            let offset = ((index - first) as u64) << shift;
+            let span = span_of::<F>(Iova(range.first().0 + offset), level);
+            if matches!(self.edit, Edit::Unmap { .. }) && range.covers(span) {
+                // And those up to the last, which may stick out of the range.
+                let whole = !range.last().0 & ((1 << shift) - 1) == 0;
+                index = self.drop_entries(at, level, (index, last + usize::from(whole)), span);
+                continue;
+            }
             let entry = self.tree.follow(self.memory, at.node, at.phys, (level, index));
+            let here = index;
+            index += 1;
             if F::decode(entry, level) == Entry::Empty {
                 continue;
             }
-            let offset = ((index - first) as u64) << shift;
-            let span = span_of::<F>(Iova(range.first().0 + offset), level);
             let Some(inside) = span.intersection(range) else {
                 continue;
             };
-            match self.edit_entry(at, index, (level, entry), span, inside) {
-                Ok(true) => edited = Some((edited.map_or(index, |(from, _)| from), index)),
+            match self.edit_entry(at, here, (level, entry), span, inside) {
+                Ok(true) => edited = Some((edited.map_or(here, |(from, _)| from), here)),
                 Ok(false) => {}
                 // What is done so far is still to be published.
                 Err(stopped) => {
@@ -157,6 +166,45 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
             self.changed(at, from, to);
         }
         outcome
+    }
+
+    /// Empties entries from `run.0` to before `run.1`, of which the first translates `span`, and
+    /// which an unmap covers, so that tables below them come loose. Says where it ended.
+    fn drop_entries(
+        &mut self,
+        at: Place<F>,
+        level: i8,
+        run: (usize, usize),
+        span: IovaRange,
+    ) -> usize {
+        // Which of them there were: from one to another.
+        let (mut dropped, mut loose) = ((run.1, run.0), (run.1, run.0));
+        for index in run.0..run.1 {
+            let entry = at.node.load(index);
+            match F::decode(entry, level) {
+                Entry::Empty => continue,
+                Entry::Leaf(_) => at.node.store(index, 0),
+                Entry::Table(table) => {
+                    at.node.store(index, 0);
+                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
+                    loose = (loose.0.min(index), index);
+                }
+            }
+            dropped = (dropped.0.min(index), index);
+        }
+        let shift = Tree::<F>::entry_shift(level);
+        let spans = |(from, to): (usize, usize)| {
+            let end = |index: usize, iova: Iova| Iova(iova.0 + (((index - run.0) as u64) << shift));
+            IovaRange::between(end(from, span.first()), end(to, span.last()))
+        };
+        if loose.0 <= loose.1 {
+            stale(&mut self.gather.stale.walks, spans(loose));
+        }
+        if dropped.0 <= dropped.1 {
+            stale(&mut self.gather.stale.leaves, spans(dropped));
+            self.changed(at, dropped.0, dropped.1);
+        }
+        run.1
     }
 
     /// Edits what the range has of an entry, which translates `span`, in `inside`; says whether

@@ -194,7 +194,9 @@ impl Loose {
                 for index in NAMES..NAMES + named {
                     let other = Link(node.load(index));
                     let child = Tree::<F>::child(allocator, other.table::<F>());
-                    take_children::<F, A>(allocator, child, other.level(), 0, &mut take);
+                    if other.level() < LAST_LEVEL {
+                        take_children::<F, A>(allocator, child, other.level(), 0, &mut take);
+                    }
                     take(page_of::<F>(child, other.table::<F>()));
                 }
             } else {
@@ -259,18 +261,21 @@ fn take_children<F: Format, M: TableMemory + ?Sized>(
     if level == LAST_LEVEL {
         return;
     }
-    let mut next = first;
-    loop {
-        let index = node.next_used(next);
-        if index >= node.entries() {
-            return;
+    let mut index = first;
+    while index < node.entries() {
+        let entry = node.load(index);
+        if entry == 0 {
+            index = node.next_used(index + 1);
+            continue;
         }
-        next = index + 1;
-        if let Entry::Table(table) = F::decode(node.load(index), level) {
+        if let Entry::Table(table) = F::decode(entry, level) {
             let child = Tree::<F>::child(memory, table);
-            take_children::<F, M>(memory, child, level + 1, 0, take);
+            if level + 1 < LAST_LEVEL {
+                take_children::<F, M>(memory, child, level + 1, 0, take);
+            }
             take(page_of::<F>(child, table));
         }
+        index += 1;
     }
 }
 
