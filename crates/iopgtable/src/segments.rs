@@ -37,21 +37,29 @@ pub trait Source: Iterator<Item = Segment> + Clone {
         None
     }
 
-    /// Puts the addresses of the next segments into `slots`, of those that there are, and says how
-    /// many; for segments of a page each.
+    /// Puts the next segments into `slots`, of those that there are, and says how many; for segments
+    /// of a page each.
     #[inline]
     fn put_each<I: ExactSizeIterator>(
         &mut self,
         slots: I,
-        put: impl Fn(I::Item, PhysAddr),
+        mut put: impl FnMut(I::Item, Segment),
     ) -> usize {
         let mut done = 0;
         for slot in slots {
             let Some(segment) = self.next() else { break };
-            put(slot, segment.phys);
+            put(slot, segment);
             done += 1;
         }
         done
+    }
+
+    /// How many of the next segments, of at most `most`, are of `page` bytes, so that
+    /// [`put_each`](Self::put_each) may be used for them; none where that is not known beforehand.
+    #[inline]
+    fn count_pages(&self, most: usize, page: u64) -> usize {
+        let _ = (most, page);
+        0
     }
 
     /// Goes through all of them.
@@ -85,6 +93,11 @@ impl<I: Iterator<Item = Segment>> Iterator for Each<I> {
     #[inline]
     fn next(&mut self) -> Option<Segment> {
         self.0.next()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
     }
 
     #[inline]
@@ -157,6 +170,11 @@ impl Iterator for Slice<'_> {
     fn next(&mut self) -> Option<Segment> {
         self.0.next().copied()
     }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
 }
 
 impl Source for Slice<'_> {
@@ -164,21 +182,32 @@ impl Source for Slice<'_> {
     fn put_each<I: ExactSizeIterator>(
         &mut self,
         slots: I,
-        put: impl Fn(I::Item, PhysAddr),
+        mut put: impl FnMut(I::Item, Segment),
     ) -> usize {
         let segments = self.0.as_slice();
         let (now, later) = segments.split_at(slots.len().min(segments.len()));
-        for (slot, segment) in slots.zip(now) {
-            put(slot, segment.phys);
+        for (slot, &segment) in slots.zip(now) {
+            put(slot, segment);
         }
         self.0 = later.iter();
         now.len()
     }
 
     #[inline]
+    fn count_pages(&self, most: usize, page: u64) -> usize {
+        count_pages(self.0.as_slice(), most, page)
+    }
+
+    #[inline]
     fn look(self, mut look: impl FnMut(Segment)) {
         self.0.for_each(|&segment| look(segment));
     }
+}
+
+/// How many segments, of the first `most`, are of `page` bytes.
+#[inline]
+fn count_pages(segments: &[Segment], most: usize, page: u64) -> usize {
+    segments.iter().take(most).take_while(|segment| segment.bytes == page).count()
 }
 
 /// A slice of segments, to be mapped: read faster than its iterator is.
@@ -419,20 +448,29 @@ impl Source for Known<'_> {
     fn put_each<I: ExactSizeIterator>(
         &mut self,
         slots: I,
-        put: impl Fn(I::Item, PhysAddr),
+        mut put: impl FnMut(I::Item, Segment),
     ) -> usize {
-        // All are of one length, a page.
-        let (rest, length) = (&mut self.segments, self.facts.lengths);
+        // The next are of one length, a page, and all are multiples of that.
+        let (rest, shift) = (&mut self.segments, self.facts.lengths.trailing_zeros() & 63);
         // CAST: at most the number of slots is kept.
-        let left = (rest.left >> (length.trailing_zeros() & 63)) as usize;
+        let left = (rest.left >> shift) as usize;
         let count = slots.len().min(rest.segments.len()).min(left);
         let (now, later) = rest.segments.split_at(count);
-        for (slot, segment) in slots.zip(now) {
-            put(slot, segment.phys);
+        for (slot, &segment) in slots.zip(now) {
+            put(slot, segment);
         }
         rest.segments = later;
-        rest.left -= now.len() as u64 * length;
+        rest.left -= (now.len() as u64) << shift;
         now.len()
+    }
+
+    #[inline]
+    fn count_pages(&self, most: usize, page: u64) -> usize {
+        let SegmentsIter { segments, skip, left } = self.segments;
+        // CAST: at most `most` are kept.
+        let most = most.min((left >> (page.trailing_zeros() & 63)) as usize);
+        // The first may be clipped.
+        if skip == 0 { count_pages(segments, most, page) } else { 0 }
     }
 }
 

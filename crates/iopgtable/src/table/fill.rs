@@ -5,9 +5,9 @@ use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 
 use super::groups;
-use super::node::{Node, Slot};
+use super::node::Node;
 use super::tree::Tree;
-use crate::addr::PhysAddr;
+use crate::addr::{PhysAddr, Segment};
 use crate::format::{AtomicWord, Attributes, Format, Word};
 use crate::geometry::LAST_LEVEL;
 use crate::segments::Source;
@@ -99,6 +99,9 @@ trait Slots: Sized {
 
     /// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
     fn ramp(self, leaf: u64, step: u64) -> u64;
+
+    /// Puts what `leaf` makes of the next segments, of a page each; says how many there were.
+    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize;
 }
 
 /// Puts `leaf` and those after it by `put`; says which would be next.
@@ -133,6 +136,11 @@ impl<W: Word> Slots for &mut [W] {
     fn ramp(self, leaf: u64, step: u64) -> u64 {
         ramp_one_by_one(self, leaf, step, |slot, leaf| *slot = W::of(leaf))
     }
+
+    #[inline]
+    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize {
+        segments.put_each(self.iter_mut(), |slot, segment| *slot = W::of(leaf(segment.phys)))
+    }
 }
 
 /// Of a table that walkers see.
@@ -163,6 +171,12 @@ impl<W: AtomicWord> Slots for &[W] {
         }
         ramp_one_by_one(rest, leaf, step, |slot, leaf| slot.store(leaf, Ordering::Relaxed))
     }
+
+    #[inline]
+    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize {
+        let put = |slot: &W, segment: Segment| slot.store(leaf(segment.phys), Ordering::Relaxed);
+        segments.put_each(self.iter(), put)
+    }
 }
 
 /// Of a table that other threads change, too: each entry is written where it is empty.
@@ -170,6 +184,13 @@ struct Claim<'t, W> {
     slots: &'t [W],
     /// Whether all were.
     claimed: &'t Cell<bool>,
+}
+
+impl<W: AtomicWord> Claim<'_, W> {
+    fn put(&self, slot: &W, leaf: u64) {
+        let put = slot.compare_exchange(0, leaf, Ordering::Relaxed, Ordering::Relaxed);
+        self.claimed.set(self.claimed.get() & put.is_ok());
+    }
 }
 
 impl<W: AtomicWord> Slots for Claim<'_, W> {
@@ -183,17 +204,19 @@ impl<W: AtomicWord> Slots for Claim<'_, W> {
     }
 
     fn ramp(self, leaf: u64, step: u64) -> u64 {
-        ramp_one_by_one(self.slots, leaf, step, |slot, leaf| {
-            let put = slot.compare_exchange(0, leaf, Ordering::Relaxed, Ordering::Relaxed);
-            self.claimed.set(self.claimed.get() & put.is_ok());
-        })
+        ramp_one_by_one(self.slots, leaf, step, |slot, leaf| self.put(slot, leaf))
+    }
+
+    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize {
+        let put = |slot: &W, segment: Segment| self.put(slot, leaf(segment.phys));
+        segments.put_each(self.slots.iter(), put)
     }
 }
 
 /// Segments, page by page.
 #[derive(Clone)]
 pub(super) struct Pages<S> {
-    segments: S,
+    pub(super) segments: S,
     /// What is left of the segment at hand: where it begins, and its bytes.
     phys: u64,
     left: u64,
@@ -221,15 +244,13 @@ impl<S: Source> Pages<S> {
         match (seen, single) {
             (true, true) => {
                 let slots = node.live(index, count);
-                let put = |slot: &Slot<F>, phys| slot.store(page(phys), Ordering::Relaxed);
-                let done = self.segments.put_each(slots.iter(), put);
+                let done = slots.put_each(&mut self.segments, page);
                 slots.get(done..).unwrap_or_default().ramp(0, 0);
             }
             (true, false) => self.fill(node.live(index, count), index, leaves),
             (false, true) => {
                 let slots = node.fresh(index, count);
-                let put = |slot: &mut F::Word, phys| *slot = F::Word::of(page(phys));
-                let done = self.segments.put_each(slots.iter_mut(), put);
+                let done = (&mut *slots).put_each(&mut self.segments, page);
                 slots.get_mut(done..).unwrap_or_default().ramp(0, 0);
             }
             (false, false) => self.fill(node.fresh(index, count), index, leaves),
@@ -242,6 +263,17 @@ impl<S: Source> Pages<S> {
         let (mut slots, mut index) = (slots, index);
         while slots.length() > 0 {
             if self.left == 0 {
+                let pages = self.segments.count_pages(slots.length(), 1 << shift);
+                if pages > 0 {
+                    // Pages by themselves are in no group.
+                    let (now, later) = slots.split(pages);
+                    now.put_each(&mut self.segments, |phys| {
+                        leaves.attributes.leaf::<F>(LAST_LEVEL, phys)
+                    });
+                    index += pages;
+                    slots = later;
+                    continue;
+                }
                 let Some(segment) = self.segments.next() else {
                     slots.ramp(0, 0);
                     return;
@@ -252,6 +284,11 @@ impl<S: Source> Pages<S> {
             let run = (self.left >> shift).min(in_field::<F>(phys, LAST_LEVEL));
             // CAST: at most the number of slots is kept.
             let run = (run as usize).min(slots.length());
+            if run == 0 {
+                // Not a whole page: an iterator whose clones differ.
+                slots.ramp(0, 0);
+                return;
+            }
             let (now, later) = slots.split(run);
             leaves.ramp(now, index, LAST_LEVEL, phys);
             self.phys += (run as u64) << shift;
