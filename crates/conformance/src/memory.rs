@@ -92,13 +92,14 @@ unsafe impl TableAllocator for SharedRegion {
         unsafe { self.region.free(page) };
     }
 
-    fn alloc_bulk(
+    fn alloc_into(
         &self,
+        pages: &mut PageList,
         layout: TableLayout,
         tables: &TableCount,
         context: AllocContext,
-    ) -> Result<PageList, AllocError> {
-        self.region.alloc_bulk(layout, tables, context)
+    ) -> Result<(), AllocError> {
+        self.region.alloc_into(pages, layout, tables, context)
     }
 
     unsafe fn free_bulk(&self, pages: PageList) {

@@ -297,7 +297,18 @@ impl TableCount {
         count
     }
 
+    /// One table at each level from `first` to `last`.
+    #[inline]
+    pub(crate) fn way(first: i8, last: i8) -> Self {
+        let mut count = Self::ZERO;
+        for (level, tables) in (FIRST_LEVEL..).zip(&mut count.0) {
+            *tables = u64::from(first <= level && level <= last);
+        }
+        count
+    }
+
     /// The tables of one level.
+    #[inline]
     pub fn at(&self, level: i8) -> u64 {
         self.0.get(level_index(level)).copied().unwrap_or(0)
     }

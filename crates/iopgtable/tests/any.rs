@@ -207,8 +207,8 @@ impl<F: Format<Registers: Into<AnyRegisters>>> Pair<'_, F> {
         let bits = self.any.attributes(Prot::RW);
         assert_eq!(bits, self.twin.attributes(Prot::RW));
         let (at, bits) = (pages.first(), bits.expect("every format reads and writes"));
-        assert!(self.any.map_leaves(at, PhysAddr(0), 3, 2, bits));
-        assert!(self.twin.map_leaves(at, PhysAddr(0), 3, 2, bits));
+        assert_eq!(self.any.map_leaves(at, PhysAddr(0), 3, 2, bits), Ok(true));
+        assert_eq!(self.twin.map_leaves(at, PhysAddr(0), 3, 2, bits), Ok(true));
         self.check("map_leaves");
         let (count, gather) = self.any.unmap_leaves(at, 3, 2).expect("they are there");
         let (count_2, gather_2) = self.twin.unmap_leaves(at, 3, 2).expect("they are there");

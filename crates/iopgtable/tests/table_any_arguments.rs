@@ -117,7 +117,7 @@ fn survives<F: Walked>(
         if range.bytes() > 1 << 34 && geometry.whole().covers(range) {
             continue; // it may be fine, and take long
         }
-        match table.map(range, segments.to_vec(), prot) {
+        match machine::map(&mut table, range, segments, prot) {
             Ok(gather) => {
                 assert_eq!(F::attributes(config.options, prot).map(|_| ()), Ok(()));
                 machine::finish(&table, gather);
@@ -203,7 +203,8 @@ fn names_survive<F: Walked>(
     for (level, segment) in (-2..=4).zip(segments.iter().cycle()) {
         for count in [0, 1, 2, 512, usize::MAX] {
             for iova in [wanted.first(), wanted.last(), Iova(wanted.first().0 & !0x1f_ffff)] {
-                if table.map_leaves(iova, segment.phys, level, count, attributes) {
+                let named = table.map_leaves(iova, segment.phys, level, count, attributes);
+                if named.expect("there is memory") {
                     assert!(whole.contains(iova));
                     let found = table.translate(iova).map(|found| found.phys);
                     assert_eq!(found, Some(segment.phys));

@@ -62,7 +62,7 @@ fn history<F: Walked>(config: Config, raw: &[Raw]) {
             }
             let change = model.map(range, &wanted.segments, wanted.prot);
             fail_each(&memory, &mut table, change.made.total(), |table| {
-                table.map(range, wanted.segments.clone(), wanted.prot)
+                machine::map(table, range, &wanted.segments, wanted.prot)
             })
         } else {
             let hole = raw.hole(&model, range);

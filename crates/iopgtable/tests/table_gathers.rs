@@ -211,7 +211,7 @@ fn outstanding<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
                 continue;
             }
             let change = model.map(range, &mapping.segments, mapping.prot);
-            (table.map(range, mapping.segments, mapping.prot), change)
+            (machine::map(&mut table, range, &mapping.segments, mapping.prot), change)
         } else {
             let hole = raw.hole(&model, range);
             let change = model.unmap(range, hole);

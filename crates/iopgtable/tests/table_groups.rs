@@ -271,7 +271,8 @@ fn leaves_that_are_named_take_part() {
     let mapped = table.map(range(0x10_0000, 0x1000), [Segment::new(PhysAddr(0), 0x1000)], Prot::RW);
     finish(&table, mapped.unwrap());
     let attributes = Arm64S1::<Granule4K>::attributes(config.options, Prot::RW).unwrap();
-    assert!(table.map_leaves(Iova(0xf000), PhysAddr(0x8000_f000), 3, 18, attributes));
+    let named = table.map_leaves(Iova(0xf000), PhysAddr(0x8000_f000), 3, 18, attributes);
+    assert_eq!(named, Ok(true));
     let hint = |table: &Table<'_, _>, iova| {
         machine::walk(table, iova, Access::UNPRIVILEGED_READ).unwrap().contiguous
     };

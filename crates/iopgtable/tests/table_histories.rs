@@ -190,7 +190,7 @@ fn step<F: Walked>(
         Kind::Map | Kind::Replace => {
             if let Some((iova, leaf)) = model.first_mapped(range) {
                 let contents = machine::contents(table);
-                let refused = table.map(range, segments, prot).map(|_| ());
+                let refused = machine::map(table, range, &segments, prot).map(|_| ());
                 assert_eq!(refused, Err(TableError::Overlap { iova, leaf }));
                 assert!(machine::contents(table) == contents, "not a byte has changed");
                 assert_eq!((memory.allocations(), memory.live()), before);
@@ -199,7 +199,7 @@ fn step<F: Walked>(
             let change = model.map(range, &segments, prot);
             let exact = table.exact_tables(range, segments.iter().copied(), prot);
             assert_eq!(exact, Ok(change.made));
-            (table.map(range, segments, prot), change)
+            (machine::map(table, range, &segments, prot), change)
         }
         Kind::Unmap(_) => {
             let hole = raw.hole(model, range);

@@ -77,9 +77,9 @@ fn step(table: &mut Table<'_, F>, model: &mut Model, act: &Act) {
         Act::MapLeaves { level, at, count, phys } => {
             let bytes = PAGE << (9 * (3 - level));
             let phys = (phys * PAGE) & !(bytes - 1);
-            let done =
-                table.map_leaves(Iova(address(at)), PhysAddr(phys), level, count, attributes);
-            if done {
+            let (iova, phys_at) = (Iova(address(at)), PhysAddr(phys));
+            let done = table.map_leaves(iova, phys_at, level, count, attributes);
+            if done.expect("there is memory") {
                 for into in (0..bytes * count as u64).step_by(PAGE as usize) {
                     let before = model.insert(address(at) + into, phys + into);
                     assert_eq!(before, None, "nothing is overwritten");
@@ -178,14 +178,16 @@ fn a_cursor_is_forgotten_when_its_table_comes_loose() {
     };
     map(&mut table);
     // The cursor leads to the table of pages now.
-    assert!(table.map_leaves(Iova((1 << 30) + PAGE), PhysAddr(PAGE), 3, 1, attributes));
+    let next = Iova((1 << 30) + PAGE);
+    assert_eq!(table.map_leaves(next, PhysAddr(PAGE), 3, 1, attributes), Ok(true));
     let whole = machine::whole(&table);
     let gather = table.unmap(whole, whole).expect("all can be unmapped");
     assert_eq!(table.finish(gather, &mut Unwalked).expect("nobody can refuse"), 3);
     // A page that has never been mapped, and so is empty in the table that went.
     let other = Iova((1 << 30) + 7 * PAGE);
-    assert!(!table.map_leaves(other, PhysAddr(PAGE), 3, 1, attributes));
-    assert_eq!(table.translate(other), None);
+    assert_eq!(table.map_leaves(other, PhysAddr(PAGE), 3, 1, attributes), Ok(true));
+    assert_eq!(table.translate(other).map(|found| found.phys), Some(PhysAddr(PAGE)));
+    assert_eq!(memory.live(), 4, "in a table of its own");
 }
 
 #[test]
@@ -205,7 +207,8 @@ fn a_cursor_is_forgotten_when_a_block_takes_the_place_of_its_table() {
     let gather = gather.expect("it is free");
     assert_eq!(table.finish(gather, &mut Unwalked).expect("nobody can refuse"), 1);
     let other = Iova((1 << 30) + 7 * PAGE);
-    assert!(!table.map_leaves(other, PhysAddr(0), 3, 1, attributes), "a block is there");
+    let named = table.map_leaves(other, PhysAddr(0), 3, 1, attributes);
+    assert_eq!(named, Ok(false), "a block is there");
     assert!(table.unmap_leaves(other, 3, 1).is_none(), "it is not a leaf of that size");
     assert_eq!(table.translate(other).map(|found| found.leaf_bytes), Some(BLOCK));
 }

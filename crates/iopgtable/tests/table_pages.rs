@@ -137,6 +137,21 @@ fn a_scatter_list_is_mapped_in_its_order() {
 }
 
 #[test]
+fn a_segment_as_large_as_a_table_is_one_leaf_also_where_the_table_is_left_over() {
+    let memory = machine::memory();
+    let mut table = machine::table::<Arm64S1<Granule4K>>(Config::new(48, 48), &memory);
+    let span = machine::range(0x20_0000, 0x20_0000);
+    let page = machine::range(0x20_0000, 0x1000);
+    let gather = table.map(page, Segment::new(PhysAddr(0), 0x1000), Prot::RW).unwrap();
+    machine::finish(&table, gather);
+    let gather = table.unmap(page, page).unwrap();
+    machine::finish(&table, gather);
+    let gather = table.map(span, Segment::new(PhysAddr(0x4000_0000), 0x20_0000), Prot::RW).unwrap();
+    assert_eq!(machine::finish(&table, gather), 1, "the table is in the way");
+    assert_eq!(table.translate(Iova(0x20_0000)).unwrap().leaf_bytes, 0x20_0000);
+}
+
+#[test]
 fn what_lies_beyond_the_input_size_is_not_mapped() {
     let memory = machine::memory();
     let mut table = machine::table::<ArmMali>(Config::new(33, 40), &memory);

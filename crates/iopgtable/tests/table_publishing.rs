@@ -11,7 +11,7 @@ mod ops;
 use iopgtable::memory::{Pool, TableAllocator, TableLayout, Watermarks};
 use iopgtable::{
     Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, IovaRange, Options,
-    PageTable, PhysAddr, Prot, ReservedError, Segment, TableCount, X86_64,
+    PageTable, PhysAddr, Prot, ReservedError, Segment, SegmentSlice, TableCount, X86_64,
 };
 use machine::{Walked, finish, range};
 use mirror::{Event, Memory, Mirror, expected};
@@ -157,6 +157,41 @@ fn a_new_table_is_published_before_its_link() {
     let published: Vec<_> = tables.iter().map(published).collect();
     assert_eq!(published.len(), 3);
     assert!(published.iter().all(|&(table, words)| words == 512 && table != *phys));
+}
+
+/// Walkers see nothing of a list before all of it is known to be good.
+#[test]
+fn nothing_of_a_bad_list_is_published_and_a_good_one_tables_first() {
+    let memory = mirror::memory();
+    let mut mirror = Mirror::new();
+    let mut table = PageTable::<Arm64S1<Granule4K>, _>::new(Config::new(48, 48), &memory).unwrap();
+    for first in [300 << 12, 1000 << 12] {
+        // Tables that are there, and empty.
+        let page = range(first, 0x1000);
+        let _ = table.map(page, Segment::new(PhysAddr(0), 0x1000), Prot::RW).unwrap();
+        let _ = table.unmap(page, page).unwrap();
+    }
+    for event in memory.publisher().take() {
+        mirror.apply(&event);
+    }
+    let scattered = |at: u64| Segment::new(PhysAddr((at * 7919 % 0x8000) << 12), 0x1000);
+    let mut list: Vec<Segment> = (0..2000).map(scattered).collect();
+    let whole = range(300 << 12, 2000 << 12);
+    list[1999].phys.0 += 4;
+    table.map(whole, SegmentSlice(&list), Prot::RW).expect_err("the last page is not aligned");
+    assert_eq!(memory.publisher().take(), []);
+    list[1999].phys.0 -= 4;
+    let _ = table.map(whole, SegmentSlice(&list), Prot::RW).unwrap();
+    let events = memory.publisher().take();
+    assert_eq!(events.last(), Some(&Event::Commit));
+    for event in events {
+        mirror.apply(&event);
+        for (at, page) in list.iter().enumerate().step_by(97) {
+            let found = mirror.get(&table, whole.first().0 + 0x1000 * at as u64);
+            assert!(found.is_none_or(|found| found.0 == page.phys.0), "page {at}");
+        }
+    }
+    mirror.check_equal(&table, &memory);
 }
 
 #[test]

@@ -223,16 +223,15 @@ fn maps_named_leaves_right<F: Walked>(options: Options) {
         let contents = machine::contents(&table);
         let (iova, phys) = (case.range().first(), PhysAddr(case.phys()));
         let all = count(case.before + case.after);
-        if !table.map_leaves(iova, phys, case.level, all, attributes) {
+        if table.map_leaves(iova, phys, case.level, all, attributes) == Ok(false) {
             assert!(machine::contents(&table) == contents, "{case}");
             let declined = "what lies below the boundary was declined";
             let before = count(case.before);
-            assert!(
-                table.map_leaves(iova, phys, case.level, before, attributes),
-                "{case}: {declined}"
-            );
+            let named = table.map_leaves(iova, phys, case.level, before, attributes);
+            assert_eq!(named, Ok(true), "{case}: {declined}");
             let (iova, phys) = (Iova(iova.0 + case.before * case.leaf), PhysAddr(case.boundary));
-            assert!(table.map_leaves(iova, phys, case.level, count(case.after), attributes));
+            let named = table.map_leaves(iova, phys, case.level, count(case.after), attributes);
+            assert_eq!(named, Ok(true));
         }
         check(&table, &case, PROT);
         clean(&mut table);

@@ -85,12 +85,17 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
     let attributes = usize::try_from(prot).ok().and_then(|prot| object.attributes[prot % PROTS]);
     if let Some(attributes) = attributes {
         let (at, phys) = (Iova(iova), PhysAddr(paddr));
-        if object.table.map_leaves(at, phys, level, pgcount, attributes) {
-            // SAFETY: null or the caller's counter.
-            if let Some(mapped) = unsafe { mapped.as_mut() } {
-                *mapped = mapped.wrapping_add(pgsize * pgcount);
+        object.table.allocator().set_gfp(gfp);
+        match object.table.map_leaves(at, phys, level, pgcount, attributes) {
+            Ok(true) => {
+                // SAFETY: null or the caller's counter.
+                if let Some(mapped) = unsafe { mapped.as_mut() } {
+                    *mapped = mapped.wrapping_add(pgsize * pgcount);
+                }
+                return 0;
             }
-            return 0;
+            Ok(false) => {}
+            Err(error) => return -errno(&error),
         }
     }
     match map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp)) {

@@ -61,6 +61,7 @@ impl Pages {
         self.gfp.set(gfp);
     }
 
+    #[inline]
     fn take(&self, layout: TableLayout) -> Option<NonNull<u8>> {
         let bytes = layout.bytes();
         let page = if let Some((alloc, _)) = self.hooks {
@@ -129,6 +130,7 @@ unsafe impl TableMemory for Pages {
 // SAFETY: `MEM-OWN`, `MEM-FREE` and the page's contents come from the invariant or from the heap;
 // alignment is checked. There are no clones.
 unsafe impl TableAllocator for Pages {
+    #[inline]
     fn alloc(&self, layout: TableLayout, _: AllocContext) -> Result<TablePage, AllocError> {
         let cpu = self.take(layout).ok_or(AllocError::OutOfMemory { pages: 1 })?;
         let phys = cpu.as_ptr().expose_provenance() as u64;

@@ -258,6 +258,10 @@ impl<A: TableAllocator> AnyPageTable<A> {
     }
 
     /// [`PageTable::map_leaves`], with `attributes` of a table of this format.
+    ///
+    /// # Errors
+    ///
+    /// [`PageTable::map_leaves`]'.
     pub fn map_leaves(
         &mut self,
         iova: Iova,
@@ -265,7 +269,7 @@ impl<A: TableAllocator> AnyPageTable<A> {
         level: i8,
         count: usize,
         attributes: Attributes,
-    ) -> bool {
+    ) -> Result<bool, TableError> {
         on_table!(self, table => table.map_leaves(iova, phys, level, count, attributes))
     }
 

@@ -285,17 +285,18 @@ unsafe impl<A: TableAllocator, C: Charge> TableAllocator for Accounted<A, C> {
         self.account.uncharge(bytes);
     }
 
-    fn alloc_bulk(
+    fn alloc_into(
         &self,
+        pages: &mut PageList,
         layout: TableLayout,
         tables: &TableCount,
         context: AllocContext,
-    ) -> Result<PageList, AllocError> {
+    ) -> Result<(), AllocError> {
         let count = tables.pages()?;
         let bytes = (layout.bytes() as u64)
             .checked_mul(count as u64)
             .ok_or(AllocError::OutOfMemory { pages: count })?;
-        self.charged(bytes, |upstream| upstream.alloc_bulk(layout, tables, context))
+        self.charged(bytes, |upstream| upstream.alloc_into(pages, layout, tables, context))
     }
 
     fn frees_in_bulk(&self) -> bool {

@@ -140,16 +140,17 @@ unsafe impl<A: TableAllocator> TableAllocator for Failing<A> {
         self.came_back(1);
     }
 
-    fn alloc_bulk(
+    fn alloc_into(
         &self,
+        pages: &mut PageList,
         layout: TableLayout,
         tables: &TableCount,
         context: AllocContext,
-    ) -> Result<PageList, AllocError> {
+    ) -> Result<(), AllocError> {
         self.ask(tables.pages()?)?;
-        let pages = self.upstream.alloc_bulk(layout, tables, context)?;
+        self.upstream.alloc_into(pages, layout, tables, context)?;
         self.state.lock().live += pages.len();
-        Ok(pages)
+        Ok(())
     }
 
     unsafe fn free_bulk(&self, pages: PageList) {

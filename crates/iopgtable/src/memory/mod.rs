@@ -36,7 +36,7 @@
 use core::ptr::NonNull;
 
 use crate::addr::{Iova, PhysAddr};
-use crate::geometry::TableCount;
+use crate::geometry::{FIRST_LEVEL, LAST_LEVEL, TableCount};
 
 mod account;
 mod copies;
@@ -151,20 +151,36 @@ pub unsafe trait TableAllocator: TableMemory {
         context: AllocContext,
     ) -> Result<PageList, AllocError> {
         let mut pages = PageList::new();
-        for (level, count) in tables.levels() {
+        self.alloc_into(&mut pages, layout, tables, context).map(|()| pages)
+    }
+
+    /// The same into `pages`, which is empty before, and after an error: this is the form to write.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AllocError`]; nothing was allocated then.
+    #[inline]
+    fn alloc_into(
+        &self,
+        pages: &mut PageList,
+        layout: TableLayout,
+        tables: &TableCount,
+        context: AllocContext,
+    ) -> Result<(), AllocError> {
+        for level in FIRST_LEVEL..=LAST_LEVEL {
             let context = AllocContext { level, root: false, ..context };
-            for _ in 0..count {
+            for _ in 0..tables.at(level) {
                 match self.alloc(layout, context) {
                     Ok(page) => pages.push(page),
                     Err(error) => {
                         // SAFETY: they were handed out just now; nothing links to them.
-                        unsafe { self.free_bulk(pages) };
+                        unsafe { self.free_bulk(core::mem::take(pages)) };
                         return Err(error);
                     }
                 }
             }
         }
-        Ok(pages)
+        Ok(())
     }
 
     /// Takes pages back, as [`free`](Self::free) does with one.
@@ -297,13 +313,14 @@ macro_rules! forward {
                 // SAFETY: the caller's promise is passed on.
                 unsafe { (**self).free(page) };
             }
-            fn alloc_bulk(
+            fn alloc_into(
                 &self,
+                pages: &mut PageList,
                 layout: TableLayout,
                 tables: &TableCount,
                 context: AllocContext,
-            ) -> Result<PageList, AllocError> {
-                (**self).alloc_bulk(layout, tables, context)
+            ) -> Result<(), AllocError> {
+                (**self).alloc_into(pages, layout, tables, context)
             }
             unsafe fn free_bulk(&self, pages: PageList) {
                 // SAFETY: the caller's promise is passed on.

@@ -197,21 +197,20 @@ impl<A: TableAllocator> Pool<A> {
         (taken, free)
     }
 
-    /// `count` pages from the stash, or as many as there are, counted as hits; and how many are
-    /// free after that.
+    /// Adds pages from the stash to `pages`, until these are `count` or there is none, counted as
+    /// hits; says how many are free after that.
     #[inline]
-    fn take(&self, count: usize) -> (PageList, usize) {
-        let mut pages = PageList::new();
+    fn take(&self, count: usize, pages: &mut PageList) -> usize {
         let mut free = usize::MAX;
         while pages.len() < count {
             let missing = count - pages.len();
-            let (taken, rest) = self.bite(missing, &mut pages, |figures| &mut figures.hits);
+            let (taken, rest) = self.bite(missing, pages, |figures| &mut figures.hits);
             free = rest;
             if taken == 0 {
                 break;
             }
         }
-        (pages, free)
+        free
     }
 
     /// Zeroes `pages` and puts them into the stash, by the bite, each counted by `count`.
@@ -274,7 +273,8 @@ impl<A: TableAllocator> Pool<A> {
             }
             Err(error) => {
                 // Some may have come back in the meantime.
-                let (late, _) = self.take(missing);
+                let mut late = PageList::new();
+                self.take(missing, &mut late);
                 if late.len() == missing {
                     return Ok(late);
                 }
@@ -354,23 +354,24 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
         self.keep(pages);
     }
 
-    fn alloc_bulk(
+    fn alloc_into(
         &self,
+        pages: &mut PageList,
         layout: TableLayout,
         tables: &TableCount,
         context: AllocContext,
-    ) -> Result<PageList, AllocError> {
+    ) -> Result<(), AllocError> {
         if layout != self.layout {
-            return self.upstream.alloc_bulk(layout, tables, context);
+            return self.upstream.alloc_into(pages, layout, tables, context);
         }
         let count = tables.pages()?;
-        let (mut pages, free) = self.take(count);
+        let free = self.take(count, pages);
         let missing = count - pages.len();
         if missing > 0 {
             match self.refill(missing, context) {
                 Ok(more) => pages.append(more),
                 Err(error) => {
-                    self.untake(pages);
+                    self.untake(core::mem::take(pages));
                     return Err(error);
                 }
             }
@@ -378,7 +379,7 @@ unsafe impl<A: TableAllocator> TableAllocator for Pool<A> {
         if free < self.watermarks.low && context.may_block {
             self.refill_ahead(context);
         }
-        Ok(pages)
+        Ok(())
     }
 
     fn frees_in_bulk(&self) -> bool {

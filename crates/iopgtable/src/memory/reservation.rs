@@ -39,25 +39,28 @@ impl<A: TableAllocator + Clone> Reserver<A> {
         iova: Iova,
         may_block: bool,
     ) -> Result<Reservation<A>, AllocError> {
-        let pages = take_pages(&self.allocator, self.layout, count, iova, may_block)?;
+        let mut pages = PageList::new();
+        take_pages(&mut pages, &self.allocator, self.layout, count, (iova, may_block))?;
         // INVARIANT: the pages come from a clone of the table's allocator.
         Ok(Reservation { allocator: self.allocator.clone(), pages, table: self.table })
     }
 }
 
-/// `count` pages from `allocator`, or none.
+/// `count` pages from `allocator`, or none, into an empty list, for an operation at an address that
+/// may block or not.
+#[inline]
 pub(crate) fn take_pages<A: TableAllocator>(
+    pages: &mut PageList,
     allocator: &A,
     layout: TableLayout,
     count: &TableCount,
-    iova: Iova,
-    may_block: bool,
-) -> Result<PageList, AllocError> {
+    (iova, may_block): (Iova, bool),
+) -> Result<(), AllocError> {
     if *count == TableCount::ZERO {
-        return Ok(PageList::new());
+        return Ok(());
     }
     let context = AllocContext { may_block, ..AllocContext::table(LAST_LEVEL, iova) };
-    allocator.alloc_bulk(layout, count, context)
+    allocator.alloc_into(pages, layout, count, context)
 }
 
 /// Table pages taken from an allocator before they are needed; the rest goes back on drop.

@@ -152,7 +152,10 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
     ) -> Result<(), TableError> {
         let segments = segments.source();
         if let Some(segment) = segments.single() {
-            if self.table.map_near(range, segment, prot) || self.table.map_one(range, segment, prot)
+            let table = &mut *self.table;
+            if table.map_near(range, segment, prot)
+                || table.map_one(range, segment, prot)
+                || table.map_apart(range, segment, prot)?
             {
                 return Ok(());
             }

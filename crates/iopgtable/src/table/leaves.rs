@@ -6,14 +6,17 @@
     reason = "each is a part of the two hot calls, which the caller inlines whole"
 )]
 
+use core::sync::atomic::Ordering;
+
 use super::PageTable;
 use super::fill::{Leaves, in_field};
 use super::groups;
-use super::node::Node;
+use super::node::{Node, Slot};
 use super::recent::Recent;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr};
-use crate::format::{Attributes, Entry, Format};
+use crate::error::TableError;
+use crate::format::{AtomicWord, Attributes, Entry, Format};
 use crate::gather::{Gather, stale};
 use crate::geometry::LAST_LEVEL;
 use crate::memory::TableAllocator;
@@ -30,12 +33,16 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         F::attributes(self.tree.options, prot)
     }
 
-    /// Maps `count` leaves at `level` from `phys` on at `iova`, where one table holds them all, is
-    /// there already, and is empty in their place. Otherwise, also for arguments that
-    /// [`map`](Self::map) refuses, does nothing and says so: [`map`](Self::map) then has the answer.
+    /// Maps `count` leaves at `level` from `phys` on at `iova`, where one table holds them all, and is
+    /// empty in their place or missing. Otherwise, also for arguments that [`map`](Self::map)
+    /// refuses, does nothing and says so: [`map`](Self::map) then has the answer.
     ///
     /// The `attributes` are this table's, or those of another table with the same format and
     /// options.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Alloc`], where a table is missing. The page table is as it was before then.
     #[inline]
     pub fn map_leaves(
         &mut self,
@@ -44,12 +51,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         level: i8,
         count: usize,
         attributes: Attributes,
-    ) -> bool {
+    ) -> Result<bool, TableError> {
         match level {
             3 => self.map_at::<3>(iova, phys, count, attributes),
             2 => self.map_at::<2>(iova, phys, count, attributes),
             1 => self.map_at::<1>(iova, phys, count, attributes),
-            _ => false,
+            _ => Ok(false),
         }
     }
 
@@ -73,10 +80,10 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         phys: PhysAddr,
         count: usize,
         attributes: Attributes,
-    ) -> bool {
+    ) -> Result<bool, TableError> {
         let recent = self.recent;
         if recent.is_at::<F>(LEVEL, iova) {
-            return self.map_in::<LEVEL>(recent, iova, phys, count, attributes);
+            return Ok(self.map_in::<LEVEL>(recent, iova, phys, count, attributes));
         }
         self.map_elsewhere::<LEVEL>(iova, phys, count, attributes)
     }
@@ -89,10 +96,28 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         phys: PhysAddr,
         count: usize,
         attributes: Attributes,
-    ) -> bool {
-        let Some(recent) = self.find::<LEVEL>(iova) else { return false };
-        self.recent = recent;
-        self.map_in::<LEVEL>(recent, iova, phys, count, attributes)
+    ) -> Result<bool, TableError> {
+        if let Some(recent) = self.find::<LEVEL>(iova) {
+            self.recent = recent;
+            return Ok(self.map_in::<LEVEL>(recent, iova, phys, count, attributes));
+        }
+        let geometry = &self.tree.geometry;
+        let (shift, reach) = (Tree::<F>::entry_shift(LEVEL), geometry.last_phys().0);
+        // A table has at most so many entries, or more if it is the root, which is never missing.
+        if !geometry.is_leaf_level(LEVEL) || count == 0 || count > 1 << F::TABLE_BITS {
+            return Ok(false);
+        }
+        let rest = ((count as u64) << shift).wrapping_sub(1);
+        let last = iova.0.wrapping_add(rest);
+        let fits = phys.0 <= reach
+            && rest <= reach - phys.0
+            && (iova.0 ^ last) >> Tree::<F>::table_shift(LEVEL) == 0
+            && geometry.translates(iova)
+            && geometry.translates(Iova(last));
+        if (iova.0 | phys.0) & ((1 << shift) - 1) != 0 || !fits {
+            return Ok(false);
+        }
+        self.map_path(iova, phys, LEVEL, count, attributes)
     }
 
     #[inline(always)]
@@ -156,14 +181,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         count: usize,
     ) -> Option<(usize, Gather)> {
         let (node, index, range) = self.place::<LEVEL>(recent, iova, count)?;
-        let mut used = 0;
-        while used < count {
-            match F::decode(node.load(index + used), LEVEL) {
-                Entry::Leaf(_) => used += 1,
-                Entry::Empty => break,
-                Entry::Table(_) => return None,
-            }
-        }
+        let used = Self::count_leaves::<LEVEL>(node, index, count)?;
         if used > 0 && self.tree.hint != 0 {
             return Some((used, self.unmap_from_groups(recent, node, (index, used), range)));
         }
@@ -175,6 +193,26 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             gather.stale.leaves = Some(range);
         }
         Some((used, gather))
+    }
+
+    /// How many of `count` entries from `index` on are leaves before the first that is empty;
+    /// nothing where one links a table.
+    #[inline(always)]
+    fn count_leaves<const LEVEL: i8>(node: Node<F>, index: usize, count: usize) -> Option<usize> {
+        let slots = node.live(index, count);
+        let decode = |slot: &Slot<F>| F::decode(slot.load(Ordering::Relaxed), LEVEL);
+        // By eights, so that there is one branch for each of these.
+        let is_leaf = |all: bool, slot| all & matches!(decode(slot), Entry::Leaf(_));
+        let lines = slots.chunks_exact(8).take_while(|line| line.iter().fold(true, is_leaf));
+        let mut used = 8 * lines.count();
+        for slot in slots.get(used..).unwrap_or_default() {
+            match decode(slot) {
+                Entry::Leaf(_) => used += 1,
+                Entry::Empty => break,
+                Entry::Table(_) => return None,
+            }
+        }
+        Some(used)
     }
 
     /// Removes leaves that may have the contiguous hint. Apart, so that the gather of others stays

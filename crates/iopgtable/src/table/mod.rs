@@ -7,7 +7,9 @@
 //! | `chunks` | a range and its segments become runs of equal leaves |
 //! | `survey` | looks before an operation writes: conflicts, missing tables |
 //! | `short` | small ranges in a table that is there: no survey, no path |
+//! | `path` | leaves in one table that is not there: no survey either |
 //! | `write` | maps: new tables are filled before they are linked |
+//! | `staged` | maps lists of pages in one pass, switched off until all of it is good |
 //! | `fill` | the hot loops: pages from segments into entries |
 //! | `groups` | the contiguous hint: which leaves have it, and lose it before one changes |
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
@@ -55,12 +57,14 @@ mod look;
 mod loose;
 mod node;
 mod occupied;
+mod path;
 mod recent;
 mod release;
 mod reserved;
 mod shared;
 mod sharing;
 mod short;
+mod staged;
 mod survey;
 mod tree;
 mod visit;
@@ -204,7 +208,10 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     {
         let segments = segments.source();
         if let Some(segment) = segments.single() {
-            if self.map_near(range, segment, prot) || self.map_one(range, segment, prot) {
+            if self.map_near(range, segment, prot)
+                || self.map_one(range, segment, prot)
+                || self.map_apart(range, segment, prot)?
+            {
                 return Ok(Gather::new(self.tree.id));
             }
         }
@@ -219,6 +226,11 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         segments: impl Source,
         prot: Prot,
     ) -> Result<Gather, TableError> {
+        if !short::is_short::<F>(range) {
+            if let Some(gather) = self.map_staged(range, &segments, prot)? {
+                return Ok(gather);
+            }
+        }
         let (attributes, shape) = self.check_map(range, &segments, prot)?;
         let Self { tree, allocator: memory, recent, .. } = self;
         let leaves = Leaves::new(tree, attributes);
@@ -373,7 +385,9 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     fn take_pages(&self, count: &TableCount, iova: Iova) -> Result<PageList, TableError> {
         let layout = Tree::<F>::layout();
-        Ok(crate::memory::take_pages(&self.allocator, layout, count, iova, true)?)
+        let mut pages = PageList::new();
+        crate::memory::take_pages(&mut pages, &self.allocator, layout, count, (iova, true))?;
+        Ok(pages)
     }
 
     /// Frees pages that no walker reaches and that came from the allocator.

@@ -16,7 +16,7 @@ use crate::segments::Source;
 
 /// Whether one table of pages translates all of `range`.
 #[inline]
-const fn is_short<F: Format>(range: IovaRange) -> bool {
+pub(super) const fn is_short<F: Format>(range: IovaRange) -> bool {
     (range.first().0 ^ range.last().0) >> Tree::<F>::table_shift(LAST_LEVEL) == 0
 }
 
@@ -60,6 +60,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let (rest, reach) = (bytes.wrapping_sub(1), tree.geometry.last_phys().0);
         let fits = phys.0 <= reach && rest <= reach - phys.0 && last.0 - first.0 == rest;
         if !aligned || !fits || !is_short::<F>(range) {
+            return false;
+        }
+        // All that a table translates may be one larger leaf.
+        if bytes >> Tree::<F>::table_shift(LAST_LEVEL) != 0
+            && tree.geometry.leaf_level(first, phys, bytes) != LAST_LEVEL
+        {
             return false;
         }
         // A table that is there lies within the input size, and so does what it translates.

@@ -146,6 +146,19 @@ pub(super) fn missing_for_map<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     Ok(path.missing)
 }
 
+/// The tables that mapping pages at `range` needs and the tree lacks.
+///
+/// Fails where something is mapped in the range.
+pub(super) fn missing_for_pages<F: Format, S: Sharing, M: TableMemory + ?Sized>(
+    tree: &Tree<F, S>,
+    memory: &M,
+    range: IovaRange,
+) -> Result<TableCount, TableError> {
+    let mut path = Path::new(tree, memory, range.first());
+    path.look_at_pages(range)?;
+    Ok(path.missing)
+}
+
 /// Fails with the first leaf at or under `count` entries at `level` from `first` on, which translate from
 /// `iova` on.
 fn find_leaf_in<F: Format, S: Sharing, M: TableMemory + ?Sized>(

@@ -5,7 +5,9 @@ use super::fill::{Leaves, Pages};
 use super::graft::{self, Linked, Unlinked};
 use super::groups;
 use super::node::Node;
+use super::path;
 use super::sharing::Sharing;
+use super::staged;
 use super::survey::Shape;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
@@ -40,15 +42,18 @@ pub(super) struct Stopped {
 /// Where many threads share the tree, another one may have linked a table there by then: what the
 /// new one holds goes into that (`graft`). No table makes room for a leaf then: it is used.
 pub(super) struct Writer<'a, F: Format, S, M: ?Sized> {
-    tree: &'a Tree<F, S>,
-    memory: &'a M,
-    pages: &'a mut PageList,
+    pub(super) tree: &'a Tree<F, S>,
+    pub(super) memory: &'a M,
+    pub(super) pages: &'a mut PageList,
     gather: &'a mut Gather,
-    range: IovaRange,
+    pub(super) range: IovaRange,
     path: [Step<F>; MAX_LEVELS],
     depth: i8,
     /// The address that the path leads to.
     iova: u64,
+    /// Whether what goes into linked tables is to be switched off, and nothing published
+    /// (`STAGED`).
+    is_staged: bool,
 }
 
 /// A table on the path.
@@ -79,7 +84,53 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         let depth = tree.geometry.first_level();
         let root = Step { node: tree.root(), phys: tree.root_phys(), fresh: None };
         let (path, iova) = ([root; MAX_LEVELS], range.first().0);
-        Self { tree, memory, pages, gather, range, path, depth, iova }
+        Self { tree, memory, pages, gather, range, path, depth, iova, is_staged: false }
+    }
+
+    /// The same, for a list that is looked at while it is written.
+    pub(super) fn staging(
+        tree: &'a Tree<F, S>,
+        memory: &'a M,
+        pages: &'a mut PageList,
+        gather: &'a mut Gather,
+        range: IovaRange,
+    ) -> Self {
+        Self { is_staged: true, ..Self::new(tree, memory, pages, gather, range) }
+    }
+
+    /// Writes single pages from `iova` on into their table, or `off` ones where it is linked; to the
+    /// last one in both the table and the range, which is returned.
+    pub(super) fn stage(
+        &mut self,
+        iova: Iova,
+        pages: &mut Pages<impl Source>,
+        leaves: Leaves<F>,
+        off: Leaves<F>,
+    ) -> Result<Iova, Stopped> {
+        self.seat(iova, LAST_LEVEL)?;
+        let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
+        let last = Iova(iova.0 | table_low).min(self.range.last());
+        let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+        let step = self.top();
+        let node = step.node;
+        let index = node.index(iova.0, shift);
+        let count = node.index(last.0, shift) - index + 1;
+        if let Some(fresh) = &mut step.fresh {
+            fresh.written = extend(fresh.written, index, count);
+            pages.write(node, false, (index, count), true, leaves);
+        } else {
+            pages.write(node, true, (index, count), true, off);
+        }
+        Ok(last)
+    }
+
+    /// Leaves all tables of the path.
+    pub(super) fn leave_all(&mut self) -> Result<(), Stopped> {
+        let mut outcome = Ok(());
+        while self.depth > self.tree.geometry.first_level() {
+            outcome = outcome.and(self.leave());
+        }
+        outcome
     }
 
     /// Maps `segments` at the range. On an error, all leaves below the address that it names are
@@ -100,9 +151,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         } else {
             self.map_leaves(segments, leaves)
         };
-        while self.depth > self.tree.geometry.first_level() {
-            outcome = outcome.and(self.leave());
-        }
+        outcome = outcome.and(self.leave_all());
         if over == Over::Mappings {
             self.stale_leaves(self.range);
             self.gather.live.rewritten(self.range);
@@ -274,19 +323,10 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         let Some(Fresh { written: (from, to), zeroed }) = fresh else {
             return Ok(());
         };
-        if zeroed {
-            // What a list's link overwrote is zero again, but only the CPU knows.
-            let link_entries = PageList::LINK_BYTES.div_ceil(F::Word::BYTES);
-            if from > link_entries {
-                Tree::<F>::publish(self.memory, node, phys, 0, link_entries);
-                Tree::<F>::publish(self.memory, node, phys, from, to - from);
-            } else {
-                Tree::<F>::publish(self.memory, node, phys, 0, to.max(link_entries));
-            }
-        } else {
-            node.fresh(0, from).fill(F::Word::of(0));
-            node.fresh(to, node.entries() - to).fill(F::Word::of(0));
-            Tree::<F>::publish(self.memory, node, phys, 0, node.entries());
+        if !self.is_staged {
+            path::complete(self.memory, node, phys, (from, to), zeroed);
+        } else if !zeroed {
+            path::blank(node, (from, to));
         }
         let iova = self.iova;
         let level = self.depth;
@@ -302,6 +342,10 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
             return Ok(());
         }
         let (parent, parent_phys) = (parent.node, parent.phys);
+        if self.is_staged {
+            parent.store(index, link & !staged::ON);
+            return Ok(());
+        }
         if S::SHARED {
             let parent = Linked { node: parent, phys: parent_phys };
             let first = Iova(iova & !((1 << shift) - 1));

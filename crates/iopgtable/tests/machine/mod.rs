@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use iopgtable::memory::{Failing, Region};
 use iopgtable::{
     Config, Format, Gather, Invalidate, Invalidation, Iova, IovaRange, LAST_LEVEL, PageTable,
-    PhysAddr, Prot, Segment, TableAllocator, Unwalked, Visit,
+    PhysAddr, Prot, Segment, SegmentSlice, TableAllocator, TableError, Unwalked, Visit,
 };
 pub(crate) use iopgtable_conformance::Walked;
 use walkers::{Access, Fault, Translation};
@@ -58,6 +58,22 @@ pub(crate) fn populated<F: Format>(config: Config, memory: &Memory) -> Table<'_,
     let unmapped = table.unmap(left, left).expect("it is a good range");
     assert_eq!(finish(&table, unmapped), 0, "the hole is narrow");
     table
+}
+
+/// Maps a list the way that suits it: each has one of its own in the engine.
+pub(crate) fn map<F: Format, A: TableAllocator>(
+    table: &mut PageTable<F, A>,
+    range: IovaRange,
+    segments: &[Segment],
+    prot: Prot,
+) -> Result<Gather, TableError> {
+    match segments {
+        [one] => table.map(range, *one, prot),
+        many if range.first().0 / table.geometry().granule() % 2 == 0 => {
+            table.map(range, SegmentSlice(many), prot)
+        }
+        many => table.map(range, many.iter().copied(), prot),
+    }
 }
 
 /// Frees what came loose, where no device walks the table.

@@ -197,7 +197,10 @@ impl Raw {
             done.expect("nothing is wrong with it")
         } else {
             let done = match self.kind {
-                Kind::Map | Kind::Replace => table.map(range, mapping.segments, mapping.prot),
+                Kind::Map | Kind::Replace => match mapping.segments[..] {
+                    [one] => table.map(range, one, mapping.prot),
+                    _ => table.map(range, mapping.segments, mapping.prot),
+                },
                 Kind::Unmap(_) => table.unmap(range, hole),
                 Kind::Clear => table.clear(range),
                 Kind::Protect => table.protect(range, mapping.prot),

@@ -116,14 +116,15 @@ unsafe impl TableAllocator for Memory {
         // SAFETY: the caller's promise is passed on.
         unsafe { self.0.free(page) };
     }
-    fn alloc_bulk(
+    fn alloc_into(
         &self,
+        pages: &mut PageList,
         layout: TableLayout,
         tables: &TableCount,
         context: AllocContext,
-    ) -> Result<PageList, AllocError> {
+    ) -> Result<(), AllocError> {
         self.0.publisher().point();
-        self.0.alloc_bulk(layout, tables, context)
+        self.0.alloc_into(pages, layout, tables, context)
     }
 }
 

@@ -362,31 +362,33 @@ unsafe impl<A: TableAllocator, P: Party> TableAllocator for Donated<A, P> {
         let (Ok(_) | Err(_)) = self.reclaim(pages, false);
     }
 
-    fn alloc_bulk(
+    fn alloc_into(
         &self,
+        pages: &mut PageList,
         layout: TableLayout,
         tables: &TableCount,
         context: AllocContext,
-    ) -> Result<PageList, AllocError> {
+    ) -> Result<(), AllocError> {
         let (count, whole) = (tables.pages()?, self.whole(layout));
-        let mut pages = self.take_pending(whole, count);
-        let missing = if pages.is_empty() {
+        let mut shared = self.take_pending(whole, count);
+        let missing = if shared.is_empty() {
             *tables
         } else {
-            TableCount::of(LAST_LEVEL, (count - pages.len()) as u64)
+            TableCount::of(LAST_LEVEL, (count - shared.len()) as u64)
         };
         if missing != TableCount::ZERO {
             let alloc = |upstream: &A| upstream.alloc_bulk(whole, &missing, context);
             let fresh = self.ask_upstream(context.may_block, alloc);
             match fresh.and_then(|fresh| self.share(fresh, context.may_block)) {
-                Ok(more) => pages.append(more),
+                Ok(more) => shared.append(more),
                 Err(error) => {
-                    self.untake_pending(pages);
+                    self.untake_pending(shared);
                     return Err(error);
                 }
             }
         }
-        Ok(self.hand_out(pages, layout))
+        pages.append(self.hand_out(shared, layout));
+        Ok(())
     }
 
     unsafe fn free_bulk(&self, pages: PageList) {
