@@ -101,6 +101,17 @@ impl Processor {
         }
     }
 
+    /// The words that the code has read its registers back to, where it does.
+    pub(super) fn settings<const COUNT: usize>(&self) -> [u64; COUNT] {
+        let first = Self::code(&self.ram) + CONTROL + SETTINGS * 8;
+        let mut place = first;
+        [(); COUNT].map(|()| {
+            let word = self.ram.read_u64(place).unwrap_or_default();
+            place += 8;
+            word
+        })
+    }
+
     /// Has the operations done, in order. Lists that are too long are cut.
     pub(super) fn run(&mut self, operations: &mut [Operation]) -> Result<(), MmuError> {
         let control = Self::code(&self.ram) + CONTROL;

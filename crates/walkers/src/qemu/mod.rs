@@ -3,11 +3,8 @@
 //! They are found in the folder that the environment variable `IOPGTABLE_QEMU` names, in
 //! `target/walkers` of the workspace (where `scripts/walkers` puts them), and in `PATH`.
 //!
-//! - [`Aarch64`]: a processor that is asked where addresses lead.
+//! - [`Aarch64`], [`RiscV`]: processors, asked for addresses and made to access them.
 //! - [`SmmuV3`], [`Vtd`], [`AmdVi`], [`RiscVIommu`]: IOMMUs, through which devices copy memory.
-
-// The machines are on their way.
-#![allow(dead_code)]
 
 mod aarch64;
 mod amdvi;
@@ -24,6 +21,7 @@ mod edu_pci;
 mod edu_targets;
 mod locate;
 mod qtest;
+mod riscv;
 mod riscv_iommu;
 mod riscv_iommu_queue;
 mod smmuv3;
@@ -36,6 +34,7 @@ pub use amdvi::AmdVi;
 pub use edu_mailbox::Areas;
 pub use edu_mmu::Emulator;
 pub use locate::Absent;
+pub use riscv::RiscV;
 pub use riscv_iommu::RiscVIommu;
 pub use smmuv3::SmmuV3;
 pub use vtd::Vtd;

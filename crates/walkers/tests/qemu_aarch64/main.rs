@@ -3,6 +3,7 @@
 #![cfg(feature = "machines")]
 
 mod machine;
+mod nested;
 mod random;
 mod stage1;
 mod stage2;

@@ -8,7 +8,7 @@
 // the place of the last three stand, afterwards: PAR_EL1, of no use, of no use (for AT); what was
 // loaded, ESR_EL2 with ESR_EL1 above it, and ELR_EL2 (for accesses).
 //
-// To be assembled without relocations: it runs wherever it is put.
+// It runs wherever it is put.
 
 .arch armv8.5-a
 .equ COUNT, 0x00                // how many operations
