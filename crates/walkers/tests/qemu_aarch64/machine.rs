@@ -50,7 +50,7 @@ pub(crate) fn refused(kind: FaultKind, level: i8) -> Answer {
 /// were compared, and how many of them were refusals.
 ///
 /// Fetches that the model lets through into the RAM before the targets are not made: they would
-/// change tables.
+/// change tables. With both stages, those from where reads are forbidden are not made, either.
 pub(crate) fn agree(
     ram: &Arc<Ram>,
     mmu: &mut dyn Mmu,
@@ -63,10 +63,20 @@ pub(crate) fn agree(
     let says = mmu.says(regime).expect("the machine walks them, too");
     let mut expected = Vec::new();
     model.translate(requests, &mut expected).expect("a model always answers");
+    let reads: Vec<Request> = requests
+        .iter()
+        .map(|request| Request { access: Access::PRIVILEGED_READ, ..*request })
+        .collect();
+    let mut read = Vec::new();
+    model.translate(&reads, &mut read).expect("a model always answers");
+    let nested = matches!(regime, Regime::Nested(..));
+    let is_permission_fault =
+        |answer: &Answer| matches!(answer, Err(Refusal { kind: Some(FaultKind::Permission), .. }));
     let (requests, expected): (Vec<Request>, Vec<Answer>) = requests
         .iter()
         .zip(expected)
-        .filter(|(request, answer)| {
+        .zip(read)
+        .filter(|((request, answer), read)| {
             let fetch = request.access.kind == walkers::AccessKind::Execute;
             let safe = answer.is_err() || answer.is_ok_and(|to| to.address >= TARGETS);
             // The machine makes no fetch from where stage 2 allows no data access.
@@ -75,8 +85,9 @@ pub(crate) fn agree(
                     let rights = to.translation.expect("a model knows all").permissions.privileged;
                     rights.read || rights.write
                 });
-            !fetch || says.execute && safe && data
+            !fetch || says.execute && safe && data && (!nested || !is_permission_fault(read))
         })
+        .map(|(asked, _)| asked)
         .unzip();
     let mut answers = Vec::new();
     mmu.translate(&requests, &mut answers).expect("the machine answers");

@@ -1,7 +1,7 @@
 //! Both stages together, and stage 1 in `AArch32`.
 
 use walkers::soft::{Stage1Aarch32Registers, Stage1Registers};
-use walkers::{Access, AccessKind, FaultKind, Mmu, PhysMemory, Regime, Request};
+use walkers::{Access, AccessKind, FaultKind, Mmu, Regime, Request};
 
 use crate::machine::{END, TABLES, TARGETS, agree, expect, machine, reached, refused};
 use crate::random::{Forest, Noise, Stage, requests};
@@ -23,7 +23,7 @@ fn identity(ram: &walkers::Ram) -> Tree<'_> {
 }
 
 #[test]
-fn each_stage_refuses_at_its_own_level() {
+fn each_stage_refuses_at_its_own_level_unless_stage1_is_walked() {
     let Some((ram, mut machine)) = machine() else { return };
     let mut second = identity(&ram);
     // An IPA that leads elsewhere, a read-only one, and one that leads nowhere.
@@ -50,10 +50,12 @@ fn each_stage_refuses_at_its_own_level() {
             (0x2008, Access::UNPRIVILEGED_READ, reached(TARGETS + 0x6008)),
             (0x2008, Access::PRIVILEGED_WRITE, refused(FaultKind::Permission, 3)),
             (0x3008, Access::PRIVILEGED_READ, refused(FaultKind::Translation, 1)),
-            (0x3008, Access::PRIVILEGED_EXECUTE, refused(FaultKind::Translation, 1)),
+            // What EL0 may write, EL1 does not execute: that comes first.
+            (0x3008, Access::PRIVILEGED_EXECUTE, refused(FaultKind::Permission, 3)),
             (0x4008, Access::UNPRIVILEGED_WRITE, refused(FaultKind::Permission, 3)),
             (0x5008, Access::PRIVILEGED_READ, refused(FaultKind::Translation, 3)),
-            (1 << 30, Access::PRIVILEGED_READ, refused(FaultKind::Translation, 1)),
+            // Stage 2 refuses at level 1 what stage 1 looks for at level 2.
+            (1 << 30, Access::PRIVILEGED_READ, refused(FaultKind::Translation, 2)),
         ],
     );
 }
@@ -65,11 +67,10 @@ fn both_stages_agree_with_the_model() {
     let (mut compared, mut refusals) = (0, 0);
     for _ in 0..40 {
         let mut second = identity(&ram);
-        for _ in 0..200 {
-            // Some of the targets, page by page, with all kinds of rights.
-            let page = (TARGETS + noise.below(END - TARGETS)) & !0xfff;
-            let block = second.entry(page, 2, 0);
-            if ram.read_u64(block).is_some_and(|entry| entry & 0b10 == 0) {
+        // A quarter of the targets, page by page, with all kinds of rights.
+        for page in (TARGETS..TARGETS + (END - TARGETS) / 4).step_by(1 << 12) {
+            if page % (2 << 20) == 0 {
+                let block = second.entry(page, 2, 0);
                 ram.write_u64(block, 0);
             }
             let to = (TARGETS + noise.below(END - TARGETS)) & !0xfff;
@@ -83,7 +84,7 @@ fn both_stages_agree_with_the_model() {
             ram: &ram,
             noise: &mut noise,
             shape,
-            stage: Stage::One,
+            stage: Stage::OneOfTwo,
             output_bits: 40,
             next: TABLES,
             paths: vec![],

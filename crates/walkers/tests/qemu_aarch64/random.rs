@@ -36,6 +36,8 @@ impl Noise {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     One,
+    /// Stage 1 on top of stage 2.
+    OneOfTwo,
     Two,
 }
 
@@ -93,8 +95,8 @@ impl Forest<'_> {
         // Reserved ones, once in a while.
         let kind = match (self.noise.below(16), level) {
             (0, _) => noise & 0b10,
-            // The machine accepts any block at stage 2.
-            _ if self.stage == Stage::Two && !self.shape.leaf_levels().contains(&level) => 0b00,
+            // The machine accepts any block at stage 2, and with both.
+            _ if self.stage != Stage::One && !self.shape.leaf_levels().contains(&level) => 0b00,
             (1, 3) => 0b01,
             (_, 3) => 0b11,
             // Whether level 1 has blocks of 4 TiB hangs on the size of the implementation.
@@ -131,7 +133,9 @@ impl Forest<'_> {
         };
         let beyond = checked.max(self.output_bits);
         let bits = if self.noise.one_in(12) { beyond } else { self.output_bits };
-        let address = if self.noise.one_in(3) && span_bits < 20 {
+        // With stage 2 behind, there is little outside of the RAM.
+        let inside = self.stage == Stage::OneOfTwo || self.noise.one_in(3);
+        let address = if inside && span_bits < 20 {
             TARGETS + self.noise.below(END - TARGETS)
         } else {
             (self.noise.next() & ((1 << bits) - 1)).max(END.next_multiple_of(1 << span_bits))

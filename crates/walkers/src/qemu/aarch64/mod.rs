@@ -64,6 +64,8 @@ const MACHINE: [&str; 4] = [
 ///   Fetches begin with nothing remembered, too.
 /// - A fetch at stage 2 from where neither reads nor writes are allowed is not made: it counts as
 ///   refused, though the architecture allows it.
+/// - Likewise with both stages, where the level is that of the stage which refuses reads or writes.
+/// - A fault of stage 2 on the walk of stage 1 has the level of stage 1's walk, not its own.
 /// - `AT` for writes does not set a leaf's dirty state. Access flags are set, with `HA`.
 /// - Reads and writes are not aligned or not: no alignment fault, no watchpoint, no tag check.
 ///

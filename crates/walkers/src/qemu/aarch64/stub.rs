@@ -11,9 +11,6 @@ pub(super) const EL1_VECTORS: u64 = 0x1000;
 /// The number in the `HVC` of EL1's vectors.
 pub(super) const FROM_VECTOR: u16 = 1;
 
-/// The number in the `HVC` after an access.
-pub(super) const AFTER_ACCESS: u16 = 2;
-
 /// Loads the registers from the settings.
 pub(super) const SETUP: u64 = 0;
 

@@ -12,8 +12,6 @@ pub(super) const UNDEFINED: u64 = 0b00_0000;
 pub(super) const HYPERVISOR_CALL: u64 = 0b01_0110;
 /// Instruction abort, from a lower level and from the same.
 pub(super) const INSTRUCTION_ABORTS: [u64; 2] = [0b10_0000, 0b10_0001];
-/// Data abort, from a lower level and from the same.
-pub(super) const DATA_ABORTS: [u64; 2] = [0b10_0100, 0b10_0101];
 
 /// A fault status that says that the translation was made: an external abort, not on the walk.
 pub(super) const EXTERNAL_ABORT: u64 = 0b01_0000;
