@@ -6,7 +6,7 @@ use core::str::FromStr;
 use std::sync::Arc;
 
 use walkers::iotlb::{Invalidations, Iotlb};
-use walkers::qemu::{Aarch64, Absent, AmdVi, Areas, Emulator, RiscVIommu, SmmuV3, Vtd};
+use walkers::qemu::{Aarch64, Absent, AmdVi, Areas, Emulator, RiscV, RiscVIommu, SmmuV3, Vtd};
 use walkers::soft::SoftMmu;
 use walkers::{Mmu, MmuError, Ram};
 
@@ -43,6 +43,8 @@ names! {
     Kvm = "kvm";
     /// An Arm processor in QEMU.
     QemuAarch64 = "qemu-aarch64";
+    /// A RISC-V processor in QEMU.
+    QemuRiscV = "qemu-riscv";
     /// Arm's `SMMUv3` in QEMU, through which a device copies memory.
     SmmuV3 = "smmuv3";
     /// Intel's IOMMU in QEMU, likewise.
@@ -110,6 +112,9 @@ impl Site {
             }),
             Name::Kvm => Self::kvm(),
             Name::QemuAarch64 => Self::shared(Aarch64::RAM, Aarch64::RESERVED, Aarch64::open),
+            Name::QemuRiscV => Self::shared(RiscV::RAM, RiscV::RESERVED, |ram| {
+                RiscV::open(ram, targets(RiscV::RAM))
+            }),
             Name::SmmuV3 => Self::copying(SmmuV3::RAM, SmmuV3::locate(), SmmuV3::start),
             Name::Vtd => Self::copying(Vtd::RAM, Vtd::locate(), Vtd::start),
             Name::AmdVi => Self::copying(AmdVi::RAM, AmdVi::locate(), AmdVi::start),
@@ -161,10 +166,9 @@ impl Site {
         let emulator = emulator.map_err(|missing| missing.to_string())?;
         // From the first byte on: the machine's own, its driver's, tables, what leaves may lead to,
         // and once more the machine's own.
-        let end = first + BYTES as u64 - TARGETS;
-        let (mailbox, targets) = (first + (4 << 20), (end - TARGETS, end - 1));
+        let mailbox = first + (4 << 20);
         Self::shared(first, 8 << 20, |ram| {
-            start(&emulator, Arc::clone(ram), Areas { mailbox, targets })
+            start(&emulator, Arc::clone(ram), Areas { mailbox, targets: targets(first) })
         })
     }
 
@@ -172,4 +176,11 @@ impl Site {
         let tables = SharedRegion::new(ram, offset, bytes);
         Ok(Self { mmu, tables: tables.map_err(|error| format!("no memory for tables: {error}"))? })
     }
+}
+
+/// What leaves may lead to, in RAM from `first` on, where a machine fills that. Behind it there is
+/// as much once more for the machine.
+const fn targets(first: u64) -> (u64, u64) {
+    let end = first + BYTES as u64 - TARGETS;
+    (end - TARGETS, end - 1)
 }

@@ -23,6 +23,8 @@ pub struct Question {
     pub expected: Expected,
     /// What is allowed there, if anything is mapped.
     pub prot: Option<Prot>,
+    /// Where the address leads to, if anything is mapped.
+    pub phys: Option<u64>,
 }
 
 impl Question {
@@ -35,7 +37,8 @@ impl Question {
             Some(_) => Expected::Refused(FaultKind::Permission),
             None => Expected::Refused(FaultKind::Translation),
         };
-        Self { request, expected, prot: mapped.map(|(_, prot)| prot) }
+        let (phys, prot) = mapped.unzip();
+        Self { request, expected, prot, phys }
     }
 
     /// Whether a machine of which this is known can be asked, and its answer means something.
@@ -47,11 +50,13 @@ impl Question {
         };
         let whose = says.privilege || access.privilege == Privilege::Unprivileged;
         let means = match self.expected {
-            Expected::Reached(phys) => (says.targets.0..=says.targets.1).contains(&phys),
             Expected::Refused(FaultKind::Permission) => says.permissions,
-            Expected::Refused(_) => true,
+            Expected::Reached(_) | Expected::Refused(_) => true,
         };
-        tells_apart && whose && means
+        // Also what is refused: to find that out, machines may read there.
+        let (first, last) = says.targets;
+        let leads_there = self.phys.is_none_or(|phys| (first..=last).contains(&phys));
+        tells_apart && whose && means && leads_there
     }
 
     /// Whether `answer`, as far as the machine says anything, is right.

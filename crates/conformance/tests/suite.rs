@@ -19,7 +19,7 @@ use walkers::{Mmu, require};
 fn length(name: Name) -> Length {
     match name {
         Name::Soft | Name::Iotlb => Length { steps: 2000, probes: 8 },
-        Name::QemuAarch64 => Length { steps: 1000, probes: 8 },
+        Name::QemuAarch64 | Name::QemuRiscV => Length { steps: 1000, probes: 8 },
         // Each answer takes some copies.
         _ => Length { steps: 1000, probes: 2 },
     }
@@ -106,10 +106,10 @@ formats! {
     vtd_s2_5_levels: VtdS2, Config::new(57, 52).with(Options::FORCE_SNOOP), [soft, iotlb];
     dart_t8020: Dart<T8020>, Config::new(36, 36), [soft, iotlb];
     dart_t6000_of_four_roots: Dart<T6000>, Config::new(38, 42), [soft, iotlb];
-    riscv_sv39: RiscV<FirstStage>, Config::new(39, 56), [soft, iotlb, riscv_iommu];
-    riscv_sv48_upper: RiscV<FirstStage>, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, riscv_iommu];
-    riscv_sv57: RiscV<FirstStage>, Config::new(57, 56).with(Options::MEMORY_TYPES), [soft, iotlb];
-    riscv_sv39x4: RiscV<GStage>, Config::new(41, 56).with(Options::HARDWARE_DIRTY), [soft, iotlb, riscv_iommu];
-    riscv_sv48x4: RiscV<GStage>, Config::new(50, 56).with(Options::MEMORY_TYPES), [soft, iotlb];
-    riscv_sv57x4: RiscV<GStage>, Config::new(59, 56), [soft, iotlb, riscv_iommu];
+    riscv_sv39: RiscV<FirstStage>, Config::new(39, 56), [soft, iotlb, qemu_riscv, riscv_iommu];
+    riscv_sv48_upper: RiscV<FirstStage>, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, qemu_riscv, riscv_iommu];
+    riscv_sv57: RiscV<FirstStage>, Config::new(57, 56).with(Options::MEMORY_TYPES), [soft, iotlb, qemu_riscv];
+    riscv_sv39x4: RiscV<GStage>, Config::new(41, 56).with(Options::HARDWARE_DIRTY), [soft, iotlb, qemu_riscv, riscv_iommu];
+    riscv_sv48x4: RiscV<GStage>, Config::new(50, 56).with(Options::MEMORY_TYPES), [soft, iotlb, qemu_riscv];
+    riscv_sv57x4: RiscV<GStage>, Config::new(59, 56), [soft, iotlb, qemu_riscv, riscv_iommu];
 }
