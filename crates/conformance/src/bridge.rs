@@ -1,11 +1,13 @@
 //! What a driver would program, and what it may expect, format by format.
 
 use iopgtable::format::{
-    Dart, DartRegisters, FirstStage, GStage, MaliRegisters, RiscV, RiscVRegisters, Stage1Registers,
-    Stage1Registers32, Stage2Registers, Stage2Registers32, T6000, T8020, VtdS2, VtdS2Registers,
-    X86_64, X86_64Registers,
+    AmdV1Registers, ArmV7sRegisters, Dart, DartRegisters, Extension, FirstStage, GStage,
+    MaliRegisters, RiscV, RiscVRegisters, Stage1Registers, Stage1Registers32, Stage2Registers,
+    Stage2Registers32, T6000, T8020, VtdS2, VtdS2Registers, X86_64, X86_64Registers,
 };
-use iopgtable::{Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, Prot};
+use iopgtable::{
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Format, Granule, Prot,
+};
 use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation, soft};
 
 /// A format that MMUs walk.
@@ -18,6 +20,11 @@ pub trait Walked: Format {
 
     /// What a mapping with `prot` permits, as the format's manual says.
     fn permissions(prot: Prot) -> Permissions;
+
+    /// What a leaf says that was to say `prot`: that, where the format can.
+    fn granted(prot: Prot) -> Prot {
+        prot
+    }
 }
 
 /// Has the model of the format translate `address` by tables that `read` reads, with the registers
@@ -224,5 +231,46 @@ impl Walked for Dart<T6000> {
 
     fn permissions(prot: Prot) -> Permissions {
         fetches_are_reads(prot)
+    }
+}
+
+impl Walked for AmdV1 {
+    fn regime(registers: AmdV1Registers) -> Regime {
+        let device_table_entry = [registers.dte, 0, 0, 0];
+        Regime::AmdV1(walkers::AmdV1Registers { device_table_entry })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        for_all(Self::granted(prot))
+    }
+
+    /// Fetches are reads, and there is no device memory.
+    fn granted(prot: Prot) -> Prot {
+        let execute = if prot.contains(Prot::READ) { Prot::EXECUTE } else { Prot::NONE };
+        prot.without(Prot::DEVICE) | execute
+    }
+}
+
+impl<E: Extension> Walked for ArmV7s<E> {
+    fn regime(registers: ArmV7sRegisters) -> Regime {
+        let ArmV7sRegisters { ttbr, ttbcr, prrr, nmrr, .. } = registers;
+        Regime::ShortDescriptors(walkers::ShortDescriptorRegisters {
+            ttbr0: ttbr,
+            ttbcr,
+            prrr,
+            nmrr,
+            afe: true,
+            mediatek: E::MEDIATEK,
+        })
+    }
+
+    fn permissions(prot: Prot) -> Permissions {
+        let granted = Self::granted(prot);
+        if E::MEDIATEK { for_all(granted) } else { by_privilege(granted) }
+    }
+
+    /// MediaTek's leaves allow everything.
+    fn granted(prot: Prot) -> Prot {
+        if E::MEDIATEK { prot.without(Prot::PRIVILEGED) | Prot::RW | Prot::EXECUTE } else { prot }
     }
 }

@@ -57,7 +57,7 @@ impl<'m> View<'m> {
         levels
             .find_map(|level| {
                 let leaf = fitting(geometry.entry_shift(level))?;
-                let group = fitting(geometry.group_shift(level)).unwrap_or(leaf);
+                let group = geometry.group_shifts(level).find_map(fitting).unwrap_or(leaf);
                 Some(Leaf { level, group })
             })
             .unwrap_or(page)

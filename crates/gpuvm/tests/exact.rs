@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use gpuvm::{Backing, Op, Space, Vm, plan};
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Geometry, Granule4K, Granule16K, Granule64K, Iova,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, Config, Geometry, Granule4K, Granule16K, Granule64K, Iova,
     IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unwalked, X86_64,
 };
 use machine::{Ask, Faulty, Memory, Walked};
@@ -220,6 +220,7 @@ histories! { 12:
     random_histories_are_exact_s1_4k_lpa2: Arm64S1<Lpa2<Granule4K>>, 52, 52;
     random_histories_are_exact_s1_4k_lpa2_upper_half: Arm64S1<Lpa2<Granule4K>>, 52, 52, UPPER;
     random_histories_are_exact_x86_64: X86_64, 57, 48;
+    random_histories_are_exact_amd_v1: AmdV1, 48, 48;
     random_histories_are_exact_x86_64_narrow_upper_half: X86_64, 37, 40, Options::UPPER_HALF;
 }
 

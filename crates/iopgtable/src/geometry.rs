@@ -55,8 +55,11 @@ pub struct Geometry {
     reach_bits: u8,
     /// Bit `level_index(l)` is set where a leaf may stand at level `l`.
     leaf_levels: u8,
-    /// log2 of the leaves that carry the contiguous hint together, by level.
-    groups: [u8; MAX_LEVELS],
+    /// log2 of the leaves that form a group, by level: bit `n` is set where there are groups of
+    /// `2^n`.
+    groups: [u16; MAX_LEVELS],
+    /// Whether they are leaves themselves.
+    groups_are_pages: bool,
 }
 
 /// The sizes that a format chooses.
@@ -69,11 +72,22 @@ pub(crate) struct Sizes {
 }
 
 impl Geometry {
+    /// With tables of one page, of entries of eight bytes.
     pub(crate) fn new(sizes: Sizes, config: Config, leaf_levels: &[i8]) -> Self {
+        Self::with_tables(sizes, (sizes.page_shift - 3, 3), config, leaf_levels)
+    }
+
+    /// With tables of `2^table_bits` entries of `2^word_shift` bytes.
+    pub(crate) fn with_tables(
+        sizes: Sizes,
+        (table_bits, word_shift): (u8, u8),
+        config: Config,
+        leaf_levels: &[i8],
+    ) -> Self {
         let Sizes { page_shift, first_level, root_bits } = sizes;
         // Checked beforehand: the limit is no smaller than a page.
         let may_be = |level: i8| {
-            let bytes = 1u64.checked_shl(entry_shift(page_shift, page_shift - 3, level));
+            let bytes = 1u64.checked_shl(entry_shift(page_shift, table_bits, level));
             bytes.is_some_and(|bytes| bytes <= config.largest_leaf)
         };
         let leaf_levels = leaf_levels.iter().filter(|&&level| may_be(level));
@@ -81,8 +95,8 @@ impl Geometry {
             first_iova: 0,
             last_offset: u64::MAX >> (64 - config.input_bits),
             page_shift,
-            table_bits: page_shift - 3,
-            word_shift: 3,
+            table_bits,
+            word_shift,
             first_level,
             root_bits,
             input_bits: config.input_bits,
@@ -90,16 +104,33 @@ impl Geometry {
             reach_bits: config.output_bits,
             leaf_levels: leaf_levels.fold(0, |levels, &level| levels | bit(level)),
             groups: [0; MAX_LEVELS],
+            groups_are_pages: false,
         }
     }
 
     /// The same with the contiguous hint: `log2` of the leaves in a group at each level.
     pub(crate) fn with_groups(mut self, log2: impl Fn(i8) -> u32) -> Self {
         for level in self.leaf_levels() {
-            // CAST: a logarithm.
-            self.groups[level_index(level)] = log2(level) as u8;
+            self.groups[level_index(level)] = (1 << log2(level)) & !1;
         }
         self
+    }
+
+    /// The same with pages that take several entries, of `sizes` at each level
+    /// ([`Format::group_sizes`](crate::Format::group_sizes)), and of at most `largest` bytes.
+    pub(crate) fn with_pages(mut self, largest: u64, sizes: impl Fn(i8) -> u16) -> Self {
+        for level in self.leaf_levels() {
+            let fits = |log2: &u32| 1u64 << (self.entry_shift(level) + log2) <= largest;
+            let sizes = (1..16).filter(|log2| sizes(level) >> log2 & 1 != 0).filter(fits);
+            self.groups[level_index(level)] = sizes.fold(0, |all, log2| all | 1 << log2);
+        }
+        self.groups_are_pages = true;
+        self
+    }
+
+    /// The same where only tables below `2^bits` can be linked.
+    pub(crate) const fn with_tables_below(self, bits: u8) -> Self {
+        Self { reach_bits: bits, ..self }
     }
 
     /// The same for addresses from `first` on, a multiple of the input size.
@@ -231,14 +262,28 @@ impl Geometry {
     /// The leaf sizes in bytes, largest first.
     pub fn leaf_sizes(&self) -> impl Iterator<Item = u64> + use<> {
         let geometry = *self;
-        self.leaf_levels().map(move |level| 1 << geometry.entry_shift(level))
+        self.leaf_levels().flat_map(move |level| {
+            let pages = geometry.group_shifts(level).filter(move |_| geometry.groups_are_pages);
+            pages.chain([geometry.entry_shift(level)]).map(|shift| 1 << shift)
+        })
     }
 
-    /// log2 of the bytes that leaves at `level` translate which carry the contiguous hint
-    /// together; of one leaf where the table is not configured for that
+    /// log2 of the bytes of the largest group at `level`: of leaves that carry the contiguous hint
+    /// together, or of a page that takes several entries; of one leaf where there are no groups, or
+    /// where the table is not configured for them
     /// ([`Options::CONTIGUOUS`](crate::Options::CONTIGUOUS)).
     pub const fn group_shift(&self, level: i8) -> u32 {
-        self.entry_shift(level) + self.groups[level_index(level)] as u32
+        let sizes = self.groups[level_index(level)];
+        self.entry_shift(level) + if sizes == 0 { 0 } else { sizes.ilog2() }
+    }
+
+    /// log2 of the bytes of all groups that there are at `level`, largest first.
+    pub fn group_shifts(&self, level: i8) -> impl Iterator<Item = u32> + use<> {
+        let (sizes, shift) = (self.groups[level_index(level)], self.entry_shift(level));
+        (1..u16::BITS)
+            .rev()
+            .filter(move |log2| sizes >> log2 & 1 != 0)
+            .map(move |log2| shift + log2)
     }
 
     /// The level of the canonical leaf at `iova`: the largest that is aligned in both address

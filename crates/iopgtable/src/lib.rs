@@ -59,8 +59,9 @@ pub use addr::{Iova, IovaRange, PhysAddr, RangeError, Segment};
 pub use any::{AnyDump, AnyFormat, AnyPageTable, AnyRegisters, AnyReserved, ParseFormatError};
 pub use error::{CreateError, ReservedError, TableError};
 pub use format::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Dart, Format, Granule,
-    Granule4K, Granule16K, Granule64K, Lpa2, Options, RiscV, Splits, VtdS2, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, ConfigError, Dart, Format,
+    Granule, Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, Options, RiscV, Splits, Unextended,
+    VtdS2, X86_64,
 };
 pub use gather::{
     BreakBeforeMake, Gather, Invalidate, InvalidateError, Invalidated, Invalidation, Unwalked,

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 
 use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
-    AnyFormat, AnyPageTable, AnyRegisters, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config,
-    ConfigError, CreateError, Format, Gather, Geometry, Granule4K, Granule16K, Granule64K,
-    IovaRange, Lpa2, Options, PageTable, ParseFormatError, PhysAddr, Prot, Reserver, Segment,
-    Splits, TableError, Unwalked, Visit, VtdS2, X86_64,
+    AmdV1, AnyFormat, AnyPageTable, AnyRegisters, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali,
+    ArmV7s, Config, ConfigError, CreateError, Format, Gather, Geometry, Granule4K, Granule16K,
+    Granule64K, IovaRange, Lpa2, MediaTek, Options, PageTable, ParseFormatError, PhysAddr, Prot,
+    Reserver, Segment, Splits, TableError, Unextended, Unwalked, Visit, VtdS2, X86_64,
 };
 use machine::{Memory, finish, memory, range};
 
@@ -40,6 +40,9 @@ fn every_format(check: &impl ForType) {
             AnyFormat::Arm32S1 => check.run::<Arm32S1>(format),
             AnyFormat::Arm32S2 => check.run::<Arm32S2>(format),
             AnyFormat::ArmMali => check.run::<ArmMali>(format),
+            AnyFormat::ArmV7s => check.run::<ArmV7s<Unextended>>(format),
+            AnyFormat::MediaTekV7s => check.run::<ArmV7s<MediaTek>>(format),
+            AnyFormat::AmdV1 => check.run::<AmdV1>(format),
             AnyFormat::X86_64 => check.run::<X86_64>(format),
             AnyFormat::VtdS2 => check.run::<VtdS2>(format),
             AnyFormat::RiscV => check.run::<RiscV<FirstStage>>(format),
@@ -163,7 +166,10 @@ impl ForType for Histories {
         let input_bits = if self.0.contains(Options::UPPER_HALF) { 31 } else { 32 };
         let input_bits = if format == AnyFormat::Arm32S1 { input_bits } else { 32 };
         let known = self.0.without(self.0.without(F::OPTIONS));
-        let config = Config::new(input_bits, 36).with(known).splits(self.1);
+        let outputs = [36, 35, 32];
+        let fits = |&bits: &u8| F::geometry(Config::new(input_bits, bits)).is_ok();
+        let output_bits = outputs.into_iter().find(fits).expect("it has one of these");
+        let config = Config::new(input_bits, output_bits).with(known).splits(self.1);
         let (one, other) = (memory(), memory());
         let any = AnyPageTable::new(format, config, &one).expect("good sizes");
         let twin = PageTable::<F, _>::new(config, &other).expect("good sizes");

@@ -6,8 +6,9 @@
 mod machine;
 
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Granule64K,
-    Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, TableError, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K,
+    Granule16K, Granule64K, Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment,
+    TableError, Unextended, X86_64,
 };
 use machine::{Table, Walked};
 use proptest::prelude::*;
@@ -185,7 +186,7 @@ fn looks_survive<F: Walked>(table: &Table<'_, F>, wanted: IovaRange, hole: IovaR
         let taken = table.occupied(range, level);
         // Whole pages are taken, also where the range ends inside of one.
         assert!(
-            taken <= reaches(range).div_ceil(page) * page,
+            taken <= reaches(range).div_ceil(page).saturating_mul(page),
             "{taken:#x} of {range} at level {level}"
         );
     }
@@ -249,6 +250,8 @@ survivals! {
     any_arguments_s2_64k: Arm64S2<Granule64K>, 33, 36;
     any_arguments_mali: ArmMali, 33, 40;
     any_arguments_x86_64: X86_64, 48, 52;
+    any_arguments_amd_v1: AmdV1, 64, 52;
+    any_arguments_arm_v7s: ArmV7s<Unextended>, 32, 32;
     any_arguments_x86_64_five_levels: X86_64, 57, 52, Options::UPPER_HALF;
     any_arguments_s1_4k_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
     any_arguments_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, UPPER;

@@ -7,7 +7,7 @@
 mod machine;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Cursor, Gather, Granule4K, Granule16K, Granule64K,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, Config, Cursor, Gather, Granule4K, Granule16K, Granule64K,
     Invalidation, Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PageTable, PhysAddr, Prot, Segment,
     SegmentList, SegmentSlice, TableAllocator, TableError, Visit, X86_64,
 };
@@ -312,6 +312,7 @@ compare_all! {
     stage_2_concatenated: Arm64S2<Granule4K>, Config::new(33, 40);
     mali: ArmMali, Config::new(38, 40);
     x86_64_five_levels: X86_64, Config::new(57, 52);
+    amd_v1_five_levels: AmdV1, Config::new(57, 52);
     x86_64_upper_half: X86_64, Config::new(48, 48).with(Options::UPPER_HALF);
 }
 

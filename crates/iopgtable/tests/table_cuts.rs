@@ -7,8 +7,9 @@ mod machine;
 mod model;
 
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova,
-    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
+    Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot, Segment, Unextended,
+    X86_64,
 };
 use machine::{Walked, finish, range};
 use model::{Leaf, Model};
@@ -37,7 +38,7 @@ fn afresh(model: &mut Model, block: IovaRange, cut: IovaRange, prot: Prot) {
 fn cuts<F: Walked>(config: Config, block: u64) {
     let memory = machine::memory();
     let page = 1 << F::PAGE_SHIFT;
-    let prot = Prot::READ | Prot::CACHED | Prot::EXECUTE;
+    let prot = F::granted(Prot::READ | Prot::CACHED | Prot::EXECUTE);
     let geometry = F::geometry(config).expect("a good configuration");
     let whole = range(geometry.last_iova().0 - (block - 1), block);
     let cut = |first: u64, bytes: u64| range(whole.first().0 + first, bytes);
@@ -98,6 +99,7 @@ fn a_block_of_2m_is_cut() {
     cuts::<Arm64S2<Granule4K>>(Config::new(40, 40), 2 << 20);
     cuts::<ArmMali>(Config::new(33, 40), 2 << 20);
     cuts::<X86_64>(Config::new(48, 48), 2 << 20);
+    cuts::<AmdV1>(Config::new(48, 48), 2 << 20);
 }
 
 #[test]
@@ -106,6 +108,18 @@ fn a_block_of_1g_is_cut() {
     cuts::<Arm64S2<Granule4K>>(Config::new(39, 40), 1 << 30);
     cuts::<ArmMali>(Config::new(48, 40), 1 << 30);
     cuts::<X86_64>(Config::new(57, 52), 1 << 30);
+    cuts::<AmdV1>(Config::new(57, 52), 1 << 30);
+}
+
+#[test]
+fn a_page_of_several_entries_is_cut() {
+    for log2 in [16, 20, 22, 29, 31, 33] {
+        cuts::<AmdV1>(Config::new(64, 52), 1 << log2);
+    }
+    for bytes in [64 << 10, 1 << 20, 16 << 20] {
+        cuts::<ArmV7s<Unextended>>(Config::new(32, 32), bytes);
+        cuts::<ArmV7s<MediaTek>>(Config::new(32, 35), bytes);
+    }
 }
 
 #[test]

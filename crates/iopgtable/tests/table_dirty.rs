@@ -160,6 +160,35 @@ fn a_group_with_the_hint_is_written_as_one() {
     assert!(machine::walk(&table, 0x1_0000, Access::UNPRIVILEGED_WRITE).unwrap().contiguous);
 }
 
+/// Hardware notes a write to a group in any one of its leaves, which may be another one than what
+/// was written to.
+#[test]
+fn what_is_left_of_a_written_group_is_written() {
+    let memory = machine::memory();
+    let mut table = machine::table::<S1>(config().with(Options::CONTIGUOUS), &memory);
+    let group = range(0x1_0000, 0x1_0000);
+    let mapped = table.map(group, [Segment::new(PhysAddr(0x1_0000), 0x1_0000)], Prot::RW);
+    finish(&table, mapped.unwrap());
+    let gather = table.read_and_clear_dirty(group, &mut [0]).unwrap();
+    finish(&table, gather);
+    let mut pages_table = None;
+    table.visit(group, |seen| {
+        if let iopgtable::Visit::Table { level: 3, phys, .. } = seen {
+            pages_table = Some(phys);
+        }
+    });
+    let entries = memory.cpu_address(pages_table.unwrap());
+    // SAFETY: the table lies there, and nobody else uses it; entry 19 is the group's fourth.
+    unsafe { *entries.as_ptr().add(19) &= !(1 << 7) };
+    let page = range(0x1_5000, PAGE);
+    let gather = table.unmap(page, page).unwrap();
+    finish(&table, gather);
+    let mut bitmap = [0; 1];
+    table.read_dirty(group, &mut bitmap).unwrap();
+    let left: Vec<u64> = (0..16).filter(|&page| page != 5).collect();
+    assert_eq!(pages(&bitmap), left);
+}
+
 #[test]
 fn what_cannot_be_told_is_refused() {
     let memory = machine::memory();

@@ -9,8 +9,8 @@ mod ops;
 
 use iopgtable::memory::AllocError;
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, CreateError, Gather, Granule4K, Granule16K, Granule64K,
-    PageTable, PhysAddr, Prot, Segment, TableError, X86_64,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, CreateError, Gather, Granule4K, Granule16K,
+    Granule64K, PageTable, PhysAddr, Prot, Segment, TableError, Unextended, X86_64,
 };
 use machine::{Memory, Table, Walked, range};
 use model::Model;
@@ -54,7 +54,8 @@ fn history<F: Walked>(config: Config, raw: &[Raw]) {
     let geometry = *table.geometry();
     let mut model = Model::new(geometry);
     for raw in raw {
-        let wanted = raw.mapping(&geometry);
+        let mut wanted = raw.mapping(&geometry);
+        wanted.prot = F::granted(wanted.prot);
         let range = wanted.range;
         let gather = if raw.kind == Kind::Map {
             if model.first_mapped(range).is_some() {
@@ -96,6 +97,8 @@ histories! {
     failures_s2_64k: Arm64S2<Granule64K>, 44, 44;
     failures_mali: ArmMali, 36, 40;
     failures_x86_64: X86_64, 57, 48;
+    failures_amd_v1: AmdV1, 64, 48;
+    failures_arm_v7s: ArmV7s<Unextended>, 32, 32;
 }
 
 #[test]

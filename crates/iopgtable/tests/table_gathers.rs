@@ -10,8 +10,8 @@ mod ops;
 use std::collections::BTreeMap;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Invalidation, PhysAddr, Prot,
-    Segment, Unwalked, X86_64,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Granule4K, Granule16K, Invalidation,
+    PhysAddr, Prot, Segment, Unextended, Unwalked, X86_64,
 };
 use machine::{Device, Memory, Table, Walked, finish, range, walk};
 use model::Model;
@@ -203,7 +203,8 @@ fn outstanding<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
     let mut model = Model::new(*table.geometry());
     let mut open: Vec<(Gather, usize)> = Vec::new();
     for (raw, finish_last) in raw {
-        let mapping = raw.mapping(model.geometry());
+        let mut mapping = raw.mapping(model.geometry());
+        mapping.prot = F::granted(mapping.prot);
         let range = mapping.range;
         let (before, tables) = (model.clone(), machine::contents(&table));
         let (gather, change) = if raw.kind == Kind::Map {
@@ -301,6 +302,8 @@ histories! {
     gathers_stay_open_s2_4k: Arm64S2<Granule4K>, 40, 40;
     gathers_stay_open_mali: ArmMali, 40, 40;
     gathers_stay_open_x86_64: X86_64, 48, 48;
+    gathers_stay_open_amd_v1: AmdV1, 48, 48;
+    gathers_stay_open_arm_v7s: ArmV7s<Unextended>, 32, 32;
 }
 
 #[test]

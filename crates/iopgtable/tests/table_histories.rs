@@ -12,9 +12,9 @@ mod ops;
 use std::collections::{BTreeMap, BTreeSet};
 
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Gather, Geometry, Granule4K, Granule16K,
-    Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableCount, TableError,
-    Visit, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Geometry,
+    Granule4K, Granule16K, Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot,
+    Segment, TableCount, TableError, Unextended, Visit, X86_64,
 };
 use machine::{Memory, Table, Walked};
 use model::{Change, Model, Seen};
@@ -183,6 +183,7 @@ fn step<F: Walked>(
 ) {
     let mapping = raw.mapping(model.geometry());
     let Mapping { range, segments, prot } = mapping.clone();
+    let prot = F::granted(prot);
     let before = (memory.allocations(), memory.live());
     let groups = cut_groups(model, range);
     let is_map = matches!(raw.kind, Kind::Map | Kind::Replace);
@@ -289,6 +290,13 @@ histories! { 24, 16:
     arm32_s1_31_upper_half: Arm32S1, 31, 40, Options::UPPER_HALF;
     arm32_s1_28_has_a_root_of_blocks: Arm32S1, 28, 40;
     arm32_s2_40_concatenates_2: Arm32S2, 40, 40;
+    arm_v7s_32: ArmV7s<Unextended>, 32, 32;
+    arm_v7s_27: ArmV7s<Unextended>, 27, 32;
+    mediatek_v7s_35: ArmV7s<MediaTek>, 32, 35;
+    amd_v1_48: AmdV1, 48, 52;
+    amd_v1_64: AmdV1, 64, 48;
+    amd_v1_57: AmdV1, 57, 40, Options::HARDWARE_DIRTY;
+    amd_v1_33: AmdV1, 33, 36;
     x86_64_48: X86_64, 48, 52;
     x86_64_48_upper_half: X86_64, 48, 48, Options::UPPER_HALF;
     x86_64_57: X86_64, 57, 52, Options::HARDWARE_DIRTY;

@@ -6,8 +6,9 @@
 mod machine;
 
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova,
-    IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableError, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
+    Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Segment, TableError, Unextended,
+    X86_64,
 };
 use machine::{Memory, Table, Walked, finish, range};
 
@@ -162,6 +163,8 @@ fn unmapping_all_frees_all_tables() {
     for input in 32..=48 {
         let config = Config::new(input, 48);
         unmapping_all_frees_all::<ArmMali>(Config::new(input, 40));
+        unmapping_all_frees_all::<AmdV1>(Config::new(input, 48));
+        unmapping_all_frees_all::<AmdV1>(Config::new(input + 16, 52));
         for config in [config, config.with(Options::UPPER_HALF)] {
             unmapping_all_frees_all::<X86_64>(config);
             unmapping_all_frees_all::<Arm64S1<Granule4K>>(config);
@@ -197,6 +200,7 @@ fn unmapping_all_frees_all_tables_of_32_bits() {
         let config = Config::new(input, 40);
         unmapping_all_frees_all::<Arm32S1>(config);
         unmapping_all_frees_all::<Arm32S1>(config.with(Options::UPPER_HALF));
+        unmapping_all_frees_all::<ArmV7s<Unextended>>(Config::new(input, 32));
     }
     for input in 32..=40 {
         unmapping_all_frees_all::<Arm32S2>(Config::new(input, 40));

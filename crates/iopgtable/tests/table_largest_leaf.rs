@@ -5,8 +5,9 @@
 mod machine;
 
 use iopgtable::{
-    Arm32S1, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule4K, Granule16K,
-    Granule64K, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Visit, X86_64,
+    AmdV1, Arm32S1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, ConfigError, Format, Granule4K,
+    Granule16K, Granule64K, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unextended, Visit,
+    X86_64,
 };
 use machine::{Walked, finish, range};
 use walkers::Access;
@@ -84,6 +85,8 @@ fn no_leaf_is_larger_than_the_configuration_permits() {
     leaves_stay_within::<Arm32S1>(Config::new(32, 40));
     leaves_stay_within::<ArmMali>(Config::new(48, 40));
     leaves_stay_within::<X86_64>(Config::new(57, 52));
+    leaves_stay_within::<AmdV1>(Config::new(48, 48));
+    leaves_stay_within::<ArmV7s<Unextended>>(Config::new(32, 32));
     leaves_stay_within::<X86_64>(Config::new(48, 48).with(Options::UPPER_HALF));
 }
 

@@ -8,8 +8,8 @@ mod machine;
 use std::collections::BTreeMap;
 
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, LAST_LEVEL,
-    PhysAddr, Prot, Segment, TableError, X86_64,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K, Granule64K, Iova,
+    LAST_LEVEL, MediaTek, PhysAddr, Prot, Segment, TableError, Unextended, X86_64,
 };
 use machine::Walked;
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn compare<F: Walked>(config: Config, raw: &[Raw]) {
     let block = 1 << geometry.table_shift(LAST_LEVEL);
     let (unit, window) = (block / 64, BLOCKS * block);
     // At the top of the addresses.
-    let base = geometry.last_iova().0 + 1 - window;
+    let base = geometry.last_iova().0 - (window - 1);
     let mut pages: BTreeMap<u64, (u64, Prot)> = BTreeMap::new();
     for raw in raw {
         let first = raw.first * unit;
@@ -57,7 +57,8 @@ fn compare<F: Walked>(config: Config, raw: &[Raw]) {
         if raw.map {
             let odd = if raw.aligned { 0 } else { page };
             let phys = (raw.phys * 2 * block + first + odd) & geometry.last_phys().0 >> 1;
-            let done = table.map(range, [Segment::new(PhysAddr(phys), bytes)], raw.prot);
+            let prot = F::granted(raw.prot);
+            let done = table.map(range, [Segment::new(PhysAddr(phys), bytes)], prot);
             if let Some((&at, _)) = pages.range(mine.clone()).next() {
                 let named = match done.map(|_| ()) {
                     Err(TableError::Overlap { iova, .. }) => iova,
@@ -68,8 +69,7 @@ fn compare<F: Walked>(config: Config, raw: &[Raw]) {
             }
             machine::finish(&table, done.expect("nothing is mapped there"));
             pages.extend(
-                mine.step_by(page as usize)
-                    .map(|at| (at, (phys + (at - range.first().0), raw.prot))),
+                mine.step_by(page as usize).map(|at| (at, (phys + (at - range.first().0), prot))),
             );
         } else {
             let gather = table.unmap(range, range).expect("it is a good range");
@@ -117,6 +117,9 @@ comparisons! {
     s2_64k_pages: Arm64S2<Granule64K>, 42, 42, 96;
     mali_pages: ArmMali, 38, 40, 1024;
     x86_64_pages: X86_64, 48, 48, 1024;
+    amd_v1_pages: AmdV1, 64, 48, 256;
+    arm_v7s_pages: ArmV7s<Unextended>, 32, 32, 512;
+    mediatek_v7s_pages: ArmV7s<MediaTek>, 32, 35, 256;
 }
 
 #[test]

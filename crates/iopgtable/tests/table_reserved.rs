@@ -8,9 +8,9 @@ mod model;
 mod ops;
 
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Gather, Granule4K, Granule16K, Granule64K,
-    Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Reserved, ReservedError, Segment, TableCount,
-    TableError, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Granule4K,
+    Granule16K, Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Reserved,
+    ReservedError, Segment, TableCount, TableError, Unextended, X86_64,
 };
 use machine::{Memory, Table, Walked, finish, range};
 use model::{Change, Model};
@@ -157,9 +157,10 @@ fn history<F: Walked>(config: Config, raw: &[Raw]) {
     let mut model = Model::new(*table.geometry());
     let mut last = None;
     for (index, raw) in raw.iter().enumerate() {
-        let Some(operation) = Operation::new(raw, &model) else {
+        let Some(mut operation) = Operation::new(raw, &model) else {
             continue;
         };
+        operation.mapping.prot = F::granted(operation.mapping.prot);
         let before = model.clone();
         exact(&memory, &mut table, &mut model, &operation);
         last = Some((index, before, operation));
@@ -176,7 +177,8 @@ fn history<F: Walked>(config: Config, raw: &[Raw]) {
         let mut table = machine::table::<F>(config, &memory);
         let mut model = Model::new(*table.geometry());
         for raw in &raw[..index] {
-            if let Some(operation) = Operation::new(raw, &model) {
+            if let Some(mut operation) = Operation::new(raw, &model) {
+                operation.mapping.prot = F::granted(operation.mapping.prot);
                 exact(&memory, &mut table, &mut model, &operation);
             }
         }
@@ -207,6 +209,8 @@ histories! {
     reserved_s2_16k: Arm64S2<Granule16K>, 40, 40;
     reserved_mali: ArmMali, 33, 40;
     reserved_x86_64: X86_64, 48, 48;
+    reserved_amd_v1: AmdV1, 64, 52;
+    reserved_arm_v7s: ArmV7s<Unextended>, 32, 32;
     reserved_x86_64_five_levels_upper_half: X86_64, 57, 52, Options::UPPER_HALF;
     reserved_s1_4k_contiguous: S1, 48, 48, Options::CONTIGUOUS;
     reserved_s1_4k_upper_half: S1, 39, 48, Options::UPPER_HALF | Options::CONTIGUOUS;

@@ -171,7 +171,7 @@ impl Model {
             });
             for leaf in left {
                 for level in geometry.first_level() + 1..=LAST_LEVEL {
-                    if 1 << geometry.entry_shift(level) >= leaf.bytes {
+                    if 1 << geometry.table_shift(level) > leaf.bytes {
                         let table = leaf.first >> geometry.table_shift(level);
                         tables.entry(level).or_default().insert(table);
                     }

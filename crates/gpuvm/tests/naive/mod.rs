@@ -46,8 +46,8 @@ pub(crate) fn tables(geometry: &Geometry, leaves: &[Leaf]) -> BTreeMap<i8, BTree
     let mut tables: BTreeMap<i8, BTreeSet<u64>> = BTreeMap::new();
     for leaf in leaves {
         for level in geometry.first_level() + 1..=LAST_LEVEL {
-            // A leaf stands in a table of the level whose entries are as large as it is.
-            if 1 << geometry.entry_shift(level) >= leaf.bytes {
+            // A leaf stands in the smallest table that is larger than it is.
+            if 1 << geometry.table_shift(level) > leaf.bytes {
                 tables.entry(level).or_default().insert(leaf.first >> geometry.table_shift(level));
             }
         }

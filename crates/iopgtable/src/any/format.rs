@@ -4,8 +4,9 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::format::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Dart, FirstStage, Format,
-    GStage, Granule4K, Granule16K, Granule64K, Lpa2, Options, RiscV, T6000, T8020, VtdS2, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, ConfigError, Dart,
+    FirstStage, Format, GStage, Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, Options, RiscV,
+    T6000, T8020, Unextended, VtdS2, X86_64,
 };
 use crate::geometry::Geometry;
 

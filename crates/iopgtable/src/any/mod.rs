@@ -35,6 +35,9 @@ macro_rules! list_formats {
             Arm32S1 "arm32-s1" [Arm32S1] "Arm's 32-bit stage 1 with long descriptors";
             Arm32S2 "arm32-s2" [Arm32S2] "Arm's 32-bit stage 2";
             ArmMali "arm-mali" [ArmMali] "Mali Midgard and Bifrost";
+            ArmV7s "arm-v7s" [ArmV7s<Unextended>] "Arm's short descriptors";
+            MediaTekV7s "mediatek-v7s" [ArmV7s<MediaTek>] "MediaTek's short descriptors";
+            AmdV1 "amd-v1" [AmdV1] "AMD's host page tables";
             X86_64 "x86-64" [X86_64] "x86-64, AMD v2, VT-d's first stage";
             VtdS2 "vtd-s2" [VtdS2] "VT-d's second stage";
             RiscV "riscv" [RiscV<FirstStage>] "RISC-V's first stage: Sv39, Sv48, Sv57";

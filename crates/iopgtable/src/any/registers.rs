@@ -1,8 +1,8 @@
 //! What to program, for any format.
 
 use crate::format::{
-    DartRegisters, MaliRegisters, RiscVRegisters, Stage1Registers, Stage1Registers32,
-    Stage2Registers, Stage2Registers32, VtdS2Registers, X86_64Registers,
+    AmdV1Registers, ArmV7sRegisters, DartRegisters, MaliRegisters, RiscVRegisters, Stage1Registers,
+    Stage1Registers32, Stage2Registers, Stage2Registers32, VtdS2Registers, X86_64Registers,
 };
 
 macro_rules! registers {
@@ -29,6 +29,8 @@ registers! {
     Arm32S1(Stage1Registers32);
     Arm32S2(Stage2Registers32);
     ArmMali(MaliRegisters);
+    ArmV7s(ArmV7sRegisters);
+    AmdV1(AmdV1Registers);
     X86_64(X86_64Registers);
     VtdS2(VtdS2Registers);
     RiscV(RiscVRegisters);

@@ -6,8 +6,9 @@ use super::AnyPageTable;
 use crate::addr::{IovaRange, Segment};
 use crate::error::ReservedError;
 use crate::format::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Dart, FirstStage, GStage, Granule4K, Granule16K,
-    Granule64K, Lpa2, RiscV, T6000, T8020, VtdS2, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Dart, FirstStage, GStage,
+    Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, RiscV, T6000, T8020, Unextended, VtdS2,
+    X86_64,
 };
 use crate::gather::Gather;
 use crate::memory::{Reservation, TableAllocator};

@@ -6,8 +6,9 @@ use super::{AnyFormat, AnyRegisters};
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::{CreateError, TableError};
 use crate::format::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Attributes, Config, Dart, FirstStage, GStage,
-    Granule4K, Granule16K, Granule64K, Lpa2, RiscV, T6000, T8020, VtdS2, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Attributes, Config, Dart,
+    FirstStage, GStage, Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, RiscV, T6000, T8020,
+    Unextended, VtdS2, X86_64,
 };
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, TableCount};

@@ -120,4 +120,9 @@ impl<G: Granule> Format for Arm64S1<G> {
     fn cleaned(leaf: u64) -> Option<u64> {
         stage1::cleaned(leaf)
     }
+
+    #[inline]
+    fn dirtied(leaf: u64) -> u64 {
+        stage1::dirtied(leaf)
+    }
 }

@@ -109,6 +109,11 @@ impl<G: Granule> Format for Arm64S2<G> {
     fn cleaned(leaf: u64) -> Option<u64> {
         stage2::cleaned(leaf)
     }
+
+    #[inline]
+    fn dirtied(leaf: u64) -> u64 {
+        stage2::dirtied(leaf)
+    }
 }
 
 /// A start level's distance, as a field.

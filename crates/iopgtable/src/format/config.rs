@@ -104,7 +104,11 @@ impl Options {
     /// Svpbmt).
     pub const MEMORY_TYPES: Self = Self(1 << 8);
 
-    const NAMES: [(Self, &'static str); 9] = [
+    /// Tables may lie beyond 2^32 where the base register and table descriptors are extended for
+    /// that (MediaTek's IOMMUs, some of them).
+    pub const WIDE_TABLES: Self = Self(1 << 9);
+
+    const NAMES: [(Self, &'static str); 10] = [
         (Self::UPPER_HALF, "upper half"),
         (Self::NON_SECURE, "non-secure"),
         (Self::OUTER_WRITE_BACK, "outer write-back walks"),
@@ -114,6 +118,7 @@ impl Options {
         (Self::CONTIGUOUS, "contiguous hint"),
         (Self::FORCE_SNOOP, "forced snooping"),
         (Self::MEMORY_TYPES, "memory types"),
+        (Self::WIDE_TABLES, "wide tables"),
     ];
 
     /// Whether all of `other` is in this set.

@@ -8,6 +8,9 @@
 //! | [`Arm32S1`] | `ARM_32_LPAE_S1` | 4K | 25 to 32 | 32 to 40 |
 //! | [`Arm32S2`] | `ARM_32_LPAE_S2` | 4K | 32 to 40, at most the output's | 32 to 40 |
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
+//! | [`ArmV7s`] | `ARM_V7S` | 4K | 25 to 32 | 32 |
+//! | [`ArmV7s`] of [`MediaTek`] | `ARM_V7S` | 4K | 32 to 34 | 32 to 35 |
+//! | [`AmdV1`] | `AMD_IOMMU_V1` | 4K | 22 to 64 | 32 to 52 |
 //! | [`X86_64`] | `AMD_IOMMU_V2` | 4K | 32 to 57, signed | 32 to 52 |
 //! | [`VtdS2`] | `VTDSS` (generic page tables) | 4K | 32 to 57 | 32 to 52 |
 //! | [`RiscV`] of [`FirstStage`] | `RISCV_64` (likewise) | 4K | 32 to 57, signed | 32 to 56 |
@@ -18,11 +21,13 @@
 //! | option | for |
 //! |---|---|
 //! | [`UPPER_HALF`](Options::UPPER_HALF) | Arm's stage 1, x86-64, RISC-V's first stage |
-//! | [`NON_SECURE`](Options::NON_SECURE), [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | Arm's stage 1 |
+//! | [`NON_SECURE`](Options::NON_SECURE) | Arm's stage 1, short descriptors |
+//! | [`OUTER_WRITE_BACK`](Options::OUTER_WRITE_BACK) | Arm's stage 1 |
 //! | [`FORCE_WRITE_BACK`](Options::FORCE_WRITE_BACK) | Arm's 64-bit stage 2 |
-//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64, VT-d, RISC-V |
+//! | [`HARDWARE_DIRTY`](Options::HARDWARE_DIRTY) | Arm's 64-bit stages, x86-64, VT-d, RISC-V, AMD v1 |
 //! | [`FORCE_SNOOP`](Options::FORCE_SNOOP) | VT-d |
 //! | [`MEMORY_TYPES`](Options::MEMORY_TYPES) | RISC-V |
+//! | [`WIDE_TABLES`](Options::WIDE_TABLES) | MediaTek |
 //! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | Arm's stages |
 
 use core::fmt;
@@ -31,12 +36,14 @@ use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL, Sizes};
 use crate::prot::{Prot, ProtError};
 
+mod amd_v1;
 mod apple_dart;
 mod arm32_s1;
 mod arm32_s2;
 mod arm64_s1;
 mod arm64_s2;
 mod arm_mali;
+mod arm_v7s;
 mod config;
 mod granule;
 mod riscv;
@@ -47,8 +54,10 @@ mod vtd_s2;
 mod word;
 mod x86_64;
 
+pub use amd_v1::{AmdV1, AmdV1Registers};
 pub use apple_dart::{Dart, DartRegisters, DartVariant, T6000, T8020};
 pub use arm_mali::{ArmMali, MaliRegisters};
+pub use arm_v7s::{ArmV7s, ArmV7sRegisters, Extension, MediaTek, Unextended};
 pub use arm32_s1::{Arm32S1, Stage1Registers32};
 pub use arm32_s2::{Arm32S2, Stage2Registers32};
 pub use arm64_s1::{Arm64S1, Stage1Registers};
@@ -94,6 +103,8 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     const FIELD_SHIFT: u32 = 0;
     /// The bit of a leaf that is the contiguous hint; zero where there is none.
     const CONTIGUOUS: u64;
+    /// What groups of leaves are.
+    const GROUPS: Groups = Groups::Hint;
     /// The bits of a leaf that may change while walkers see it, without break-before-make:
     /// permissions and flags.
     const LIVE: u64;
@@ -151,12 +162,69 @@ pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The permissions of a leaf at `level`.
     fn prot_of(leaf: u64, level: i8) -> Prot;
 
-    /// log2 of the leaves at `level` that may carry the contiguous hint together, an aligned group.
+    /// log2 of the leaves at `level` that may form a group, an aligned one; the most of them where
+    /// there are several sizes.
     fn group_log2(level: i8) -> u32;
+
+    /// The sizes of groups at `level`: bit `n` is set where there are groups of `2^n` leaves.
+    #[inline]
+    fn group_sizes(level: i8) -> u16 {
+        (1 << Self::group_log2(level)) & !1
+    }
+
+    /// log2 of the entries of the group that `leaf`, one at `level`, is part of; 0 where it is part
+    /// of none.
+    #[inline]
+    fn group_of(leaf: u64, level: i8) -> u32 {
+        if leaf & Self::CONTIGUOUS == 0 { 0 } else { Self::group_log2(level) }
+    }
+
+    /// The word of all `2^log2` entries at `level` of a page that takes so many, and leads to
+    /// `phys`. Only asked where groups are [pages](Groups::are_pages).
+    #[inline]
+    fn page(attributes: Attributes, level: i8, log2: u32, phys: PhysAddr) -> u64 {
+        let _ = log2;
+        attributes.leaf::<Self>(level, phys)
+    }
+
+    /// Whether one leaf at `level` in the place of another, while walkers see it, is more than
+    /// [`LIVE`](Self::LIVE) bits.
+    #[inline]
+    fn rewrites(before: u64, after: u64, level: i8) -> bool {
+        let _ = level;
+        (before ^ after) & !Self::LIVE != 0
+    }
 
     /// A leaf that says that it was written through, as it was before that; nothing for others.
     /// Only asked with [`Options::HARDWARE_DIRTY`].
     fn cleaned(leaf: u64) -> Option<u64>;
+
+    /// A leaf that can be written through, as if it had been. Only asked of leaves in a group of
+    /// which one was.
+    #[inline]
+    fn dirtied(leaf: u64) -> u64 {
+        leaf
+    }
+}
+
+/// What groups of leaves are: aligned runs of leaves at one level, side by side in both address
+/// spaces, that a walker may take for one (`GROUP` in `ARCHITECTURE.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// Each leaf leads to its own address, and carries the contiguous hint, if the format has one
+    /// and the table is configured for it ([`Options::CONTIGUOUS`]).
+    Hint,
+    /// A page of a size of its own: the same word stands in all entries.
+    Pages,
+    /// The same, as an extension, with [`Options::CONTIGUOUS`].
+    OptionalPages,
+}
+
+impl Groups {
+    /// Whether a group is a page of its own, of which all entries are the same word.
+    pub const fn are_pages(self) -> bool {
+        !matches!(self, Self::Hint)
+    }
 }
 
 /// The bits of a leaf besides its address.

@@ -116,3 +116,9 @@ pub(super) const fn memory_type(leaf: u64) -> Prot {
 pub(super) const fn cleaned(leaf: u64) -> Option<u64> {
     if leaf & (vmsa::DBM | AP_READ_ONLY) == vmsa::DBM { Some(leaf | AP_READ_ONLY) } else { None }
 }
+
+/// A leaf with `DBM` as hardware leaves it when it is written through.
+#[inline]
+pub(super) const fn dirtied(leaf: u64) -> u64 {
+    if leaf & vmsa::DBM == 0 { leaf } else { leaf & !AP_READ_ONLY }
+}

@@ -112,3 +112,9 @@ pub(super) const fn cleaned(leaf: u64) -> Option<u64> {
     const DIRTY: u64 = vmsa::DBM | vmsa::S2AP_WRITE;
     if leaf & DIRTY == DIRTY { Some(leaf & !vmsa::S2AP_WRITE) } else { None }
 }
+
+/// A leaf with `DBM` as hardware leaves it when it is written through.
+#[inline]
+pub(super) const fn dirtied(leaf: u64) -> u64 {
+    if leaf & vmsa::DBM == 0 { leaf } else { leaf | vmsa::S2AP_WRITE }
+}

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::PageTable;
+use super::groups;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::TableError;
@@ -118,15 +119,17 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
         let PageTable { tree, allocator: memory, recent, .. } = &mut *self.table;
         let aligned = iova.0 & (Tree::<F>::granule() - 1) == 0;
         // Groups are looked after the long way.
-        if aligned && tree.hint == 0 {
+        if aligned && (tree.hint == 0 || F::GROUPS.are_pages()) {
             if let Some((node, table)) = recent.seek(tree, memory, iova) {
                 let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
-                node.store(index, 0);
-                Tree::<F>::publish(memory, node, table, index, 1);
-                self.wrote = true;
-                let page = page::<F>(iova);
-                stale(&mut self.gather.stale.leaves, page);
-                return Ok(());
+                if groups::are_whole(tree.hint, node, LAST_LEVEL, (index, 1)) {
+                    node.store(index, 0);
+                    Tree::<F>::publish(memory, node, table, index, 1);
+                    self.wrote = true;
+                    let page = page::<F>(iova);
+                    stale(&mut self.gather.stale.leaves, page);
+                    return Ok(());
+                }
             }
         }
         self.unmap_page_elsewhere(iova)

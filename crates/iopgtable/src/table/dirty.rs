@@ -80,12 +80,8 @@ impl<'a, F: Format, M: TableMemory + ?Sized> Harvest<'a, F, M> {
                     }
                 }
                 Entry::Leaf(_) => {
-                    // Hardware may note a write to a group in any leaf of it (D8.7.1).
-                    let leaves = if entry & F::CONTIGUOUS == 0 {
-                        span_of::<F>(iova, level)
-                    } else {
-                        groups::span::<F>(iova, level)
-                    };
+                    // Hardware may note a write to a group in any leaf of it (Arm DDI 0487, D8.7.1).
+                    let leaves = groups::span::<F>(iova, level, F::group_of(entry, level));
                     let from = node.index(leaves.first().0, shift);
                     next = node.index(leaves.last().0, shift) + 1;
                     self.leaves(node, table, (from, next), leaves);

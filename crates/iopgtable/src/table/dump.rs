@@ -26,6 +26,8 @@ impl<'t, F: Format, A: TableAllocator> Dump<'t, F, A> {
 struct Run {
     span: IovaRange,
     level: i8,
+    /// Of one leaf.
+    bytes: u64,
     phys: PhysAddr,
     prot: Prot,
     contiguous: bool,
@@ -35,8 +37,8 @@ struct Run {
 impl Run {
     /// Takes the leaf in, if it goes on where this ends.
     fn take(&mut self, next: &Self) -> bool {
-        let alike =
-            (self.level, self.prot, self.contiguous) == (next.level, next.prot, next.contiguous);
+        let alike = (self.level, self.bytes, self.prot, self.contiguous)
+            == (next.level, next.bytes, next.prot, next.contiguous);
         let follows = self.span.last().0.wrapping_add(1) == next.span.first().0
             && self.phys.0.wrapping_add(self.span.bytes()) == next.phys.0;
         if alike && follows {
@@ -46,10 +48,10 @@ impl Run {
         alike && follows
     }
 
-    fn write<F: Format>(&self, f: &mut fmt::Formatter<'_>, first_level: i8) -> fmt::Result {
-        let Self { span, level, phys, prot, contiguous, leaves } = *self;
+    fn write(&self, f: &mut fmt::Formatter<'_>, first_level: i8) -> fmt::Result {
+        let Self { span, level, bytes, phys, prot, contiguous, leaves } = *self;
         indent(f, level - first_level)?;
-        let size = Size(1 << Tree::<F>::entry_shift(level));
+        let size = Size(bytes);
         let hint = if contiguous { ", contiguous" } else { "" };
         writeln!(f, "{span} -> {phys} {prot:?} {leaves} x {size}{hint}")
     }
@@ -75,7 +77,8 @@ impl<F: Format, A: TableAllocator> Display for Dump<'_, F, A> {
             }
             let leaf = match seen {
                 Visit::Leaf { span, level, phys, prot, contiguous } => {
-                    Some(Run { span, level, phys, prot, contiguous, leaves: 1 })
+                    let bytes = span.bytes();
+                    Some(Run { span, level, bytes, phys, prot, contiguous, leaves: 1 })
                 }
                 Visit::Table { .. } => None,
             };
@@ -85,7 +88,7 @@ impl<F: Format, A: TableAllocator> Display for Dump<'_, F, A> {
                 }
             }
             if let Some(run) = run.take() {
-                result = run.write::<F>(f, first_level);
+                result = run.write(f, first_level);
             }
             run = leaf;
             if let (Ok(()), Visit::Table { span, level, phys }) = (result, seen) {
@@ -94,7 +97,7 @@ impl<F: Format, A: TableAllocator> Display for Dump<'_, F, A> {
             }
         });
         result?;
-        run.map_or(Ok(()), |run| run.write::<F>(f, first_level))
+        run.map_or(Ok(()), |run| run.write(f, first_level))
     }
 }
 

@@ -62,12 +62,12 @@ impl Edit {
         Ok(Self::Protect(attributes))
     }
 
-    /// What takes the place of `leaf` at `level` for `phys`. The hint stays: a group that did not
-    /// lose it changes as a whole.
+    /// What takes the place of `leaf` at `level` for `phys`. It stays in its group, if it is in one:
+    /// a group that was not cut changes as a whole.
     fn leaf<F: Format>(self, leaf: u64, level: i8, phys: PhysAddr) -> u64 {
         match self {
             Self::Unmap { .. } | Self::Clear => 0,
-            Self::Protect(attributes) => attributes.leaf::<F>(level, phys) | (leaf & F::CONTIGUOUS),
+            Self::Protect(attributes) => groups::alike::<F>(attributes, leaf, level, phys),
         }
     }
 
@@ -293,7 +293,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
         if !S::replace(at.node, index, leaf, edited) {
             return false;
         }
-        if at.linked && edited != 0 && (leaf ^ edited) & !F::LIVE != 0 {
+        if at.linked && edited != 0 && F::rewrites(leaf, edited, level) {
             self.gather.live.rewritten(range);
         }
         true
@@ -311,9 +311,10 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
         let page = self.pages.pop().ok_or(Stopped { at: range.first() })?;
         let node = Tree::<F>::node_of(&page);
         let at = Place { node, phys: page.phys(), linked: false };
-        self.tree.fill_in_place_of(node, leaf, level, phys);
         let span = span_of::<F>(range.first(), level);
-        groups::strip::<F>(node, level + 1, span, range);
+        let phys = groups::member::<F>(leaf, level, phys, span.first());
+        self.tree.fill_in_place_of(node, leaf, level, phys);
+        groups::strip::<F>(node, level + 1, span, range, self.tree.hint);
         let outcome = self.edit_table(at, level + 1, range);
         Tree::<F>::publish(self.memory, node, at.phys, 0, node.entries());
         Ok((at, outcome))

@@ -19,7 +19,8 @@ use crate::segments::Source;
 #[derive(Clone, Copy)]
 pub(super) struct Leaves<F> {
     attributes: Attributes,
-    /// What leaves in whole groups have, too: the contiguous hint, or nothing.
+    /// What leaves in whole groups have, too: the contiguous hint, or nothing. Where groups are
+    /// pages, the bytes of the largest of them, or nothing.
     hint: u64,
     format: PhantomData<F>,
 }
@@ -30,7 +31,7 @@ impl<F: Format> Leaves<F> {
         Self { attributes, hint: tree.hint, format: PhantomData }
     }
 
-    /// Whether whole groups of leaves get the contiguous hint.
+    /// Whether leaves may form groups.
     pub(super) const fn have_hint(self) -> bool {
         self.hint != 0
     }
@@ -82,12 +83,38 @@ impl<F: Format> Leaves<F> {
             slots.ramp(leaf, step);
             return;
         }
+        if F::GROUPS.are_pages() {
+            self.ramp_pages(slots, index, level, phys);
+            return;
+        }
         let (from, to) = groups::whole::<F>(level, index, slots.length(), phys);
         let (before, rest) = slots.split(from - index);
         let (groups, after) = rest.split(to - from);
         let leaf = before.ramp(leaf, step);
         let leaf = groups.ramp(leaf | self.hint, step) & !self.hint;
         after.ramp(leaf, step);
+    }
+}
+
+impl<F: Format> Leaves<F> {
+    /// The same where groups are pages: each of the largest size that fits.
+    fn ramp_pages(self, slots: impl Slots, index: usize, level: i8, phys: PhysAddr) {
+        let shift = Tree::<F>::entry_shift(level);
+        let step = 1 << (shift - F::FIELD_SHIFT);
+        let (mut slots, mut index, mut phys) = (slots, index, phys);
+        while slots.length() > 0 {
+            let (log2, count) = groups::next::<F>(level, index, slots.length(), phys, self.hint);
+            let (now, later) = slots.split(count);
+            if log2 == 0 {
+                now.ramp(self.attributes.leaf::<F>(level, phys), step);
+            } else {
+                now.ramp(F::page(self.attributes, level, log2, phys), 0);
+            }
+            index += count;
+            // OVERFLOW: an address beyond the last one is not used.
+            phys = PhysAddr(phys.0.wrapping_add((count as u64) << shift));
+            slots = later;
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Notes in `bitmap` which pages of `range` were written through since they were mapped or
     /// last cleaned: bit `i % 64` of word `i / 64` stands for the `i`-th granule of the range. No
     /// bit is cleared. A leaf larger than a granule counts as written all over, and so does a
-    /// group with the contiguous hint; what was just mapped writable counts as written.
+    /// group of leaves; what was just mapped writable counts as written.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     /// As [`read_dirty`](Self::read_dirty), for callers with a record of their own: shows `visitor`
-    /// each leaf of `range`, as far as it lies there, or each group with the contiguous hint, that
+    /// each leaf of `range`, as far as it lies there, or each group of leaves, that
     /// was written through, in ascending order.
     ///
     /// # Errors

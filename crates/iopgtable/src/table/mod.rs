@@ -11,7 +11,7 @@
 //! | `write` | maps: new tables are filled before they are linked |
 //! | `staged` | maps lists of pages in one pass, switched off until all of it is good |
 //! | `fill` | the hot loops: pages from segments into entries |
-//! | `groups` | the contiguous hint: which leaves have it, and lose it before one changes |
+//! | `groups` | leaves that a walker takes for one: which they are, and how they are cut |
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
 //! | `recent` | the table that was used last |

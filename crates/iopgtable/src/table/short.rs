@@ -3,6 +3,7 @@
 use super::PageTable;
 use super::edit::Edit;
 use super::fill::{Leaves, Pages, in_field};
+use super::groups;
 use super::node::Node;
 use super::sharing::Sharing;
 use super::survey::Shape;
@@ -88,11 +89,15 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         // A hole that is larger may cover the table.
         let narrow = range == hole && range.last().0.wrapping_sub(first.0) < Tree::<F>::granule();
         // Groups are looked after the long way.
-        if !narrow || !range.is_aligned(Tree::<F>::granule()) || tree.hint != 0 {
+        let may_be_cut = tree.hint != 0 && !F::GROUPS.are_pages();
+        if !narrow || !range.is_aligned(Tree::<F>::granule()) || may_be_cut {
             return false;
         }
         let Some((node, table)) = recent.near::<F, A>(memory, first) else { return false };
         let index = node.index(first.0, Tree::<F>::entry_shift(LAST_LEVEL));
+        if F::GROUPS.are_pages() && !groups::are_whole(tree.hint, node, LAST_LEVEL, (index, 1)) {
+            return false;
+        }
         node.store(index, 0);
         Tree::<F>::publish(memory, node, table, index, 1);
         memory.commit();
@@ -165,12 +170,16 @@ pub(super) fn edit<F: Format, S: Sharing, M: TableMemory + ?Sized>(
         Edit::Clear => true,
         Edit::Protect(_) => false,
     };
-    // Groups are looked after the long way.
-    if !is_short::<F>(range) || !stays || tree.hint != 0 {
+    // Groups are looked after the long way, if they may be cut.
+    let may_be_cut = tree.hint != 0 && (S::SHARED || !F::GROUPS.are_pages());
+    if !is_short::<F>(range) || !stays || may_be_cut {
         return false;
     }
     let Some((node, table)) = find(range.first()) else { return false };
     let (index, count) = entries::<F>(node, range);
+    if F::GROUPS.are_pages() && !groups::are_whole(tree.hint, node, LAST_LEVEL, (index, count)) {
+        return false;
+    }
     node.clear_live(index, count);
     Tree::<F>::publish(memory, node, table, index, count);
     memory.commit();

@@ -188,7 +188,7 @@ fn find_leaf<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 ) -> Result<(), TableError> {
     match F::decode(entry, level) {
         Entry::Leaf(_) => {
-            Err(TableError::Overlap { iova, leaf: 1 << Tree::<F>::entry_shift(level) })
+            Err(TableError::Overlap { iova, leaf: 1 << groups::page_shift::<F>(entry, level) })
         }
         Entry::Table(table) if level < LAST_LEVEL => {
             let node = Tree::<F>::child(memory, table);
@@ -281,7 +281,8 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
                     None
                 }
                 Entry::Leaf(_) => {
-                    return Err(TableError::Overlap { iova, leaf: 1 << shift });
+                    let leaf = 1 << groups::page_shift::<F>(entry, self.depth);
+                    return Err(TableError::Overlap { iova, leaf });
                 }
             };
             self.depth += 1;

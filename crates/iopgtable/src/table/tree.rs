@@ -10,7 +10,7 @@ use super::node::Node;
 use super::sharing::{Exclusive, Shared, Sharing};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::error::TableError;
-use crate::format::{Config, Entry, Format, Options, Splits, Word};
+use crate::format::{Config, Entry, Format, Groups, Options, Splits, Word};
 use crate::geometry::{self, Geometry, LAST_LEVEL};
 use crate::memory::{TableLayout, TableMemory, TablePage};
 
@@ -40,7 +40,8 @@ pub(crate) struct Tree<F: Format, S = Exclusive> {
     pub(crate) id: TableId,
     pub(crate) options: Options,
     pub(crate) splits: Splits,
-    /// The contiguous hint, if leaves are to have it; else zero.
+    /// The contiguous hint, if leaves are to have it, or, where groups are pages, the bytes of the
+    /// largest of them; zero where there are to be no groups.
     pub(crate) hint: u64,
     /// What table entries hold besides their address.
     table_bits: u64,
@@ -69,7 +70,14 @@ impl<F: Format> Tree<F> {
             id: TableId::next(),
             options,
             splits,
-            hint: if options.contains(Options::CONTIGUOUS) { F::CONTIGUOUS } else { 0 },
+            hint: match F::GROUPS {
+                Groups::Pages => config.largest_leaf,
+                Groups::Hint if options.contains(Options::CONTIGUOUS) => F::CONTIGUOUS,
+                Groups::OptionalPages if options.contains(Options::CONTIGUOUS) => {
+                    config.largest_leaf
+                }
+                Groups::Hint | Groups::OptionalPages => 0,
+            },
             table_bits: F::table_bits(options),
             published: 0,
             root,
@@ -380,7 +388,8 @@ impl<F: Format, S> Tree<F, S> {
         unsafe { Node::new(page.cpu(), 1 << F::TABLE_BITS) }
     }
 
-    /// Fills a table that is not linked with what `leaf` at `level`, which leads to `phys`, maps.
+    /// Fills a table that is not linked with what `leaf` at `level` maps, of which its entry leads to
+    /// `phys`.
     pub(crate) fn fill_in_place_of(&self, node: Node<F>, leaf: u64, level: i8, phys: PhysAddr) {
         let leaves = Leaves::new(self, F::attributes_of(leaf, level));
         leaves.write(node, false, (0, node.entries()), level + 1, phys);

@@ -1,5 +1,6 @@
 //! Looks at what a table maps.
 
+use super::groups;
 use super::node::Node;
 use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
@@ -33,7 +34,7 @@ pub enum Visit {
         /// Where it lies.
         phys: PhysAddr,
     },
-    /// A translation.
+    /// A translation: a leaf, or a page that takes several entries.
     Leaf {
         /// The addresses that it translates.
         span: IovaRange,
@@ -55,7 +56,7 @@ pub(super) fn translate<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     iova: Iova,
 ) -> Option<Translation> {
     let (leaf, level, phys) = tree.leaf_at(memory, iova)?;
-    let leaf_bytes = 1 << Tree::<F>::entry_shift(level);
+    let leaf_bytes = 1 << groups::page_shift::<F>(leaf, level);
     let phys = PhysAddr(phys.0 | (iova.0 & (leaf_bytes - 1)));
     Some(Translation { phys, prot: F::prot_of(leaf, level), leaf_bytes })
 }
@@ -83,7 +84,11 @@ fn visit_table<F: Format, S: Sharing, M: TableMemory + ?Sized>(
 ) {
     let shift = Tree::<F>::entry_shift(level);
     let first = node.index(range.first().0, shift);
-    for index in first..=node.index(range.last().0, shift) {
+    let last = node.index(range.last().0, shift);
+    let mut next = first;
+    while next <= last {
+        let index = next;
+        next += 1;
         let offset = ((index - first) as u64) << shift;
         let span = span_of::<F>(Iova(range.first().0 + offset), level);
         let entry = S::load(node, index);
@@ -91,6 +96,10 @@ fn visit_table<F: Format, S: Sharing, M: TableMemory + ?Sized>(
             Entry::Empty => {}
             Entry::Leaf(phys) => {
                 let contiguous = entry & F::CONTIGUOUS != 0;
+                let span = groups::page_span::<F>(span.first(), level, entry);
+                if F::GROUPS.are_pages() {
+                    next = node.index(span.last().0, shift) + 1;
+                }
                 let prot = F::prot_of(entry, level);
                 visitor(Visit::Leaf { span, level, phys, prot, contiguous });
             }

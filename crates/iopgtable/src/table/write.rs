@@ -265,8 +265,9 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     ) -> Result<Step<F>, Stopped> {
         let mut step = self.fresh_table(iova)?;
         let span = span_of::<F>(iova, level);
+        let phys = groups::member::<F>(leaf, level, phys, span.first());
         self.tree.fill_in_place_of(step.node, leaf, level, phys);
-        groups::strip::<F>(step.node, level + 1, span, self.range);
+        groups::strip::<F>(step.node, level + 1, span, self.range, self.tree.hint);
         step.fresh = Some(Fresh { written: (0, step.node.entries()), zeroed: true });
         self.stale_leaves(span);
         if self.top().fresh.is_none() {

@@ -37,9 +37,9 @@ pub(crate) struct Change {
     pub(crate) walks: Option<IovaRange>,
 }
 
-/// A table or a leaf (with where it leads), by its first address and level: what a visit shows,
-/// but for the places of tables.
-pub(crate) type Seen = (u64, i8, Option<(u64, Prot)>);
+/// A table or a leaf (with where it leads, and its bytes), by its first address and level: what a
+/// visit shows, but for the places of tables.
+pub(crate) type Seen = (u64, i8, Option<(u64, Prot, u64)>);
 
 fn cover(what: &mut Option<IovaRange>, range: IovaRange) {
     *what = Some(what.map_or(range, |before| before.hull(range)));
@@ -69,8 +69,8 @@ impl Model {
 
     fn level_of(&self, bytes: u64) -> i8 {
         (self.geometry.first_level()..=LAST_LEVEL)
-            .find(|&level| 1u64 << self.geometry.entry_shift(level) == bytes)
-            .expect("the size is a leaf's")
+            .find(|&level| 1u64 << self.geometry.entry_shift(level) <= bytes)
+            .expect("a page is the smallest leaf")
     }
 
     /// The leaf that maps `address`.
@@ -257,7 +257,7 @@ impl Model {
         let all: BTreeSet<(u64, i8, bool)> = tables.chain(leaves).collect();
         let show = |(first, level, leaf)| {
             let leaf = if leaf { self.leaves.get(&first) } else { None };
-            (first, level, leaf.map(|leaf| (leaf.phys, leaf.prot)))
+            (first, level, leaf.map(|leaf| (leaf.phys, leaf.prot, leaf.bytes)))
         };
         all.into_iter().map(show).collect()
     }
@@ -293,8 +293,9 @@ pub(crate) fn seen(geometry: &Geometry, visits: &[Visit]) -> Vec<Seen> {
             (span.first().0, level, None)
         }
         Visit::Leaf { span, level, phys: PhysAddr(phys), prot, .. } => {
-            assert_eq!(span.last().0 - span.first().0, (1 << geometry.entry_shift(level)) - 1);
-            (span.first().0, level, Some((phys, prot)))
+            assert!(span.is_aligned(1 << geometry.entry_shift(level)), "{visit:?}");
+            assert!(geometry.leaf_sizes().any(|size| size == span.bytes()), "{visit:?}");
+            (span.first().0, level, Some((phys, prot, span.bytes())))
         }
         ref other => panic!("what is {other:?}?"),
     };

@@ -119,7 +119,7 @@ impl Raw {
         let (lowest, last) = (geometry.first_iova().0, geometry.last_iova().0);
         let start = near(self.start) & (last - lowest) & !(page - 1);
         let first = if self.high { last - start - (page - 1) } else { lowest + start };
-        let bytes = near(self.length).max(page).min(last - first + 1);
+        let bytes = near(self.length).max(page).min((last - first).saturating_add(1));
         IovaRange::new(Iova(first), bytes).expect("there is room for a page")
     }
 
@@ -212,7 +212,8 @@ impl Raw {
 
     /// A page, a small block, a large one.
     fn scales(&self, geometry: &Geometry) -> [u64; 3] {
-        let sizes: Vec<u64> = geometry.leaf_sizes().collect();
+        let sizes: Vec<u64> =
+            geometry.leaf_levels().map(|level| 1 << geometry.entry_shift(level)).collect();
         match sizes[..] {
             [huge, large, _, page] if self.huge => [page, large, huge],
             [.., large, small, page] => [page, small, large],

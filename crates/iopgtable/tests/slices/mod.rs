@@ -87,7 +87,8 @@ pub(crate) struct Window {
 
 impl Plan {
     pub(crate) fn window(&self, geometry: &Geometry) -> Window {
-        let sizes: Vec<u64> = geometry.leaf_sizes().collect();
+        let sizes: Vec<u64> =
+            geometry.leaf_levels().map(|level| 1 << geometry.entry_shift(level)).collect();
         let page = sizes[sizes.len() - 1];
         // Where there are pages only, what a table of them translates.
         let small = 1 << geometry.table_shift(LAST_LEVEL);
@@ -107,9 +108,10 @@ impl Plan {
         if self.full {
             let whole = window.whole();
             let segment = Segment::new(PhysAddr(0), whole.bytes());
-            let gather = table.map(whole, [segment], Prot::RW).expect("nothing is mapped yet");
+            let prot = F::granted(Prot::RW);
+            let gather = table.map(whole, [segment], prot).expect("nothing is mapped yet");
             table.finish(gather, &mut Unwalked).expect("nobody walks it");
-            units.extend(window.units(whole).map(|unit| (unit, (unit, Prot::RW))));
+            units.extend(window.units(whole).map(|unit| (unit, (unit, prot))));
         }
         (table.into_shared(), units)
     }
@@ -192,6 +194,7 @@ fn operate<F: Walked, A: TableAllocator>(
     let first = raw.units.0.min(most - 1);
     let count = raw.units.1.min(most - first);
     let range = range(slice + first * window.unit, count * window.unit);
+    let prot = F::granted(raw.prot);
     let forget = |gather: Result<Gather, TableError>| {
         let gather = gather.expect("nothing is wrong with it");
         assert_eq!(table.finish(gather, &mut Unwalked).expect("nobody walks it"), 0);
@@ -199,13 +202,13 @@ fn operate<F: Walked, A: TableAllocator>(
     match raw.kind {
         Kind::Map => {
             let phys = range.first().0 + if raw.aligned { 0 } else { window.off };
-            let mapped = table.map(range, [Segment::new(PhysAddr(phys), range.bytes())], raw.prot);
+            let mapped = table.map(range, [Segment::new(PhysAddr(phys), range.bytes())], prot);
             if window.units(range).any(|unit| mine.contains_key(&unit)) {
                 let error = mapped.expect_err("something is mapped there");
                 assert!(matches!(error, TableError::Overlap { .. }), "{error}");
             } else {
                 mapped.expect("nothing is mapped there");
-                let leads = |unit| (unit, (phys + unit - range.first().0, raw.prot));
+                let leads = |unit| (unit, (phys + unit - range.first().0, prot));
                 mine.extend(window.units(range).map(leads));
             }
         }
@@ -214,9 +217,9 @@ fn operate<F: Walked, A: TableAllocator>(
             mine.retain(|&unit, _| !range.contains(Iova(unit)));
         }
         Kind::Protect => {
-            forget(table.protect(range, raw.prot));
+            forget(table.protect(range, prot));
             let inside = mine.range_mut(range.first().0..=range.last().0);
-            inside.for_each(|(_, (_, prot))| *prot = raw.prot);
+            inside.for_each(|(_, (_, own))| *own = prot);
         }
     }
     range

@@ -45,9 +45,24 @@ pub(crate) fn path(
     indices: &[u64],
     next: impl Fn(u64) -> u64,
 ) -> Vec<u64> {
+    path_of(memory, 8, root, indices, next)
+}
+
+/// The same for entries of so many bytes.
+pub(crate) fn path_of(
+    memory: &Memory,
+    bytes: u64,
+    root: u64,
+    indices: &[u64],
+    next: impl Fn(u64) -> u64,
+) -> Vec<u64> {
     let mut table = root;
     let step = |&index| {
-        let entry = word(memory, table + 8 * index);
+        let at = table + bytes * index;
+        let entry = match bytes {
+            4 => word(memory, at & !7) >> (8 * (at & 4)) & 0xffff_ffff,
+            _ => word(memory, at),
+        };
         table = next(entry);
         entry
     };
