@@ -83,6 +83,22 @@
 #define IOPGTABLE_APPLE_DART2 13
 
 /**
+ * Format: Arm's short descriptors, in 32 bits. 4 KiB granule only; tables of 1 KiB.
+ */
+#define IOPGTABLE_ARM_V7S 14
+
+/**
+ * Format: Arm's short descriptors as MediaTek's IOMMUs extend them, for 34 bits of device address
+ * and 35 of physical address. 4 KiB granule only; tables of 1 KiB.
+ */
+#define IOPGTABLE_MEDIATEK_V7S 15
+
+/**
+ * Format: AMD's host page tables (v1). 4 KiB granule only.
+ */
+#define IOPGTABLE_AMD_V1 16
+
+/**
  * Option: the table translates the upper half of the address space, device addresses whose bits
  * from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
  * these). Stage 1 and x86-64.
@@ -114,7 +130,7 @@
 
 /**
  * Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
- * `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64, VT-d and RISC-V.
+ * `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64, VT-d, RISC-V and AMD v1.
  */
 #define IOPGTABLE_HARDWARE_DIRTY 32
 
@@ -133,6 +149,12 @@
  * (Svpbmt). RISC-V.
  */
 #define IOPGTABLE_MEMORY_TYPES 256
+
+/**
+ * Option: tables may lie beyond 2^32. MediaTek's IOMMUs, those that extend the base register and
+ * table descriptors for that.
+ */
+#define IOPGTABLE_WIDE_TABLES 512
 
 /**
  * Splits: leaves that a walker may see are cut where an operation needs that; the gather says
@@ -457,7 +479,8 @@ typedef struct {
      * Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
      * x86-64: `CR3`. VT-d: the first word of a PASID table entry, present, with a domain to be added
      * in the second word; the root is in bits 63:12. RISC-V: `satp` or `hgatp`.
-     * DART: the first `TTBR`, and the second one above it.
+     * DART: the first `TTBR`, and the second one above it. Short descriptors: `TTBR0`.
+     * AMD v1: the first 64 bits of the device table entry.
      */
     uint64_t root;
     /**
@@ -465,12 +488,13 @@ typedef struct {
      * x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
      * second word of a PASID table entry. RISC-V: bit 0 where hardware is to set accessed and dirty
      * flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`). DART: the third
-     * `TTBR`, and the fourth one above it; 0 where one root suffices.
+     * `TTBR`, and the fourth one above it; 0 where one root suffices. Short descriptors:
+     * `TTBCR`. AMD v1: 1 where walks are to snoop the processors' caches, else 0.
      */
     uint64_t control;
     /**
      * Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
-     * x86-64: `IA32_PAT` as the leaves take it.
+     * x86-64: `IA32_PAT` as the leaves take it. Short descriptors: `PRRR`, and `NMRR` above it.
      */
     uint64_t attributes;
 } iopgtable_register_values;

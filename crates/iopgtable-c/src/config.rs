@@ -8,7 +8,7 @@ use crate::status::Status;
 use crate::types::{self, Config};
 
 /// C names a format and, apart from it, the bytes of its granule.
-const FORMATS: [(u32, u32, AnyFormat); 19] = [
+const FORMATS: [(u32, u32, AnyFormat); 22] = [
     (types::IOPGTABLE_ARM64_S1, 0x1000, AnyFormat::Arm64S1_4K),
     (types::IOPGTABLE_ARM64_S1, 0x4000, AnyFormat::Arm64S1_16K),
     (types::IOPGTABLE_ARM64_S1, 0x1_0000, AnyFormat::Arm64S1_64K),
@@ -28,9 +28,12 @@ const FORMATS: [(u32, u32, AnyFormat); 19] = [
     (types::IOPGTABLE_RISCV_G, 0x1000, AnyFormat::RiscVG),
     (types::IOPGTABLE_APPLE_DART, 0x4000, AnyFormat::Dart),
     (types::IOPGTABLE_APPLE_DART2, 0x4000, AnyFormat::Dart2),
+    (types::IOPGTABLE_ARM_V7S, 0x1000, AnyFormat::ArmV7s),
+    (types::IOPGTABLE_MEDIATEK_V7S, 0x1000, AnyFormat::MediaTekV7s),
+    (types::IOPGTABLE_AMD_V1, 0x1000, AnyFormat::AmdV1),
 ];
 
-const OPTIONS: [(u32, Options); 9] = [
+const OPTIONS: [(u32, Options); 10] = [
     (types::IOPGTABLE_UPPER_HALF, Options::UPPER_HALF),
     (types::IOPGTABLE_NON_SECURE, Options::NON_SECURE),
     (types::IOPGTABLE_OUTER_WRITE_BACK, Options::OUTER_WRITE_BACK),
@@ -40,6 +43,7 @@ const OPTIONS: [(u32, Options); 9] = [
     (types::IOPGTABLE_CONTIGUOUS, Options::CONTIGUOUS),
     (types::IOPGTABLE_FORCE_SNOOP, Options::FORCE_SNOOP),
     (types::IOPGTABLE_MEMORY_TYPES, Options::MEMORY_TYPES),
+    (types::IOPGTABLE_WIDE_TABLES, Options::WIDE_TABLES),
 ];
 
 /// An empty table as `config` says.

@@ -171,6 +171,11 @@ fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
         }
         AnyRegisters::VtdS2(values) => (values.pasid_entry[0], values.pasid_entry[1], 0),
         AnyRegisters::X86_64(values) => (values.cr3, values.cr4, values.pat),
+        AnyRegisters::ArmV7s(values) => {
+            let remap = u64::from(values.prrr) | u64::from(values.nmrr) << 32;
+            (values.ttbr.into(), values.ttbcr.into(), remap)
+        }
+        AnyRegisters::AmdV1(values) => (values.dte, values.coherent.into(), 0),
         _ => return Err(Status::Internal),
     };
     Ok(Registers { root, control, attributes })

@@ -30,6 +30,13 @@ pub const IOPGTABLE_RISCV_G: u32 = 11;
 pub const IOPGTABLE_APPLE_DART: u32 = 12;
 /// Format: Apple's DART as in the T6000. 16 KiB granule only.
 pub const IOPGTABLE_APPLE_DART2: u32 = 13;
+/// Format: Arm's short descriptors, in 32 bits. 4 KiB granule only; tables of 1 KiB.
+pub const IOPGTABLE_ARM_V7S: u32 = 14;
+/// Format: Arm's short descriptors as MediaTek's IOMMUs extend them, for 34 bits of device address
+/// and 35 of physical address. 4 KiB granule only; tables of 1 KiB.
+pub const IOPGTABLE_MEDIATEK_V7S: u32 = 15;
+/// Format: AMD's host page tables (v1). 4 KiB granule only.
+pub const IOPGTABLE_AMD_V1: u32 = 16;
 
 /// Option: the table translates the upper half of the address space, device addresses whose bits
 /// from the input size on, or from the sign on, are all ones (`TTBR1`; in 32 bits, the upper end of
@@ -47,7 +54,7 @@ pub const IOPGTABLE_NO_PERMISSIONS: u32 = 8;
 /// sets `HCR_EL2.FWB`, or `S2FWB` in the stream table entry. 64-bit stage 2.
 pub const IOPGTABLE_FORCE_WRITE_BACK: u32 = 16;
 /// Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
-/// `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64, VT-d and RISC-V.
+/// `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64, VT-d, RISC-V and AMD v1.
 pub const IOPGTABLE_HARDWARE_DIRTY: u32 = 32;
 /// Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
 pub const IOPGTABLE_CONTIGUOUS: u32 = 64;
@@ -56,6 +63,9 @@ pub const IOPGTABLE_FORCE_SNOOP: u32 = 128;
 /// Option: leaves say what kind of memory they lead to, where otherwise the platform alone does
 /// (Svpbmt). RISC-V.
 pub const IOPGTABLE_MEMORY_TYPES: u32 = 256;
+/// Option: tables may lie beyond 2^32. MediaTek's IOMMUs, those that extend the base register and
+/// table descriptors for that.
+pub const IOPGTABLE_WIDE_TABLES: u32 = 512;
 
 /// Splits: leaves that a walker may see are cut where an operation needs that; the gather says
 /// where it happened (`break_before_make`).
@@ -223,16 +233,18 @@ pub struct Registers {
     /// Stage 1: `TTBR0`, for the upper half `TTBR1`. Stage 2: `VTTBR_EL2`. Mali: `AS_TRANSTAB`.
     /// x86-64: `CR3`. VT-d: the first word of a PASID table entry, present, with a domain to be added
     /// in the second word; the root is in bits 63:12. RISC-V: `satp` or `hgatp`.
-    /// DART: the first `TTBR`, and the second one above it.
+    /// DART: the first `TTBR`, and the second one above it. Short descriptors: `TTBR0`.
+    /// AMD v1: the first 64 bits of the device table entry.
     pub root: u64,
     /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
     /// x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
     /// second word of a PASID table entry. RISC-V: bit 0 where hardware is to set accessed and dirty
     /// flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`). DART: the third
-    /// `TTBR`, and the fourth one above it; 0 where one root suffices.
+    /// `TTBR`, and the fourth one above it; 0 where one root suffices. Short descriptors:
+    /// `TTBCR`. AMD v1: 1 where walks are to snoop the processors' caches, else 0.
     pub control: u64,
     /// Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
-    /// x86-64: `IA32_PAT` as the leaves take it.
+    /// x86-64: `IA32_PAT` as the leaves take it. Short descriptors: `PRRR`, and `NMRR` above it.
     pub attributes: u64,
 }
 

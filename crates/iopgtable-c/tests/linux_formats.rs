@@ -55,6 +55,7 @@ fn each_format_has_its_quirks_and_no_other() {
         (fmt::ARM_32_LPAE_S1, quirk::ARM_NS | quirk::ARM_OUTER_WBWA),
         (fmt::ARM_32_LPAE_S2, 0),
         (fmt::ARM_MALI_LPAE, 0),
+        (fmt::AMD_IOMMU_V1, 0),
         (fmt::AMD_IOMMU_V2, 0),
     ] {
         for quirk in (0..c_ulong::BITS).map(|bit| 1 << bit) {
@@ -298,4 +299,151 @@ fn only_stage_1_of_64_bits_has_dirty_pages() {
         assert_eq!(table.map_as(0, 0, 4096, 1, RW).0, 0);
         assert_eq!(read_dirty(&table, 0, 4096, 0), (EINVAL, vec![], CLEAN));
     }
+}
+
+/// Sizes that take several entries stand in all of them, and are cut where less is unmapped.
+#[test]
+fn tables_of_amd_v1_have_pages_of_every_power_of_two() {
+    let all = !0xfff;
+    for (ias, mode) in [(30, 2), (39, 3), (48, 4), (57, 5), (64, 6)] {
+        let table = Table::granted(fmt::AMD_IOMMU_V1, cfg(all, ias, 60));
+        assert_eq!((table.cfg.oas, table.cfg.pgsize_bitmap), (52, (1 << 39) - 4096));
+        let out = unsafe { table.cfg.out.amd };
+        assert_eq!((out.mode, out.root & 0xfff), (mode, 0));
+        let last = (u64::MAX >> (64 - ias)) - 0xffff;
+        for (iova, phys, size, count) in
+            [(0, 0x5_0000, 0x1_0000, 3), (last, 0, 0x8000, 2), (0x80_0000, 0x40_0000, 0x40_0000, 1)]
+        {
+            let bytes = size * count;
+            assert_eq!(table.map(iova, phys, size, count), (0, bytes), "{size:#x}");
+            assert_eq!(table.map(iova, phys, size, count), (-17, 0), "something is mapped");
+            for at in [0, 0x1042, bytes as c_ulong - 1] {
+                assert_eq!(table.phys(iova + at), phys + at);
+            }
+            assert_eq!(table.unmap(iova + 0x1000, 0x1000, 1), 0x1000);
+            assert_eq!(table.phys(iova + 0x1000), 0);
+            assert_eq!(table.phys(iova + 0x2000), phys + 0x2000);
+            assert_eq!(table.map(iova + 0x1000, phys, 0x1000, 1), (0, 0x1000));
+            assert_eq!(table.unmap(iova, size, count), bytes);
+            assert_eq!(table.phys(iova + 0x2000), 0);
+        }
+    }
+    // IR, IW and FC; a page of 64 KiB is NextLevel 7.
+    let table = Table::granted(fmt::AMD_IOMMU_V1, cfg(all, 30, 48));
+    assert_eq!(table.map_as(0x1_0000, 0x3_0000, 0x1_0000, 1, prot::READ), (0, 0x1_0000));
+    let leaf = entry(next(entry(unsafe { table.cfg.out.amd }.root, 0)), 17);
+    assert_eq!(leaf, 0x3000_0000_0003_7e01);
+    // Sizes in between cannot be left out.
+    let table = Table::granted(fmt::AMD_IOMMU_V1, cfg(SIZES[0], 48, 48));
+    assert_eq!(table.cfg.pgsize_bitmap, 4096);
+    assert!(Table::new(fmt::AMD_IOMMU_V1, cfg(2 << 20, 48, 48)).is_none());
+    assert!(Table::new(fmt::AMD_IOMMU_V1, cfg(all, 65, 48)).is_none());
+}
+
+/// Memory below 4 GiB, which is never used twice.
+mod low {
+    use super::{c_int, c_uint, c_void, driver};
+    use core::ptr::null_mut;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::OnceLock;
+
+    unsafe extern "C" {
+        fn mmap(
+            at: *mut c_void,
+            bytes: usize,
+            access: c_int,
+            flags: c_int,
+            file: c_int,
+            offset: i64,
+        ) -> *mut c_void;
+    }
+
+    const BYTES: usize = 8 << 20;
+
+    fn base() -> usize {
+        static BASE: OnceLock<usize> = OnceLock::new();
+        *BASE.get_or_init(|| {
+            // Readable and writable; private and of no file; where it is asked for, if that is free.
+            let memory = unsafe { mmap(0x4000_0000 as *mut c_void, BYTES, 3, 0x22, -1, 0) };
+            memory.expose_provenance()
+        })
+    }
+
+    pub(super) unsafe extern "C" fn alloc(
+        cookie: *mut c_void,
+        size: usize,
+        _: c_uint,
+    ) -> *mut c_void {
+        static USED: AtomicUsize = AtomicUsize::new(0);
+        let driver = unsafe { &*cookie.cast::<driver::Driver>() };
+        // Every size is a power of two, and so there is an aligned one among twice as many bytes.
+        let first = base() + USED.fetch_add(2 * size, Ordering::Relaxed);
+        let page = first.next_multiple_of(size);
+        if page + size > base() + BYTES {
+            return null_mut();
+        }
+        driver.out.set(driver.out.get() + 1);
+        core::ptr::with_exposed_provenance_mut(page)
+    }
+
+    pub(super) unsafe extern "C" fn free(cookie: *mut c_void, _: *mut c_void, _: usize) {
+        let driver = unsafe { &*cookie.cast::<driver::Driver>() };
+        driver.out.set(driver.out.get() - 1);
+    }
+}
+
+fn low(quirks: c_ulong, sizes: c_ulong, ias: c_uint, oas: c_uint) -> Cfg {
+    Cfg { quirks, alloc: Some(low::alloc), free: Some(low::free), ..cfg(sizes, ias, oas) }
+}
+
+const SIZES_V7S: c_ulong = (4 << 10) | (64 << 10) | MIB | (16 * MIB);
+
+#[test]
+fn short_descriptors_have_pages_of_sixteen_entries() {
+    let table = Table::granted(fmt::ARM_V7S, low(0, !0, 32, 32));
+    assert_eq!(table.cfg.pgsize_bitmap, SIZES_V7S);
+    let out = unsafe { table.cfg.out.v7s };
+    assert_eq!((out.ttbr & 0x3fff, out.tcr), (0x6a, 0));
+    assert_eq!((out.prrr, out.nmrr), (0x800b_8204, 0x4000_4000));
+    for size in [4 << 10, 64 << 10, 1 << 20, 16 << 20] {
+        let (iova, phys) = (0xf000_0000 - size as c_ulong, 0x8000_0000);
+        assert_eq!(table.map(iova, phys, size, 2), (0, 2 * size));
+        assert_eq!(table.phys(0xf000_0042), phys + size as u64 + 0x42);
+        assert_eq!(table.unmap(0xf000_0000, 4096, 1), 4096);
+        assert_eq!(table.phys(0xf000_0042), 0);
+        if size > 4096 {
+            assert_eq!(table.phys(0xf000_1042), phys + size as u64 + 0x1042);
+        }
+        assert_eq!(table.map(0xf000_0000, 0, 4096, 1), (0, 4096));
+        assert_eq!(table.unmap(iova, size, 2), 2 * size);
+    }
+    let without = Table::granted(fmt::ARM_V7S, low(0, SIZES_V7S - 16 * MIB, 32, 32));
+    assert_eq!(without.map(0, 0, 1 << 20, 16), (0, 16 << 20));
+    let ttbr = unsafe { without.cfg.out.v7s }.ttbr & !0x3fff;
+    assert_eq!(entry(ttbr.into(), 0) >> 18 & 1, 0, "no supersection");
+}
+
+#[test]
+fn mediateks_short_descriptors_have_34_bits_in_and_35_out() {
+    let mediatek = quirk::ARM_MTK_EXT | quirk::NO_PERMS;
+    let table = Table::granted(fmt::ARM_V7S, low(mediatek, !0, 34, 35));
+    assert_eq!(table.map(0x3_0000_0000, 0x7_0001_0000, 0x1_0000, 1), (0, 0x1_0000));
+    assert_eq!(table.phys(0x3_0000_8000), 0x7_0001_8000);
+    let wide = mediatek | quirk::ARM_MTK_TTBR_EXT;
+    assert!(Table::new(fmt::ARM_V7S, low(wide, !0, 34, 35)).is_some());
+    for (quirks, ias, oas) in [
+        (quirk::ARM_MTK_EXT, 32, 32),
+        (quirk::NO_PERMS, 32, 32),
+        (quirk::ARM_MTK_TTBR_EXT, 32, 32),
+        (mediatek, 35, 35),
+        (mediatek, 34, 36),
+        (0, 33, 32),
+        (0, 32, 33),
+        (quirk::ARM_TTBR1, 32, 32),
+    ] {
+        let made = Table::new(fmt::ARM_V7S, low(quirks, !0, ias, oas));
+        assert!(made.is_none(), "{quirks:#x}, {ias} to {oas}");
+    }
+    // Tables that a descriptor cannot name are not used.
+    assert!(Table::new(fmt::ARM_V7S, cfg(!0, 32, 32)).is_none());
 }

@@ -26,8 +26,12 @@ pub mod fmt {
     pub const ARM_64_LPAE_S1: c_uint = 2;
     /// `VMSAv8-64` stage 2.
     pub const ARM_64_LPAE_S2: c_uint = 3;
+    /// Short descriptors.
+    pub const ARM_V7S: c_uint = 4;
     /// Mali Midgard and Bifrost.
     pub const ARM_MALI_LPAE: c_uint = 5;
+    /// AMD's host tables.
+    pub const AMD_IOMMU_V1: c_uint = 6;
     /// AMD's v2 tables: x86-64.
     pub const AMD_IOMMU_V2: c_uint = 7;
     /// Apple's DART as in the T8020.
@@ -41,6 +45,12 @@ pub mod quirk {
     use core::ffi::c_ulong;
     /// Tables and leaves of stage 1 are marked non-secure.
     pub const ARM_NS: c_ulong = 1 << 0;
+    /// Permissions have no place in leaves.
+    pub const NO_PERMS: c_ulong = 1 << 1;
+    /// Short descriptors are MediaTek's: 34 bits of input, 35 of output. Takes `NO_PERMS`, too.
+    pub const ARM_MTK_EXT: c_ulong = 1 << 3;
+    /// The tables of those may lie beyond 4 GiB.
+    pub const ARM_MTK_TTBR_EXT: c_ulong = 1 << 4;
     /// The table is for the upper half of a split address space.
     pub const ARM_TTBR1: c_ulong = 1 << 5;
     /// A non-coherent walker whose outer cacheability is write-back all the same.
@@ -151,6 +161,8 @@ pub union Output {
     pub s1: Stage1Output,
     /// Stage 2.
     pub s2: Stage2Output,
+    /// Short descriptors.
+    pub v7s: V7sOutput,
     /// Mali.
     pub mali: MaliOutput,
     /// AMD.
@@ -184,6 +196,20 @@ pub struct Stage2Output {
     pub vtcr: u32,
 }
 
+/// What to program for short descriptors.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct V7sOutput {
+    /// The root's address, and how it is walked.
+    pub ttbr: u32,
+    /// How much of the address space it translates.
+    pub tcr: u32,
+    /// How normal memory is cached.
+    pub nmrr: u32,
+    /// Memory types.
+    pub prrr: u32,
+}
+
 /// What to program for Mali.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +227,8 @@ pub struct MaliOutput {
 pub struct AmdOutput {
     /// The root's address.
     pub root: u64,
+    /// How many levels there are: the mode.
+    pub mode: u32,
 }
 
 /// What to program for Apple's DARTs.
@@ -307,6 +335,7 @@ mod tests {
         assert_eq!(size_of::<Cfg>(), 104);
         assert_eq!(offset_of!(Stage1Output, tcr), 8);
         assert_eq!(offset_of!(Stage1Output, mair), 16);
+        assert_eq!((offset_of!(V7sOutput, nmrr), offset_of!(V7sOutput, prrr)), (8, 12));
         assert_eq!(offset_of!(IotlbGather, freelist), 24);
         assert_eq!(offset_of!(IotlbGather, queued), 40);
         assert_eq!(offset_of!(IoPgtable, cookie), 8);

@@ -19,6 +19,12 @@ pub(super) enum Choice {
     Stage2Of32,
     /// Mali, 4 KiB.
     Mali,
+    /// Short descriptors.
+    V7s,
+    /// MediaTek's short descriptors.
+    MediaTekV7s,
+    /// AMD v1, 4 KiB.
+    AmdV1,
     /// AMD v2, 4 KiB.
     AmdV2,
     /// Apple's DART as in the T8020, 16 KiB.
@@ -59,6 +65,48 @@ const MAX_MALI_OUTPUT: c_uint = 40;
 /// The output sizes of the 32-bit formats, as Linux has them.
 const OUTPUTS_32: [c_uint; 3] = [32, 36, 40];
 
+/// The pages of short descriptors.
+const SIZES_V7S: c_ulong = 4 << 10 | 64 << 10 | 1 << 20 | 16 << 20;
+/// Short descriptors translate 32 bits to as many, MediaTek's 34 to 35.
+const MAX_V7S: (c_uint, c_uint) = (32, 32);
+const MAX_MEDIATEK: (c_uint, c_uint) = (34, 35);
+/// The pages of AMD v1: every power of two up to 256 GiB.
+const SIZES_AMD_V1: c_ulong = (1 << 39) - (4 << 10);
+
+/// Of the page sizes `wanted`, those up to the first of `all` that is missing: where a page takes
+/// several entries, one that may be larger may have any size in between.
+fn leading(wanted: c_ulong, all: c_ulong) -> c_ulong {
+    let missing = all & !wanted;
+    let below = if missing == 0 { c_ulong::MAX } else { (1 << missing.trailing_zeros()) - 1 };
+    wanted & all & below
+}
+
+/// Which format of those whose pages take several entries, as [`choose`] says it.
+fn choose_pages(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
+    let mediatek = cfg.quirks & quirk::ARM_MTK_EXT != 0;
+    let (choice, sizes, (inputs, outputs)) = match format {
+        fmt::ARM_V7S if mediatek => (Choice::MediaTekV7s, SIZES_V7S, MAX_MEDIATEK),
+        fmt::ARM_V7S => (Choice::V7s, SIZES_V7S, MAX_V7S),
+        _ => (Choice::AmdV1, SIZES_AMD_V1, (c_ulong::BITS, MAX_ADDRESS_BITS_64K)),
+    };
+    // There, permissions are no choice.
+    let permissions = mediatek == (cfg.quirks & quirk::NO_PERMS != 0);
+    cfg.pgsize_bitmap = leading(cfg.pgsize_bitmap, sizes);
+    if format == fmt::AMD_IOMMU_V1 {
+        cfg.oas = cfg.oas.min(outputs);
+    }
+    let fits = cfg.ias <= inputs && cfg.oas <= outputs;
+    (fits && permissions && cfg.pgsize_bitmap != 0).then_some(choice)
+}
+
+/// The largest leaf that `cfg`, as it was granted, leaves to a choice.
+pub(super) fn largest_leaf(format: c_uint, cfg: &Cfg) -> u64 {
+    match format {
+        fmt::ARM_V7S | fmt::AMD_IOMMU_V1 => 1 << cfg.pgsize_bitmap.ilog2(),
+        _ => u64::MAX,
+    }
+}
+
 /// The log2 of the granule that a set of page sizes means, and the sizes that go with it: the
 /// CPU's page size if it is among them, else the largest smaller one, else the smallest larger.
 fn granule(sizes: c_ulong) -> Option<(u32, c_ulong)> {
@@ -81,6 +129,9 @@ fn granule(sizes: c_ulong) -> Option<(u32, c_ulong)> {
 /// Which format and granule `format` and `cfg` select, and restricts `cfg` to them. Nothing where
 /// there is no such format; `cfg` may be restricted all the same.
 pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
+    if matches!(format, fmt::ARM_V7S | fmt::AMD_IOMMU_V1) {
+        return choose_pages(format, cfg);
+    }
     let sizes = match format {
         fmt::ARM_64_LPAE_S1 | fmt::ARM_64_LPAE_S2 => c_ulong::MAX,
         fmt::ARM_32_LPAE_S1 | fmt::ARM_32_LPAE_S2 if OUTPUTS_32.contains(&cfg.oas) => SIZES_4K,
@@ -117,11 +168,12 @@ pub(super) fn choose(format: c_uint, cfg: &mut Cfg) -> Option<Choice> {
     })
 }
 
-const QUIRKS: [(c_ulong, Options); 4] = [
+const QUIRKS: [(c_ulong, Options); 5] = [
     (quirk::ARM_NS, Options::NON_SECURE),
     (quirk::ARM_TTBR1, Options::UPPER_HALF),
     (quirk::ARM_OUTER_WBWA, Options::OUTER_WRITE_BACK),
     (quirk::ARM_HD, Options::HARDWARE_DIRTY),
+    (quirk::ARM_MTK_TTBR_EXT, Options::WIDE_TABLES),
 ];
 
 /// The options that `quirks` stand for.
@@ -133,6 +185,15 @@ pub(super) fn options(quirks: c_ulong) -> Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_in_between_are_not_left_out() {
+        assert_eq!(leading(!0, SIZES_V7S), SIZES_V7S);
+        assert_eq!(leading(4 << 10 | 64 << 10 | 16 << 20, SIZES_V7S), 4 << 10 | 64 << 10);
+        assert_eq!(leading(64 << 10, SIZES_V7S), 0);
+        assert_eq!(leading(SIZES_4K, SIZES_AMD_V1), 4 << 10);
+        assert_eq!(leading(!0xfff, SIZES_AMD_V1), SIZES_AMD_V1);
+    }
 
     #[test]
     fn the_cpus_page_size_wins_then_smaller_ones_then_larger_ones() {

@@ -3,16 +3,18 @@
 use core::ffi::c_int;
 
 use iopgtable::format::{
-    Attributes, Dart, DartRegisters, DartVariant, MaliRegisters, Stage1Registers,
-    Stage1Registers32, Stage2Registers, Stage2Registers32, X86_64Registers,
+    AmdV1Registers, ArmV7sRegisters, Attributes, Dart, DartRegisters, DartVariant, Extension,
+    MaliRegisters, Stage1Registers, Stage1Registers32, Stage2Registers, Stage2Registers32,
+    X86_64Registers,
 };
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Format, Granule, PageTable, Prot, TableAllocator,
-    X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Format, Granule, PageTable, Prot,
+    TableAllocator, X86_64,
 };
 
 use super::abi::{
-    AmdOutput, Cfg, DartOutput, MaliOutput, Output, Stage1Output, Stage2Output, prot, quirk,
+    AmdOutput, Cfg, DartOutput, MaliOutput, Output, Stage1Output, Stage2Output, V7sOutput, prot,
+    quirk,
 };
 
 /// How many values the bits of `prot` that mean something take.
@@ -26,6 +28,11 @@ pub(super) trait LinuxFormat: Format {
     const QUIRKS: u64;
     /// How many bits of a table's address entries hold, whatever the output size is.
     const ADDRESS_BITS: u32 = 48;
+
+    /// How many bits of a table's address its entries hold.
+    fn table_address_bits(_: &Cfg) -> u32 {
+        Self::ADDRESS_BITS
+    }
 
     /// Stores what the driver programs.
     fn store(registers: Self::Registers, cfg: &mut Cfg);
@@ -204,7 +211,49 @@ impl LinuxFormat for X86_64 {
 
     fn store(registers: X86_64Registers, cfg: &mut Cfg) {
         cfg.out = Output { largest: [0; 5] };
-        cfg.out.amd = AmdOutput { root: registers.cr3 };
+        cfg.out.amd = AmdOutput { root: registers.cr3, mode: registers.levels.into() };
+    }
+}
+
+/// What AMD's v1 tables are asked for: they have no execution and no memory types, and force
+/// coherence everywhere, as Linux does.
+const fn amd_v1(prots: [Prot; PROTS]) -> [Prot; PROTS] {
+    let mut prots = prots;
+    let mut bits = 0;
+    while bits < PROTS {
+        prots[bits] = prots[bits].without(Prot::EXECUTE.with(Prot::DEVICE)).with(Prot::CACHED);
+        bits += 1;
+    }
+    prots
+}
+
+impl LinuxFormat for AmdV1 {
+    const PROTS: [Prot; PROTS] = amd_v1(prots(false));
+    const QUIRKS: u64 = 0;
+
+    fn store(registers: AmdV1Registers, cfg: &mut Cfg) {
+        cfg.out = Output { largest: [0; 5] };
+        let root = registers.dte & 0x000f_ffff_ffff_f000;
+        cfg.out.amd = AmdOutput { root, mode: field(registers.dte, 9, 3) };
+    }
+}
+
+impl<E: Extension> LinuxFormat for ArmV7s<E> {
+    const PROTS: [Prot; PROTS] = prots(true);
+    const QUIRKS: u64 = if E::MEDIATEK {
+        quirk::ARM_NS | quirk::NO_PERMS | quirk::ARM_MTK_EXT | quirk::ARM_MTK_TTBR_EXT
+    } else {
+        quirk::ARM_NS
+    };
+
+    fn table_address_bits(cfg: &Cfg) -> u32 {
+        if cfg.quirks & quirk::ARM_MTK_TTBR_EXT == 0 { 32 } else { 35 }
+    }
+
+    fn store(registers: ArmV7sRegisters, cfg: &mut Cfg) {
+        let ArmV7sRegisters { ttbr, ttbcr: tcr, prrr, nmrr, .. } = registers;
+        cfg.out = Output { largest: [0; 5] };
+        cfg.out.v7s = V7sOutput { ttbr, tcr, nmrr, prrr };
     }
 }
 

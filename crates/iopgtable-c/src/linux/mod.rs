@@ -13,6 +13,8 @@
 //! | `ARM_32_LPAE_S1` | 4K | `ARM_NS`, `ARM_OUTER_WBWA` |
 //! | `ARM_32_LPAE_S2` | 4K | |
 //! | `ARM_MALI_LPAE` | 4K | |
+//! | `ARM_V7S` | 4K | `ARM_NS`; `ARM_MTK_EXT` with `NO_PERMS`, and `ARM_MTK_TTBR_EXT` with these |
+//! | `AMD_IOMMU_V1` | 4K | |
 //! | `AMD_IOMMU_V2` | 4K | |
 //! | `APPLE_DART`, `APPLE_DART2` | 16K | |
 //!
@@ -76,8 +78,8 @@ use core::ptr;
 
 use iopgtable::format::{Attributes, Dart, T6000, T8020};
 use iopgtable::{
-    Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K,
-    PageTable, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
+    Granule64K, MediaTek, PageTable, Unextended, X86_64,
 };
 
 pub mod abi;
@@ -162,6 +164,9 @@ pub unsafe extern "C" fn alloc_io_pgtable_ops(
         Some(Choice::AmdV2) => create::<X86_64>,
         Some(Choice::Dart) => create::<Dart<T8020>>,
         Some(Choice::Dart2) => create::<Dart<T6000>>,
+        Some(Choice::V7s) => create::<ArmV7s<Unextended>>,
+        Some(Choice::MediaTekV7s) => create::<ArmV7s<MediaTek>>,
+        Some(Choice::AmdV1) => create::<AmdV1>,
         None => return ptr::null_mut(),
     };
     // SAFETY: the caller's promise about `cfg` and `cookie` is passed on.
@@ -181,10 +186,11 @@ unsafe fn create<F: LinuxFormat>(
     }
     let sync = if cfg.coherent_walk { None } else { Some(Sync::for_device(cfg.iommu_dev)?) };
     // SAFETY: the caller's promise covers the functions in `cfg`.
-    let pages = unsafe { Pages::new(cfg, cookie, sync, F::ADDRESS_BITS) }?;
+    let pages = unsafe { Pages::new(cfg, cookie, sync, F::table_address_bits(cfg)) }?;
     let sizes = Config::new(u8::try_from(cfg.ias).ok()?, u8::try_from(cfg.oas).ok()?);
     let options = config::options(cfg.quirks);
-    let table = PageTable::<F, Pages>::new(sizes.with(options), pages).ok()?;
+    let config = sizes.with(options).largest_leaf(config::largest_leaf(fmt, cfg));
+    let table = PageTable::<F, Pages>::new(config, pages).ok()?;
     // SAFETY: the driver, who is about to have the table walked, destroys it only when that is
     // over, and each gather here is invalidated through the driver's callbacks.
     F::store(unsafe { table.registers() }, cfg);

@@ -51,9 +51,9 @@ fn pages_at(iova: c_ulong, pgsize: usize, pgcount: usize) -> Option<IovaRange> {
     IovaRange::new(Iova(iova), bytes).ok()
 }
 
-/// log2 of how many pages of one size make up the next larger one.
-const fn table_bits<F: LinuxFormat>() -> u32 {
-    F::TABLE_BITS as u32
+/// log2 of the bytes of an entry `levels` levels above pages.
+const fn entry_shift<F: LinuxFormat>(levels: u32) -> u32 {
+    F::PAGE_SHIFT as u32 + levels * F::TABLE_BITS as u32
 }
 
 /// Maps `pgcount` pages of `pgsize` bytes from `paddr` on at `iova`, and adds the bytes mapped to
@@ -86,7 +86,8 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
     if let Some(attributes) = attributes {
         let (at, phys) = (Iova(iova), PhysAddr(paddr));
         object.table.allocator().set_gfp(gfp);
-        match object.table.map_leaves(at, phys, level, pgcount, attributes) {
+        let count = pgcount.saturating_mul(entries_of::<F>(pgsize, level));
+        match object.table.map_leaves(at, phys, level, count, attributes) {
             Ok(true) => {
                 // SAFETY: null or the caller's counter.
                 if let Some(mapped) = unsafe { mapped.as_mut() } {
@@ -151,14 +152,39 @@ fn map_slowly<F: LinuxFormat>(
 /// The level of leaves of `bytes` bytes.
 #[inline]
 const fn level_of<F: LinuxFormat>(bytes: u64) -> i8 {
-    let shift = F::PAGE_SHIFT as u32;
-    if bytes == 1 << shift {
+    if bytes < 1 << entry_shift::<F>(1) {
         3
-    } else if bytes == 1 << (shift + table_bits::<F>()) {
+    } else if bytes < 1 << entry_shift::<F>(2) {
         2
     } else {
         1
     }
+}
+
+/// How many entries a page of `bytes` bytes at `level` takes.
+#[inline]
+const fn entries_of<F: LinuxFormat>(bytes: usize, level: i8) -> usize {
+    if !F::GROUPS.are_pages() {
+        return 1;
+    }
+    let levels = if level == 3 {
+        0
+    } else if level == 2 {
+        1
+    } else {
+        2
+    };
+    bytes >> entry_shift::<F>(levels)
+}
+
+/// The bytes of an entry above pages of `pgsize` bytes: of the next leaf that takes a table's place.
+const fn next_size<F: LinuxFormat>(pgsize: u64) -> u64 {
+    let levels = match level_of::<F>(pgsize) {
+        3 => 1,
+        2 => 2,
+        _ => 3,
+    };
+    1 << entry_shift::<F>(levels)
 }
 
 /// What one call maps.
@@ -170,16 +196,10 @@ struct Run {
 }
 
 impl Run {
-    /// The bytes of the next larger leaf.
-    const fn next_size<F: LinuxFormat>(self) -> u64 {
-        // No overflow: pages of 2^42 bytes have tables of 2^13 entries, and all others less.
-        self.pgsize << table_bits::<F>()
-    }
-
-    /// Whether a part of the run could become a larger leaf.
+    /// Whether a part of the run could become a leaf that takes a table's place.
     #[inline]
     fn may_merge<F: LinuxFormat>(self, range: IovaRange) -> bool {
-        let next = self.next_size::<F>();
+        let next = next_size::<F>(self.pgsize);
         self.bytes >= next && (range.first().0 ^ self.phys) & (next - 1) == 0
     }
 
@@ -190,7 +210,7 @@ impl Run {
     /// The run in pieces, none of which holds a whole larger leaf: they meet in the middle of
     /// each.
     fn cut<F: LinuxFormat>(self) -> Pieces {
-        Pieces { at: self.phys, left: self.bytes, next: self.next_size::<F>() }
+        Pieces { at: self.phys, left: self.bytes, next: next_size::<F>(self.pgsize) }
     }
 }
 
@@ -229,7 +249,7 @@ fn make_room<F: LinuxFormat>(
 ) -> Result<(), c_int> {
     let pgsize = pgsize as u64;
     match *error {
-        TableError::Overlap { iova, leaf } if leaf < pgsize => {
+        TableError::Overlap { iova, leaf } if level_of::<F>(leaf) > level_of::<F>(pgsize) => {
             let block = IovaRange::new(Iova(iova.0 & !(pgsize - 1)), pgsize).map_err(|_| ERANGE)?;
             let gather = object.table.unmap(block, block).map_err(|error| errno(&error))?;
             settle(object, gather);
@@ -269,7 +289,10 @@ unsafe extern "C" fn unmap_pages<F: LinuxFormat>(
         return 0;
     }
     let level = level_of::<F>(pgsize as u64);
-    if let Some((pages, _)) = object.table.unmap_leaves(Iova(iova), level, pgcount) {
+    let entries = entries_of::<F>(pgsize, level);
+    let count = pgcount.saturating_mul(entries);
+    if let Some((leaves, _)) = object.table.unmap_leaves(Iova(iova), level, count) {
+        let pages = leaves / entries;
         let unmapped = (pages * pgsize) as u64;
         // SAFETY: null or the caller's gather.
         if unsafe { gather.as_ref() }.is_some_and(|gather| !gather.queued) {
@@ -292,9 +315,10 @@ fn unmap_slowly<F: LinuxFormat>(
     let Some(range) = pages_at(iova, pgsize, pgcount) else {
         return 0;
     };
-    let present = object.table.occupied(range, level_of::<F>(pgsize as u64));
+    let level = level_of::<F>(pgsize as u64);
+    let present = object.table.occupied(range, level) & !(pgsize as u64 - 1);
     object.table.allocator().set_gfp(GFP_ATOMIC);
-    let unmapped = if pgsize == 1 << F::PAGE_SHIFT {
+    let unmapped = if level == 3 {
         clear(object, range.first(), present)
     } else {
         unmap_blocks::<F>(object, range.first().0, present, pgsize as u64)
@@ -322,7 +346,7 @@ fn clear<F: LinuxFormat>(object: &mut Object<F>, iova: Iova, bytes: u64) -> u64 
 fn unmap_blocks<F: LinuxFormat>(object: &mut Object<F>, iova: u64, bytes: u64, pgsize: u64) -> u64 {
     let mut unmapped = 0;
     // Pieces that end in the middle of each table of such pages leave all these tables in place.
-    for piece in (Pieces { at: iova, left: bytes, next: pgsize << table_bits::<F>() }) {
+    for piece in (Pieces { at: iova, left: bytes, next: next_size::<F>(pgsize) }) {
         let Ok(part) = IovaRange::new(Iova(piece.phys.0), piece.bytes) else { break };
         let Ok(gather) = object.table.unmap(part, part) else { break };
         settle(object, gather);

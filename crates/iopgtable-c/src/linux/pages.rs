@@ -52,7 +52,8 @@ impl Pages {
             (None, None) => None,
             _ => return None,
         };
-        let reach = PhysAddr(u64::MAX.checked_shr(64u32.checked_sub(cfg.oas)?)?);
+        let reach_bits = cfg.oas.min(address_bits);
+        let reach = PhysAddr(u64::MAX.checked_shr(64u32.checked_sub(reach_bits)?)?);
         Some(Self { hooks, cookie, gfp: Cell::new(GFP_KERNEL), reach, address_bits, sync })
     }
 
