@@ -36,8 +36,7 @@ impl<F: Format> Leaves<F> {
         self.hint != 0
     }
 
-    /// The same as if there were no hint.
-    #[cfg(iopgtable_golden)]
+    /// The same without groups.
     pub(super) const fn without_hint(self) -> Self {
         Self { hint: 0, ..self }
     }
