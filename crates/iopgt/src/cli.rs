@@ -93,7 +93,8 @@ pub struct ReplayArgs {
     /// trace are taken modulo what that leaves [default: 48, or as many as the format has]
     #[arg(long, value_name = "BITS")]
     pub input_bits: Option<u8>,
-    /// Most bytes that one leaf may map, for hardware without the larger ones (suffixes K, M, G)
+    /// Most bytes that one leaf may map, for hardware without the larger ones (suffixes K, M, G); no
+    /// more than the walker has in any case
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub largest_leaf: Option<u64>,
     /// Most memory that page tables may take, in bytes (suffixes K, M, G)
@@ -110,7 +111,7 @@ pub struct ReplayArgs {
     /// Where it cannot reach all physical memory, frames are made up in what it reaches
     #[arg(long, value_name = "MACHINE", default_value_t = Name::Soft, value_parser = names())]
     pub walker: Name,
-    /// Check at most so many pages of each range [default: all with `soft`, 32 with others]
+    /// Check at most so many pages of each range [default: all with `soft`, 8 with others]
     #[arg(long, value_name = "PAGES")]
     pub sample: Option<NonZeroU64>,
     /// Write the figures as JSON
@@ -138,7 +139,7 @@ impl ReplayArgs {
 
     /// How many pages of a range to check at most: what was asked for, or the default.
     pub fn sample(&self) -> u64 {
-        let default = if self.walker == Name::Soft { u64::MAX } else { 32 };
+        let default = if self.walker == Name::Soft { u64::MAX } else { 8 };
         self.sample.map_or(default, NonZeroU64::get)
     }
 

@@ -10,7 +10,7 @@ use iopgtable::{AllocError, Config, CreateError, PageTable, Prot, TableLayout};
 use iopgtable_conformance::machines::{Name, Site};
 use iopgtable_conformance::{SharedRegion, Walked};
 
-use walkers::Mmu;
+use walkers::{Mmu, Says};
 
 use super::machine::{Limits, Machine, Probe, Tables, Times};
 use super::report::{
@@ -103,8 +103,13 @@ impl<F: Walked> Replayer<F> {
             Site::open(args.walker)
         };
         let Site { mmu, tables } = site.map_err(anyhow::Error::msg)?;
-        let (first, last) =
-            if is_soft { (FIRST_FRAME, half - 1) } else { targets::<F>(config, &*mmu, &tables)? };
+        let says = says::<F>(config, &*mmu, &tables)?;
+        let config = config.largest_leaf(config.largest_leaf.min(says.largest_leaf));
+        let (first, last) = if is_soft {
+            (FIRST_FRAME, half - 1)
+        } else {
+            (says.targets.0.max(tables.last() + 1), says.targets.1.min(geometry.last_phys().0))
+        };
         let memory = Memory {
             frames: Frames::new(&header, first..=last)?,
             granule,
@@ -337,17 +342,12 @@ impl<F: Walked> Replayer<F> {
     }
 }
 
-/// The physical addresses that a machine can tell apart when leaves lead to them.
+/// What a machine's answers are good for, with tables of this format.
 #[expect(unsafe_code, reason = "the machine is asked what it says of such tables")]
-fn targets<F: Walked>(
-    config: Config,
-    mmu: &dyn Mmu,
-    tables: &SharedRegion,
-) -> anyhow::Result<(u64, u64)> {
+fn says<F: Walked>(config: Config, mmu: &dyn Mmu, tables: &SharedRegion) -> anyhow::Result<Says> {
     let table = PageTable::<F, _>::new(config, tables)?;
     // SAFETY: nobody walks this table.
-    let says = mmu.says(&F::regime(unsafe { table.registers() }))?;
-    Ok((says.targets.0, says.targets.1.min(table.geometry().last_phys().0)))
+    Ok(mmu.says(&F::regime(unsafe { table.registers() }))?)
 }
 
 fn describe(space: Space, error: &AllocError) -> String {
