@@ -97,10 +97,10 @@ formats! {
     arm32_s1: Arm32S1, Config::new(32, 40), [soft, iotlb, qemu_aarch64];
     arm32_s2: Arm32S2, Config::new(40, 40), [soft, iotlb];
     arm_mali: ArmMali, Config::new(48, 40), [soft, iotlb];
-    arm_v7s: ArmV7s<Unextended>, Config::new(32, 32), [soft];
-    mediatek_v7s: ArmV7s<MediaTek>, Config::new(32, 35), [soft];
-    amd_v1_4_levels: AmdV1, Config::new(48, 48), [soft];
-    amd_v1_6_levels: AmdV1, Config::new(64, 52), [soft];
+    arm_v7s: ArmV7s<Unextended>, Config::new(32, 32), [soft, iotlb];
+    mediatek_v7s: ArmV7s<MediaTek>, Config::new(32, 35), [soft, iotlb];
+    amd_v1_4_levels: AmdV1, Config::new(48, 48), [soft, iotlb, amdvi];
+    amd_v1_6_levels: AmdV1, Config::new(64, 52), [soft, iotlb];
     x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm];
     x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb];
     x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, kvm];
