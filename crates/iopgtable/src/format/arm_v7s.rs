@@ -24,8 +24,8 @@ use crate::prot::{Prot, ProtError};
 /// Those of 64 KiB (large pages) and 16 MiB (supersections) stand in sixteen entries. Hardware
 /// without supersections needs [`Config::largest_leaf`].
 ///
-/// Descriptors are those of `SCTLR.AFE` and `SCTLR.TRE` set: AP[2:1] are the permissions, AP[0] is
-/// the access flag, which is set, and TEX[0], C and B name the memory type. Mappings are non-global
+/// Descriptors are those of `SCTLR.AFE` and `SCTLR.TRE` set: `AP[2:1]` are the permissions, `AP[0]` is
+/// the access flag, which is set, and `TEX[0]`, `C` and `B` name the memory type. Mappings are non-global
 /// and in domain 0, which has to be a client of `DACR`. Reading cannot be forbidden alone, so
 /// [`Prot::READ`] is required.
 ///
