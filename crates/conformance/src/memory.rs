@@ -8,7 +8,7 @@ use iopgtable::memory::{
     TableMemory, TablePage,
 };
 use iopgtable::{PhysAddr, TableCount};
-use walkers::{PhysMemory as _, Ram};
+use walkers::Ram;
 
 /// An allocator of tables in RAM.
 ///
@@ -60,11 +60,6 @@ impl SharedRegion {
     /// How many bytes are handed out.
     pub fn in_use(&self) -> usize {
         self.region.in_use()
-    }
-
-    /// The word that walkers read at `phys`, if that is in the RAM.
-    pub fn read(&self, phys: u64) -> Option<u64> {
-        self.ram.read_u64(phys)
     }
 }
 

@@ -68,7 +68,6 @@ pub fn flip_each_bit<F: Walked>(
         .iter()
         .flat_map(|&address| accesses.iter().map(move |&access| Request { address, access }))
         .collect();
-    let word_bits = 64;
     let slots = slots(rig, memory, &addresses);
     let before = rig.answers(&requests);
     let mut mutations = Vec::new();
@@ -78,7 +77,7 @@ pub fn flip_each_bit<F: Walked>(
         if of_kind.is_empty() {
             continue;
         }
-        for bit in 0..word_bits {
+        for bit in 0..u64::BITS {
             flip(memory.ram(), &of_kind, bit);
             rig.forget_everything();
             let after = rig.answers(&requests);
