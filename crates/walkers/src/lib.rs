@@ -63,6 +63,8 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "machines")]
+mod absent;
 mod access;
 mod fault;
 mod memory;
@@ -82,6 +84,8 @@ pub mod qemu;
 pub mod require;
 pub mod soft;
 
+#[cfg(feature = "machines")]
+pub use absent::Absent;
 pub use access::{Access, AccessKind, Privilege};
 pub use fault::{Fault, FaultKind, FaultStage};
 pub use memory::{EntryRead, EntryRole, EntryWidth, FnMemory, PhysMemory};

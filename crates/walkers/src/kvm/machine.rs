@@ -9,12 +9,13 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Cap, Kvm as Device, SyncReg, VcpuExit, VcpuFd, VmFd};
 
-use super::Absent;
 use super::deadline::{Deadline, interruptible};
 use super::image::{
     Entry, Processor, SUPERVISOR_CODE, SUPERVISOR_DATA, TASK, USER_CODE, USER_DATA,
 };
 use super::stub::DONE;
+use super::without;
+use crate::Absent;
 use crate::{MmuError, Privilege, Ram, X86_64Registers};
 
 /// `CR0`: protection, the coprocessor's type and errors, paging. And `WP`.
@@ -71,13 +72,13 @@ pub(super) struct Machine {
 impl Machine {
     /// The device, and what its processors can do, but for what is found by trial.
     pub(super) fn device() -> Result<(Device, CpuId, Features), Absent> {
-        let device = Device::new().map_err(|why| Absent::new("/dev/kvm", why))?;
+        let device = Device::new().map_err(|why| without("/dev/kvm", why))?;
         if !device.check_extension(Cap::SyncRegs) {
-            return Err(Absent { what: "/dev/kvm does not tell registers at exits".into() });
+            return Err(Absent::new("/dev/kvm does not tell registers at exits"));
         }
         let cpuid = device
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
-            .map_err(|why| Absent::new("KVM's list of features", why))?;
+            .map_err(|why| without("KVM's list of features", why))?;
         let leaf = |function| cpuid.as_slice().iter().find(|leaf| leaf.function == function);
         let sizes = leaf(0x8000_0008).map_or(36, |leaf| leaf.eax);
         // CAST: bytes of the register.
@@ -99,16 +100,13 @@ impl Machine {
         memories: [Arc<Ram>; 2],
         stub: Processor,
     ) -> Result<Self, Absent> {
-        let vm = device.create_vm().map_err(|why| Absent::new("a virtual machine", why))?;
-        let mut processor =
-            vm.create_vcpu(0).map_err(|why| Absent::new("a virtual processor", why))?;
-        processor
-            .set_cpuid2(cpuid)
-            .map_err(|why| Absent::new("a processor with all features", why))?;
+        let vm = device.create_vm().map_err(|why| without("a virtual machine", why))?;
+        let mut processor = vm.create_vcpu(0).map_err(|why| without("a virtual processor", why))?;
+        processor.set_cpuid2(cpuid).map_err(|why| without("a processor with all features", why))?;
         processor.set_sync_valid_reg(SyncReg::Register);
-        interruptible(&processor).map_err(|why| Absent::new("a time limit", why))?;
+        interruptible(&processor).map_err(|why| without("a time limit", why))?;
         let mut machine = Self { processor, vm, memories, features: *features };
-        machine.plug().map_err(|why| Absent::new("memory of the machine", why))?;
+        machine.plug().map_err(|why| without("memory of the machine", why))?;
         let plain = X86_64Registers::default();
         let works = |registers| machine.control(registers, stub, Privilege::Privileged).is_ok();
         let features = Features {
@@ -120,7 +118,7 @@ impl Machine {
         machine.features = features;
         machine
             .control(&plain, stub, Privilege::Privileged)
-            .map_err(|why| Absent::new("a processor in long mode", why))?;
+            .map_err(|why| without("a processor in long mode", why))?;
         Ok(machine)
     }
 

@@ -52,7 +52,6 @@
 //! Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A, chapters 4 and 6.
 //! Linux, `Documentation/virt/kvm/api.rst`.
 
-use core::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +63,8 @@ use machine::{Machine, broken};
 use stub::Loop;
 
 use crate::{
-    Access, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, Privilege, Ram, Reached, Refusal,
-    Regime, Request, Says, Unsupported, X86_64Registers,
+    Absent, Access, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, Privilege, Ram, Reached,
+    Refusal, Regime, Request, Says, Unsupported, X86_64Registers,
 };
 
 mod deadline;
@@ -115,26 +114,10 @@ enum Forgets {
     WithItsMemory,
 }
 
-/// Why there is no such machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absent {
-    /// What is missing, and why, on one line.
-    pub what: String,
+/// For want of `what`, and why.
+fn without(what: &str, why: impl Into<io::Error>) -> Absent {
+    Absent::new(format!("{what}: {}", why.into()))
 }
-
-impl Absent {
-    fn new(what: &str, why: impl Into<io::Error>) -> Self {
-        Self { what: format!("{what}: {}", why.into()) }
-    }
-}
-
-impl fmt::Display for Absent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl core::error::Error for Absent {}
 
 impl Kvm {
     /// A machine with `ram` at its physical address, and little else.
@@ -151,10 +134,10 @@ impl Kvm {
         let fits = end.is_some_and(|end| end <= reach - OWN);
         if ram.first() % 4096 != 0 || ram.bytes() % 4096 != 0 || !fits {
             let what = format!("room for RAM of {:#x} bytes at {:#x}", ram.bytes(), ram.first());
-            return Err(Absent { what });
+            return Err(Absent::new(what));
         }
         let image =
-            Image::new(reach - BYTES).map_err(|why| Absent::new("memory for the guest", why))?;
+            Image::new(reach - BYTES).map_err(|why| without("memory for the guest", why))?;
         let memories = [Arc::clone(ram), Arc::clone(image.memory())];
         let machine = Machine::new(&host, memories, image.processor())?;
         let mut kvm = Self {
@@ -168,7 +151,7 @@ impl Kvm {
             kept: Vec::new(),
             limit: Duration::from_secs(10),
         };
-        kvm.try_out().map_err(|why| Absent { what: format!("a machine that works: {why}") })?;
+        kvm.try_out().map_err(|why| Absent::new(format!("a machine that works: {why}")))?;
         Ok(kvm)
     }
 

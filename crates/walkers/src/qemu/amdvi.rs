@@ -7,9 +7,9 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{EduMmu, Emulator, is_mmu};
 use super::edu_pc;
-use super::locate::{Absent, Program, Series};
+use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
-use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
+use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
 
 /// An IOMMU of AMD's that QEMU 10 emulates: it walks the tables, and `edu` devices make the
 /// accesses.

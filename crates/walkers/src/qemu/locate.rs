@@ -1,5 +1,6 @@
 //! Where QEMU is: several versions may stand beside each other, since each goes wrong somewhere.
 
+use crate::Absent;
 use core::fmt;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -40,27 +41,6 @@ impl fmt::Display for Series {
         })
     }
 }
-
-/// A machine that is not there, in words, on one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absent {
-    what: String,
-}
-
-impl Absent {
-    /// For want of `what`.
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into() }
-    }
-}
-
-impl fmt::Display for Absent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl core::error::Error for Absent {}
 
 /// A QEMU that runs on this computer.
 #[derive(Clone, Debug)]

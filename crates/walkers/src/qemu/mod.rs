@@ -29,11 +29,11 @@ mod smmuv3_config;
 mod smmuv3_queue;
 mod vtd;
 
+pub use crate::Absent;
 pub use aarch64::Aarch64;
 pub use amdvi::AmdVi;
 pub use edu_mailbox::Areas;
 pub use edu_mmu::Emulator;
-pub use locate::Absent;
 pub use riscv::RiscV;
 pub use riscv_iommu::RiscVIommu;
 pub use smmuv3::SmmuV3;

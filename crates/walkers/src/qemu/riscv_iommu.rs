@@ -7,10 +7,10 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine, is_mmu};
 use super::edu_pci::{Configuration, Slots};
-use super::locate::{Absent, Program, Series};
+use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
 use super::riscv_iommu_queue::{Command, CommandQueue, FaultQueue};
-use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
+use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
 
 /// A RISC-V IOMMU that QEMU 10 emulates: it walks the tables, and `edu` devices make the accesses.
 ///

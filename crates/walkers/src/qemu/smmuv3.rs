@@ -7,13 +7,13 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine, is_mmu};
 use super::edu_pci::{Configuration, Slots};
-use super::locate::{Absent, Program, Series};
+use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
 use super::smmuv3_config::{
     ContextDescriptor, STREAM_TABLE_ENTRY_BYTES, StreamTableEntry, supported,
 };
 use super::smmuv3_queue::{Command, Event, EventQueue, Queue};
-use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
+use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
 
 /// An `SMMUv3` that QEMU 10 emulates: it walks the tables, and `edu` devices make the accesses.
 ///

@@ -7,9 +7,11 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{EduMmu, Emulator, is_mmu};
 use super::edu_pc;
-use super::locate::{Absent, Program, Series};
+use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
-use crate::{FaultKind, Forget, MmuError, Ram, Regime, Says, Unsupported, VtdSecondStageRegisters};
+use crate::{
+    Absent, FaultKind, Forget, MmuError, Ram, Regime, Says, Unsupported, VtdSecondStageRegisters,
+};
 
 /// An IOMMU of Intel's that QEMU 10 emulates: it walks the tables, and `edu` devices make the
 /// accesses.

@@ -13,9 +13,9 @@ use setup::{Half, Setup};
 use syndrome::Par;
 
 use super::batch::{Operation, Processor, RESERVED};
-use super::locate::{Absent, Program, Series};
+use super::locate::{Program, Series};
 use crate::{
-    Access, AccessKind, Answer, FaultKind, Forget, MemoryType, Mmu, MmuError, Ram, Reached,
+    Absent, Access, AccessKind, Answer, FaultKind, Forget, MemoryType, Mmu, MmuError, Ram, Reached,
     Refusal, Regime, Request, Says, Shareability, Unsupported,
 };
 

@@ -9,10 +9,10 @@ use setup::{MPRV, MXR, Setup};
 use targets::{Targets, marker};
 
 use super::batch::{Operation, Processor, RESERVED};
-use super::locate::{Absent, Program, Series};
+use super::locate::{Program, Series};
 use crate::{
-    AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, PhysMemory, Ram, Reached, Refusal,
-    Regime, Request, Says, Unsupported,
+    Absent, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, PhysMemory, Ram, Reached,
+    Refusal, Regime, Request, Says, Unsupported,
 };
 
 /// What the processor runs, as `stub.s` assembles.
