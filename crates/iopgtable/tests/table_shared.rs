@@ -21,7 +21,7 @@ use iopgtable::{
 use machine::{Memory, Walked, range};
 use proptest::prelude::*;
 use slices::Plan;
-use walkers::Access;
+use walkers::{Access, FaultKind};
 
 type S1 = Arm64S1<Granule4K>;
 type Shared<'m, F> = SharedPageTable<F, &'m Memory>;
@@ -40,26 +40,35 @@ fn map(table: &Shared<'_, S1>, first: u64, bytes: u64) -> Result<(), TableError>
     table.map(range(first, bytes), [Segment::new(PhysAddr(first), bytes)], Prot::RW)
 }
 
-/// Where an address leads for the soft MMU, while operations run. A page of several entries may be
-/// in pieces then, which the soft MMU reports, so there the table says where the address leads.
+/// Where an address leads for the soft MMU, while operations run. A group may be in pieces then,
+/// which the soft MMU reports and a gather tells (`Gather::break_before_make`), so there the table
+/// says where the address leads.
 fn look<F: Walked>(table: &Shared<'_, F>, address: u64) -> Option<(u64, bool)> {
-    if F::GROUPS.are_pages() {
-        let found = table.translate(Iova(address))?;
-        return Some((found.phys.0, found.prot.contains(Prot::WRITE)));
+    // What pieces of a page of several entries look like depends on the format.
+    let found = if F::GROUPS.are_pages() { None } else { Some(ask(table, address)) };
+    match found {
+        Some(Ok(found)) => Some(found),
+        None | Some(Err(FaultKind::Conflict)) => {
+            let found = table.translate(Iova(address))?;
+            Some((found.phys.0, found.prot.contains(Prot::WRITE)))
+        }
+        Some(Err(_)) => None,
     }
-    walk(table, address)
 }
 
 /// Where an address leads for the soft MMU.
 fn walk<F: Walked>(table: &Shared<'_, F>, address: u64) -> Option<(u64, bool)> {
+    ask(table, address).ok()
+}
+
+fn ask<F: Walked>(table: &Shared<'_, F>, address: u64) -> Result<(u64, bool), FaultKind> {
     // SAFETY: the walk ends before this function does, and the table stays.
     let registers = unsafe { table.registers() };
     // SAFETY: the walk only reads linked tables, whose entries are written atomically.
     let read = |phys| unsafe { table.allocator().upstream().read(PhysAddr(phys)) };
-    let found =
-        iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
-            .ok()?;
-    Some((found.address, found.permissions.unprivileged.write))
+    iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
+        .map(|found| (found.address, found.permissions.unprivileged.write))
+        .map_err(|fault| fault.kind)
 }
 
 /// How many tables lead to no leaf.
@@ -190,6 +199,7 @@ const _: () = assert!(<SharedPageTable<S1, Region<Here>> as NotSync<_>>::FOUND);
 /// Runs both at the same time, again and again, each time on a new table.
 fn race(
     rounds: usize,
+    config: Config,
     prepare: impl Fn(&Shared<'_, S1>),
     one: impl Fn(&Shared<'_, S1>) + Sync,
     other: impl Fn(&Shared<'_, S1>) + Sync,
@@ -197,7 +207,7 @@ fn race(
 ) {
     for _ in 0..rounds {
         let memory = machine::memory();
-        let table = shared(&memory);
+        let table = machine::table::<S1>(config, &memory).into_shared();
         prepare(&table);
         let barrier = Barrier::new(2);
         thread::scope(|scope| {
@@ -219,6 +229,7 @@ fn race(
 fn two_threads_that_need_the_same_tables_make_them_once() {
     race(
         300,
+        CONFIG,
         |_| {},
         |table| map(table, 0, PAGE).unwrap(),
         |table| map(table, PAGE, PAGE).unwrap(),
@@ -236,6 +247,7 @@ fn two_threads_unmap_the_halves_of_one_block() {
     let half = BLOCK / 2;
     race(
         300,
+        CONFIG,
         |table| map(table, 0, BLOCK).unwrap(),
         |table| assert!(table.unmap(range(0, half)).is_ok()),
         |table| assert!(table.unmap(range(half, half)).is_ok()),
@@ -243,6 +255,36 @@ fn two_threads_unmap_the_halves_of_one_block() {
             assert_eq!(memory.live(), 4, "the block is cut once");
             for page in (0..BLOCK).step_by(PAGE as usize) {
                 assert_eq!(look(table, page), None);
+            }
+        },
+    );
+}
+
+/// Whoever asks for another leaf of the group meanwhile.
+#[test]
+fn a_group_leads_where_it_did_while_another_thread_cuts_it() {
+    let (group, groups) = (16 * BLOCK, 256);
+    race(
+        30,
+        // Blocks of 1 GiB form no groups here.
+        CONFIG.with(Options::CONTIGUOUS).largest_leaf(BLOCK),
+        |table| map(table, 0, groups * group).unwrap(),
+        |table| {
+            for group in (0..groups).map(|index| range(index * group, group)) {
+                let gather = table.unmap(range(group.first().0, BLOCK)).unwrap();
+                assert_eq!(gather.break_before_make().range, Some(group));
+            }
+        },
+        |table| {
+            for _ in 0..4 {
+                for last in (1..=groups).map(|index| index * group - BLOCK) {
+                    assert_eq!(look(table, last), Some((last, true)));
+                }
+            }
+        },
+        |table, _| {
+            for at in (0..groups * group).step_by(BLOCK as usize) {
+                assert_eq!(walk(table, at), (at % group != 0).then_some((at, true)));
             }
         },
     );

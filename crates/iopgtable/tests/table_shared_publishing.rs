@@ -186,7 +186,7 @@ fn history<F: Walked>(config: Config, plan: &Plan) {
     let memory = staged::memory(true);
     let table = PageTable::<F, _>::new(config, &memory).expect("a good configuration");
     let (mut table, units) = plan.prepare(table);
-    let units = plan.run(&table, &units, |address| memory.look(&table, address));
+    let units = plan.run(&table, &units, |address| memory.look_meanwhile(&table, address));
     let window = plan.window(table.geometry());
     for unit in window.units(window.whole()) {
         let expected = units.get(&unit).map(|(phys, prot)| (*phys, prot.contains(Prot::WRITE)));

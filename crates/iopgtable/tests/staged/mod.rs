@@ -11,9 +11,10 @@ use std::thread::{self, ThreadId};
 
 use iopgtable::memory::{PageList, Publish, Region, TableLayout, TablePage};
 use iopgtable::{
-    AllocContext, AllocError, PhysAddr, SharedPageTable, TableAllocator, TableCount, TableMemory,
+    AllocContext, AllocError, Iova, PhysAddr, Prot, SharedPageTable, TableAllocator, TableCount,
+    TableMemory,
 };
-use walkers::{Access, FaultKind};
+use walkers::{Access, Fault, FaultKind};
 
 use crate::machine::{TABLES, Walked};
 
@@ -145,17 +146,34 @@ impl Memory {
         table: &SharedPageTable<F, A>,
         address: u64,
     ) -> Option<(u64, bool)> {
+        self.ask(table, address).unwrap_or_else(|fault| nothing(address, fault))
+    }
+
+    /// The same while other threads write. A group may be in pieces then, which a walker that
+    /// checks reports, so there the table says where the address leads.
+    pub(crate) fn look_meanwhile<F: Walked, A: TableAllocator>(
+        &self,
+        table: &SharedPageTable<F, A>,
+        address: u64,
+    ) -> Option<(u64, bool)> {
+        match self.ask(table, address) {
+            Err(Fault { kind: FaultKind::Conflict, .. }) => table
+                .translate(Iova(address))
+                .map(|found| (found.phys.0, found.prot.contains(Prot::WRITE))),
+            answer => answer.unwrap_or_else(|fault| nothing(address, fault)),
+        }
+    }
+
+    fn ask<F: Walked, A: TableAllocator>(
+        &self,
+        table: &SharedPageTable<F, A>,
+        address: u64,
+    ) -> Result<Option<(u64, bool)>, Fault> {
         // SAFETY: the walk ends before this function does, and the table stays.
         let registers = unsafe { table.registers() };
         let read = |phys| self.read(phys);
-        match iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
-        {
-            Ok(found) => Some((found.address, found.permissions.unprivileged.write)),
-            Err(fault) => {
-                assert_eq!(fault.kind, FaultKind::Translation, "garbage at {address:#x}: {fault}");
-                None
-            }
-        }
+        iopgtable_conformance::walk::<F>(registers, &read, address, Access::UNPRIVILEGED_READ)
+            .map(|found| Some((found.address, found.permissions.unprivileged.write)))
     }
 
     /// Runs `slow` on a thread that stops at the point after `points` others, runs `meanwhile`
@@ -187,4 +205,10 @@ impl Memory {
             stopped
         })
     }
+}
+
+/// What a walker finds at a hole, which no other fault is.
+fn nothing(address: u64, fault: Fault) -> Option<(u64, bool)> {
+    assert_eq!(fault.kind, FaultKind::Translation, "garbage at {address:#x}: {fault}");
+    None
 }
