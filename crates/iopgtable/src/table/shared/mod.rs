@@ -68,6 +68,10 @@ mod trim;
 /// is lost and no memory is misused, but each address ends up as one of them left it, or one of
 /// them notices and fails with [`TableError::Raced`].
 ///
+/// Who cuts a group or a block changes leaves of other threads' ranges as well. They lead where they
+/// did, but until all are written a device may find a group in pieces, and refuse; the gather of the
+/// cut says which range that is ([`Gather::break_before_make`]).
+///
 /// # What is different
 ///
 /// - Tables stay until [`trim`](Self::trim), which needs the table alone. So [`unmap`](Self::unmap)
