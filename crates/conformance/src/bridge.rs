@@ -253,14 +253,14 @@ impl Walked for AmdV1 {
 
 impl<E: Extension> Walked for ArmV7s<E> {
     fn regime(registers: ArmV7sRegisters) -> Regime {
-        let ArmV7sRegisters { ttbr, ttbcr, prrr, nmrr, .. } = registers;
+        let ArmV7sRegisters { ttbr, ttbcr, prrr, nmrr, input_bits } = registers;
         Regime::ShortDescriptors(walkers::ShortDescriptorRegisters {
             ttbr0: ttbr,
             ttbcr,
             prrr,
             nmrr,
             afe: true,
-            mediatek: E::MEDIATEK,
+            mediatek: E::MEDIATEK.then_some(input_bits),
         })
     }
 

@@ -286,13 +286,16 @@ fn registers_are_as_computed_by_hand() {
         Plain::registers(&geometry, config.options, PhysAddr(0x8000_4000), coherent)
     };
     let (prrr, nmrr) = (0x800b_8204, 0x4000_4000);
-    let coherent = ArmV7sRegisters { ttbr: 0x8000_406a, ttbcr: 0, prrr, nmrr };
+    let coherent = ArmV7sRegisters { ttbr: 0x8000_406a, ttbcr: 0, prrr, nmrr, input_bits: 32 };
     assert_eq!(of(PLAIN, true), coherent);
     assert_eq!(of(PLAIN, false), ArmV7sRegisters { ttbr: 0x8000_4002, ..coherent });
     let smaller = of(Config::new(29, 32), false);
-    assert_eq!(smaller, ArmV7sRegisters { ttbr: 0x8000_4002, ttbcr: 0x23, ..coherent });
+    assert_eq!(
+        smaller,
+        ArmV7sRegisters { ttbr: 0x8000_4002, ttbcr: 0x23, input_bits: 29, ..coherent }
+    );
     let geometry = Wide::geometry(WIDE).expect("good sizes");
     let wide = Wide::registers(&geometry, Options::NONE, PhysAddr(0x7_8000_0000), true);
-    assert_eq!((wide.ttbr, wide.ttbcr), (0x8000_0007, 0));
+    assert_eq!((wide.ttbr, wide.ttbcr, wide.input_bits), (0x8000_0007, 0, 34));
     assert_eq!((Plain::NAME, Wide::NAME), ("ARM_V7S", "ARM_V7S"));
 }

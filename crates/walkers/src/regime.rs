@@ -147,8 +147,9 @@ pub struct ShortDescriptorRegisters {
     /// `SCTLR.AFE`: `AP[0]` is the access flag.
     pub afe: bool,
     /// The extension of `MediaTek`'s IOMMUs: address bits 32 and 33 stand in bits 9 and 4 of a
-    /// descriptor, and 34 in bit 5, as far as the IOMMU has them, and there are no permissions.
-    pub mediatek: bool,
+    /// descriptor, and 34 in bit 5, as far as the IOMMU has them, and there are no permissions. This
+    /// says how many bits it translates: 32, or 34 with a first-level table of up to 64 KiB.
+    pub mediatek: Option<u8>,
 }
 
 /// What controls Apple's DART.

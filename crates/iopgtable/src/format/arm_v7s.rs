@@ -78,6 +78,9 @@ pub struct ArmV7sRegisters {
     pub prrr: u32,
     /// `NMRR`: how normal memory is cached, by type.
     pub nmrr: u32,
+    /// How many bits the addresses have that the table translates. What N says, but for MediaTek's
+    /// IOMMUs: with more than 32, one that has so many must walk the table.
+    pub input_bits: u8,
 }
 
 /// Bits 1:0 of a root's entry: a table; with bit 1 a section. Of a page's: a large page; with bit 1 a
@@ -227,7 +230,8 @@ impl<E: Extension> Format for ArmV7s<E> {
         let upper = if n > 0 { TTBCR_PD1 } else { 0 };
         // CAST: the upper half is in the lower one, or zero.
         let ttbr = if E::MEDIATEK { root.0 | root.0 >> 32 } else { root.0 | walks } as u32;
-        ArmV7sRegisters { ttbr, ttbcr: n | upper, prrr: PRRR, nmrr: NMRR }
+        let input_bits = geometry.input_bits();
+        ArmV7sRegisters { ttbr, ttbcr: n | upper, prrr: PRRR, nmrr: NMRR, input_bits }
     }
 
     #[inline]

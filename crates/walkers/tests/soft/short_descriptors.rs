@@ -23,7 +23,7 @@ const REGISTERS: ShortDescriptorRegisters = ShortDescriptorRegisters {
     prrr: PRRR,
     nmrr: NMRR,
     afe: false,
-    mediatek: false,
+    mediatek: None,
 };
 
 /// Entries of four bytes; anything else cannot be read. Two of them share a word.
@@ -296,7 +296,7 @@ fn ns_and_ng_are_where_the_manual_has_them() {
 #[test]
 fn mediatek_addresses_have_three_bits_more_and_no_permissions() {
     // The table of 16 KiB at 0x4_0000_4000, the second one at 0x2_0000_8400.
-    let registers = ShortDescriptorRegisters { mediatek: true, ttbr0: 0x4004, ..REGISTERS };
+    let registers = ShortDescriptorRegisters { mediatek: Some(32), ttbr0: 0x4004, ..REGISTERS };
     let high = |bits: u32| (bits & 1) << 9 | (bits >> 1 & 1) << 4 | (bits >> 2) << 5;
     let root = 0x4_0000_4000;
     for bits in 0..8 {
@@ -321,6 +321,21 @@ fn mediatek_addresses_have_three_bits_more_and_no_permissions() {
     }
 }
 
+/// A table of 64 KiB at `0x1_0000`, from which the entry 0x3fff leads to a page.
+#[test]
+fn mediatek_addresses_of_34_bits_go_through_a_larger_table() {
+    let entries = [(0x1_0000 + 0x3fff * 4, 0x8401), (0x8400 + 0xff * 4, 0x5002)];
+    let found = |input_bits, va| {
+        let registers =
+            ShortDescriptorRegisters { mediatek: Some(input_bits), ttbr0: 0x1_0000, ..REGISTERS };
+        place(mmu(registers, &entries).translate(va, READ))
+    };
+    assert_eq!(found(34, 0x3_ffff_f123), Ok((0x5123, 4 << 10, 3)));
+    for (bits, va) in [(34, 0x4_0000_0000), (33, 0x3_ffff_f123), (32, 0x3_ffff_f123)] {
+        assert_eq!(found(bits, va), translation_fault(2), "{bits} bits");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
@@ -329,7 +344,8 @@ proptest! {
         seed: u64,
         va in prop_oneof![any::<u64>(), any::<u32>().prop_map(u64::from)],
         (ttbr0, ttbcr, prrr, nmrr) in any::<(u32, u32, u32, u32)>(),
-        (afe, mediatek) in any::<(bool, bool)>(),
+        afe: bool,
+        mediatek in prop::option::of(32u8..=34),
         access in prop::sample::select(Access::ALL.to_vec()),
         same: bool,
     ) {

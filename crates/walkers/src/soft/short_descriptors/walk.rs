@@ -29,7 +29,8 @@ const FIRST: i8 = 2;
 ///   permission. All domains are clients, and their numbers are not looked at.
 /// - Bits that should be zero are not looked at.
 ///
-/// With the extension of `MediaTek`'s IOMMUs, bits 9, 4 and 5 of every descriptor (tables' too) and
+/// With the extension of `MediaTek`'s IOMMUs, addresses have as many bits as the registers say, of
+/// which 20 are resolved by pages and sections, and the first-level table has the rest. Bits 9, 4 and 5 of every descriptor (tables' too) and
 /// bits 0 to 2 of `TTBR0` are bits 32 to 34 of the address. They take the place of permissions,
 /// of which there are none then: everything that is mapped can be read, written and fetched. No
 /// public manual has that; it is known from drivers.
@@ -73,7 +74,8 @@ impl<M: PhysMemory> ShortDescriptors<M> {
 
     /// Walks to the leaf of `va`, which is in the range of `TTBR0`.
     fn walk(&self, va: u64) -> Result<Leaf, Fault> {
-        let ShortDescriptorRegisters { ttbr0, ttbcr, mediatek, .. } = self.registers;
+        let ShortDescriptorRegisters { ttbr0, ttbcr, .. } = self.registers;
+        let mediatek = self.registers.mediatek.is_some();
         let root = u64::from(ttbr0 & (u32::MAX << (14 - Ttbcr(ttbcr).reduction())));
         let high = if mediatek { u64::from(ttbr0 & 0b111) << 32 } else { 0 };
         let mut read = four_bytes((high | root) + (va >> 20) * 4, FIRST, va, 20);
@@ -116,7 +118,9 @@ impl<M: PhysMemory> Walker for ShortDescriptors<M> {
     fn translate(&self, va: u64, access: Access) -> Result<Translation, Fault> {
         let ShortDescriptorRegisters { ttbcr, prrr, nmrr, afe, mediatek, .. } = self.registers;
         let ttbcr = Ttbcr(ttbcr);
-        if va >> (32 - ttbcr.reduction()) != 0 || ttbcr.walks_disabled() {
+        let input_bits = mediatek.map_or(32 - ttbcr.reduction(), u32::from);
+        let mediatek = mediatek.is_some();
+        if va.checked_shr(input_bits).unwrap_or(0) != 0 || ttbcr.walks_disabled() {
             return Err(Fault::new(FaultKind::Translation, FIRST));
         }
         let leaf = self.walk(va)?;
