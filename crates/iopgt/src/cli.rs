@@ -3,10 +3,11 @@
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, str::FromStr};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use iopgtable::AnyFormat;
 use iopgtable_conformance::machines::Name;
 
-use crate::{mirror, record, replay};
+use crate::{format, mirror, record, replay};
 
 /// Exit status when `iopgt` itself fails, as opposed to a program that it records.
 pub const OWN_FAILURE: u8 = 2;
@@ -84,11 +85,13 @@ pub struct ReplayArgs {
     #[arg(value_name = "TRACE")]
     pub trace: Option<PathBuf>,
     /// Page-table format
-    #[arg(long, value_enum, default_value_t = Format::Arm64LpaeS1)]
-    pub format: Format,
-    /// Smallest page size of the table [default: the smallest of the format]
-    #[arg(long, value_enum)]
-    pub granule: Option<Granule>,
+    #[arg(long, value_name = "FORMAT", default_value = format::Name::DEFAULT)]
+    #[arg(value_parser = format::names())]
+    pub format: format::Name,
+    /// Smallest page size of the table, and how its entries hold addresses [default: the first that
+    /// the format has]
+    #[arg(long, value_name = "GRANULE", value_parser = format::granules())]
+    pub granule: Option<String>,
     /// Bits of a device address, the sign included where the format has one; addresses of the
     /// trace are taken modulo what that leaves [default: 48, or as many as the format has]
     #[arg(long, value_name = "BITS")]
@@ -124,7 +127,7 @@ impl ReplayArgs {
     pub fn bundled() -> Self {
         Self {
             trace: None,
-            format: Format::Arm64LpaeS1,
+            format: format::Name::of(AnyFormat::Arm64S1_4K),
             granule: None,
             input_bits: None,
             largest_leaf: None,
@@ -157,70 +160,6 @@ impl ReplayArgs {
 fn names() -> impl TypedValueParser<Value = Name> {
     PossibleValuesParser::new(Name::ALL.iter().map(|name| name.text()))
         .try_map(|text| text.parse::<Name>())
-}
-
-/// A page-table format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Arm `VMSAv8-64`, stage 1.
-    #[value(name = "arm-64-lpae-s1")]
-    Arm64LpaeS1,
-    /// Arm `VMSAv8-64`, stage 2.
-    #[value(name = "arm-64-lpae-s2")]
-    Arm64LpaeS2,
-    /// Arm Mali GPUs.
-    #[value(name = "arm-mali-lpae")]
-    ArmMaliLpae,
-    /// x86-64: AMD v2, VT-d first stage, processors.
-    #[value(name = "x86-64")]
-    X86_64,
-    /// VT-d, second stage.
-    #[value(name = "vtd-s2")]
-    VtdS2,
-    /// RISC-V, first stage: Sv39, Sv48, Sv57.
-    #[value(name = "riscv")]
-    RiscV,
-    /// Apple's DART as in the T8020.
-    #[value(name = "dart")]
-    Dart,
-    /// Apple's DART as in the T6000.
-    #[value(name = "dart2")]
-    Dart2,
-    /// RISC-V, G-stage: Sv39x4, Sv48x4, Sv57x4.
-    #[value(name = "riscv-g")]
-    RiscVG,
-}
-
-impl Format {
-    /// What users write.
-    pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-}
-
-/// A translation granule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Granule {
-    /// 4 KiB.
-    #[value(name = "4K")]
-    Size4K,
-    /// 16 KiB.
-    #[value(name = "16K")]
-    Size16K,
-    /// 64 KiB.
-    #[value(name = "64K")]
-    Size64K,
-}
-
-impl Granule {
-    /// The size in bytes.
-    pub const fn bytes(self) -> u64 {
-        match self {
-            Self::Size4K => 4 << 10,
-            Self::Size16K => 16 << 10,
-            Self::Size64K => 64 << 10,
-        }
-    }
 }
 
 /// Which binds are followed by a check of the translations.
@@ -332,6 +271,26 @@ mod tests {
             panic!("replay is a subcommand");
         };
         assert_eq!(format!("{parsed:?}"), format!("{:?}", ReplayArgs::bundled()));
+    }
+
+    #[test]
+    fn linux_names_of_formats_are_understood() {
+        for (linux, name) in [
+            ("arm-64-lpae-s1", "arm64-s1"),
+            ("arm-64-lpae-s2", "arm64-s2"),
+            ("arm-mali-lpae", "arm-mali"),
+            ("arm-v7s", "arm-v7s"),
+            ("mediatek-v7s", "mediatek-v7s"),
+            ("amd-iommu-v1", "amd-v1"),
+            ("riscv-64-g", "riscv-g"),
+        ] {
+            let cli = Cli::parse_from(["iopgt", "replay", "--format", linux]);
+            let Some(Command::Replay(args)) = cli.command else {
+                panic!("replay is a subcommand");
+            };
+            assert_eq!(args.format.text(), name);
+        }
+        assert!(Cli::try_parse_from(["iopgt", "replay", "--format", "arm"]).is_err());
     }
 
     #[test]

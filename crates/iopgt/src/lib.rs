@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod format;
 pub mod mirror;
 pub mod process;
 pub mod record;

@@ -8,8 +8,10 @@ use std::process::{Command, Output};
 
 use clap::Parser as _;
 use iopgt::cli::{self, Cli};
+use iopgt::format::Name;
 use iopgt::replay::{self, Report};
 use iopgt::trace::Trace;
+use iopgtable::AnyFormat;
 
 fn bundled(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../traces").join(name).with_extension("trace")
@@ -31,23 +33,11 @@ fn run(options: &[&str]) -> Output {
 /// Replays a bundled trace in every format and granule, each bind checked.
 fn holds_in_every_format(name: &str) {
     let text = std::fs::read_to_string(bundled(name)).unwrap();
-    for (format, granule) in [
-        ("x86-64", "4K"),
-        ("vtd-s2", "4K"),
-        ("riscv", "4K"),
-        ("riscv-g", "4K"),
-        ("dart", "16K"),
-        ("dart2", "16K"),
-        ("arm-64-lpae-s1", "4K"),
-        ("arm-64-lpae-s1", "16K"),
-        ("arm-64-lpae-s1", "64K"),
-        ("arm-64-lpae-s2", "4K"),
-        ("arm-64-lpae-s2", "16K"),
-        ("arm-64-lpae-s2", "64K"),
-        ("arm-mali-lpae", "4K"),
-    ] {
-        let report = report(&text, &["--verify", "all", "--format", format, "--granule", granule]);
-        let what = format!("{name} {format} {granule}");
+    for &format in AnyFormat::ALL {
+        let (family, granule) = (Name::of(format).text(), format.granule_name());
+        let options = ["--verify", "all", "--format", family, "--granule", granule];
+        let report = report(&text, &options);
+        let what = format!("{name} {format}");
         assert_eq!(report.tables.reserved, report.tables.installed, "{what}");
         assert_eq!(report.tables.returned, 0, "{what}");
         assert_eq!(report.tables.leaked, 0, "{what}");
@@ -71,6 +61,21 @@ fn the_python_trace_holds_in_every_format() {
 #[test]
 fn the_database_trace_holds_in_every_format() {
     holds_in_every_format("database");
+}
+
+#[test]
+fn real_frames_beyond_the_output_size_of_the_format_are_refused_with_their_addresses() {
+    let text = "iopgt-trace 1\n\
+                map 0 0x1000 0x1000 rw-\n\
+                run 0x100000000 0x1000\n";
+    let trace = Trace::parse("a.trace", text).unwrap();
+    let Some(cli::Command::Replay(args)) =
+        Cli::parse_from(["iopgt", "replay", "a.trace", "--format", "arm-v7s"]).command
+    else {
+        panic!("replay is a subcommand");
+    };
+    let refused = replay::replay("a.trace", &trace, &args).unwrap_err().to_string();
+    assert!(refused.contains("0x100000fff") && refused.contains("0xffffffff"), "{refused}");
 }
 
 #[test]

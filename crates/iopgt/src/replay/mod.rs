@@ -7,15 +7,13 @@
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
-use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, VtdS2, X86_64,
-};
+use iopgtable::{AnyFormat, Config};
 use iopgtable_conformance::Walked;
 
-use crate::cli::{Format, Granule, ReplayArgs};
+use crate::cli::ReplayArgs;
+use crate::format;
 use crate::trace::Trace;
 
 mod machine;
@@ -41,7 +39,7 @@ const NEXT: &str = "
 Every bind above was planned and supplied at submission, ran without allocating, and was walked
 by an MMU that shares no code with the tables. Try next:
 
-  iopgt replay --format arm-mali-lpae --limit 256K   a GPU's format; binds over the limit are refused
+  iopgt replay --format arm-mali --limit 256K   a GPU's format; binds over the limit are refused
   iopgt record -o my.trace -- COMMAND                the history of your own program (needs strace)
   iopgt mirror self | iopgt replay /dev/stdin        this process, with its real physical memory
   iopgt replay my.trace --granule 16K --verify all   replay it; --json for a program to read
@@ -82,6 +80,17 @@ pub fn demonstrate() -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// A replay through tables of one format.
+type Run = fn(&str, &Trace, &ReplayArgs, Config) -> anyhow::Result<Report>;
+
+macro_rules! runs {
+    ({} $($variant:ident $text:literal [$format:ty] $about:literal;)*) => {
+        /// Every format, and the replay through it.
+        const RUNS: &[(AnyFormat, Run)] = &[$((AnyFormat::$variant, through::<$format>),)*];
+    };
+}
+iopgtable::list_formats!(runs);
+
 /// Replays `trace` as `args` say.
 ///
 /// # Errors
@@ -89,39 +98,10 @@ pub fn demonstrate() -> anyhow::Result<ExitCode> {
 /// For a combination of format and granule that does not exist, and what a replay does not
 /// survive.
 pub fn replay(name: &str, trace: &Trace, args: &ReplayArgs) -> anyhow::Result<Report> {
-    let wide = Config::new(48, 48);
-    let run = match (args.format, args.granule) {
-        (Format::Arm64LpaeS1, None | Some(Granule::Size4K)) => through::<Arm64S1<Granule4K>>,
-        (Format::Arm64LpaeS1, Some(Granule::Size16K)) => through::<Arm64S1<Granule16K>>,
-        (Format::Arm64LpaeS1, Some(Granule::Size64K)) => through::<Arm64S1<Granule64K>>,
-        (Format::Arm64LpaeS2, None | Some(Granule::Size4K)) => through::<Arm64S2<Granule4K>>,
-        (Format::Arm64LpaeS2, Some(Granule::Size16K)) => through::<Arm64S2<Granule16K>>,
-        (Format::Arm64LpaeS2, Some(Granule::Size64K)) => through::<Arm64S2<Granule64K>>,
-        (Format::ArmMaliLpae, None | Some(Granule::Size4K)) => through::<ArmMali>,
-        (Format::X86_64, None | Some(Granule::Size4K)) => through::<X86_64>,
-        (Format::VtdS2, None | Some(Granule::Size4K)) => through::<VtdS2>,
-        (Format::RiscV, None | Some(Granule::Size4K)) => through::<RiscV<FirstStage>>,
-        (Format::Dart, None | Some(Granule::Size16K)) => through::<Dart<T8020>>,
-        (Format::Dart2, None | Some(Granule::Size16K)) => through::<Dart<T6000>>,
-        (Format::Dart | Format::Dart2, Some(_)) => {
-            bail!("{} has a granule of 16K only", args.format.name())
-        }
-        (Format::RiscVG, None | Some(Granule::Size4K)) => through::<RiscV<GStage>>,
-        (
-            Format::ArmMaliLpae | Format::X86_64 | Format::VtdS2 | Format::RiscV | Format::RiscVG,
-            Some(_),
-        ) => {
-            bail!("{} has a granule of 4K only", args.format.name())
-        }
-    };
-    let mut config = match args.format {
-        Format::ArmMaliLpae => Config::new(48, 40),
-        Format::Dart => Config::new(38, 36),
-        Format::Dart2 => Config::new(38, 42),
-        _ => wide,
-    };
-    config.input_bits = args.input_bits.unwrap_or(config.input_bits);
-    run(name, trace, args, config)
+    let format = args.format.with(args.granule.as_deref())?;
+    let found = RUNS.iter().find(|(its, _)| *its == format);
+    let &(_, run) = found.with_context(|| format!("there is no replay through {format}"))?;
+    run(name, trace, args, format::largest(format, args.input_bits))
 }
 
 fn through<F: Walked>(

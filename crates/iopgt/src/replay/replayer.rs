@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use gpuvm::space::Transition;
 use gpuvm::{FenceError, Figures, Op, Point, SubmitError, SubmitReason, Vm};
-use iopgtable::{AllocError, Config, CreateError, PageTable, Prot, TableLayout};
+use iopgtable::{AllocError, Config, CreateError, PhysAddr, Prot, TableLayout, TableMemory as _};
 use iopgtable_conformance::machines::{Name, Site};
 use iopgtable_conformance::{SharedRegion, Walked};
 
@@ -92,9 +92,10 @@ impl<F: Walked> Replayer<F> {
         let granule = geometry.granule();
         let coarse = granule > trace.header.page;
         let header = if coarse { trace.header.in_pages_of(granule) } else { trace.header.clone() };
-        // The upper half of physical memory holds tables, the lower one what they map, unless the
-        // walker has a place of its own for both.
-        let half = 1u64 << (config.output_bits - 1);
+        // The upper half of the physical memory that tables may lie in holds them; what they map
+        // lies above it, or else in the lower half. The walker may have a place of its own for both.
+        let (last_table, last) = (geometry.last_table_phys().0, geometry.last_phys().0);
+        let half = last_table / 2 + 1;
         let is_soft = args.walker == Name::Soft;
         let site = if is_soft {
             let bytes = CARVE_OUT.min(half);
@@ -105,10 +106,12 @@ impl<F: Walked> Replayer<F> {
         let Site { mmu, tables } = site.map_err(anyhow::Error::msg)?;
         let says = says::<F>(config, &*mmu, &tables)?;
         let config = config.largest_leaf(config.largest_leaf.min(says.largest_leaf));
-        let (first, last) = if is_soft {
-            (FIRST_FRAME, half - 1)
+        let (first, last) = if !is_soft {
+            (says.targets.0.max(tables.last() + 1), says.targets.1.min(last))
+        } else if last > last_table {
+            (last_table + 1, last)
         } else {
-            (says.targets.0.max(tables.last() + 1), says.targets.1.min(geometry.last_phys().0))
+            (FIRST_FRAME, half - 1)
         };
         let memory = Memory {
             frames: Frames::new(&header, first..=last)?,
@@ -342,12 +345,11 @@ impl<F: Walked> Replayer<F> {
     }
 }
 
-/// What a machine's answers are good for, with tables of this format.
-#[expect(unsafe_code, reason = "the machine is asked what it says of such tables")]
+/// What a machine's answers are good for, with tables of this format in `tables`.
 fn says<F: Walked>(config: Config, mmu: &dyn Mmu, tables: &SharedRegion) -> anyhow::Result<Says> {
-    let table = PageTable::<F, _>::new(config, tables)?;
-    // SAFETY: nobody walks this table.
-    Ok(mmu.says(&F::regime(unsafe { table.registers() }))?)
+    let root = PhysAddr(tables.ram().first());
+    let registers = F::registers(&F::geometry(config)?, config.options, root, tables.is_coherent());
+    Ok(mmu.says(&F::regime(registers))?)
 }
 
 fn describe(space: Space, error: &AllocError) -> String {

@@ -3,11 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::format::{
-    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, ConfigError, Dart,
-    FirstStage, Format, GStage, Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, Options, RiscV,
-    T6000, T8020, Unextended, VtdS2, X86_64,
-};
+use crate::format::{Config, ConfigError, Format, Options};
 use crate::geometry::Geometry;
 
 macro_rules! define {
@@ -36,8 +32,8 @@ macro_rules! define {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// What users write.
-            const fn text(self) -> &'static str {
+            /// What users write, as it is printed and read.
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
                 }
@@ -93,7 +89,7 @@ impl AnyFormat {
 
 impl fmt::Display for AnyFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.text())
+        f.pad(self.as_str())
     }
 }
 
@@ -101,7 +97,7 @@ impl FromStr for AnyFormat {
     type Err = ParseFormatError;
 
     fn from_str(text: &str) -> Result<Self, ParseFormatError> {
-        let found = Self::ALL.iter().find(|format| format.text().eq_ignore_ascii_case(text));
+        let found = Self::ALL.iter().find(|format| format.as_str().eq_ignore_ascii_case(text));
         found.copied().ok_or(ParseFormatError { _private: () })
     }
 }

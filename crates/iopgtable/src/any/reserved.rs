@@ -5,11 +5,6 @@ use core::fmt;
 use super::AnyPageTable;
 use crate::addr::{IovaRange, Segment};
 use crate::error::ReservedError;
-use crate::format::{
-    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Dart, FirstStage, GStage,
-    Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, RiscV, T6000, T8020, Unextended, VtdS2,
-    X86_64,
-};
 use crate::gather::Gather;
 use crate::memory::{Reservation, TableAllocator};
 use crate::prot::Prot;

@@ -5,11 +5,7 @@ use core::fmt;
 use super::{AnyFormat, AnyRegisters};
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::{CreateError, TableError};
-use crate::format::{
-    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Attributes, Config, Dart,
-    FirstStage, GStage, Granule4K, Granule16K, Granule64K, Lpa2, MediaTek, RiscV, T6000, T8020,
-    Unextended, VtdS2, X86_64,
-};
+use crate::format::{Attributes, Config};
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::geometry::{Geometry, TableCount};
 use crate::memory::{Reserver, TableAllocator};
