@@ -179,13 +179,13 @@ impl Walked for VtdS2 {
 
 impl Walked for RiscV<FirstStage> {
     fn regime(registers: RiscVRegisters) -> Regime {
-        let RiscVRegisters { atp, hardware_updates, memory_types } = registers;
+        let RiscVRegisters { atp, hardware_updates, memory_types, napot } = registers;
         Regime::RiscV(walkers::RiscVRegisters {
             satp: atp,
             sum: true,
             mxr: false,
             pbmt: memory_types,
-            napot: false,
+            napot,
             adue: hardware_updates,
         })
     }
@@ -200,11 +200,11 @@ impl Walked for RiscV<FirstStage> {
 
 impl Walked for RiscV<GStage> {
     fn regime(registers: RiscVRegisters) -> Regime {
-        let RiscVRegisters { atp, hardware_updates, memory_types } = registers;
+        let RiscVRegisters { atp, hardware_updates, memory_types, napot } = registers;
         Regime::RiscVGuest(walkers::RiscVGuestRegisters {
             hgatp: atp,
             pbmt: memory_types,
-            napot: false,
+            napot,
             adue: hardware_updates,
         })
     }

@@ -74,6 +74,9 @@ macro_rules! formats {
         }
     )*};
 }
+/// Pages of 64 KiB, and leaves that say the memory type.
+const NAPOT: Options = Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
+
 formats! {
     arm64_s1_4k_48: Arm64S1<Granule4K>, Config::new(48, 48), [soft, iotlb, qemu_aarch64, smmuv3];
     arm64_s1_4k_39: Arm64S1<Granule4K>, Config::new(39, 40), [soft, iotlb, qemu_aarch64, smmuv3];
@@ -114,6 +117,16 @@ formats! {
     riscv_sv39: RiscV<FirstStage>, Config::new(39, 56), [soft, iotlb, qemu_riscv, riscv_iommu];
     riscv_sv48_upper: RiscV<FirstStage>, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, qemu_riscv, riscv_iommu];
     riscv_sv57: RiscV<FirstStage>, Config::new(57, 56).with(Options::MEMORY_TYPES), [soft, iotlb, qemu_riscv];
+    riscv_sv39_napot: RiscV<FirstStage>, Config::new(39, 56).with(NAPOT), [soft, iotlb, qemu_riscv];
+    riscv_sv48_napot_upper: RiscV<FirstStage>,
+        Config::new(48, 48).with(Options::CONTIGUOUS.with(Options::UPPER_HALF)), [soft, iotlb, qemu_riscv];
+    riscv_sv57_napot: RiscV<FirstStage>, Config::new(57, 56).with(Options::CONTIGUOUS),
+        [soft, iotlb, qemu_riscv];
+    riscv_sv39x4_napot: RiscV<GStage>, Config::new(41, 56).with(NAPOT), [soft, iotlb, qemu_riscv];
+    riscv_sv48x4_napot: RiscV<GStage>, Config::new(50, 56).with(Options::CONTIGUOUS),
+        [soft, iotlb, qemu_riscv];
+    riscv_sv57x4_napot: RiscV<GStage>,
+        Config::new(59, 56).with(Options::CONTIGUOUS.with(Options::HARDWARE_DIRTY)), [soft, iotlb, qemu_riscv];
     riscv_sv39x4: RiscV<GStage>, Config::new(41, 56).with(Options::HARDWARE_DIRTY), [soft, iotlb, qemu_riscv, riscv_iommu];
     riscv_sv48x4: RiscV<GStage>, Config::new(50, 56).with(Options::MEMORY_TYPES), [soft, iotlb, qemu_riscv];
     riscv_sv57x4: RiscV<GStage>, Config::new(59, 56), [soft, iotlb, qemu_riscv, riscv_iommu];

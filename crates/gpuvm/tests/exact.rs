@@ -9,6 +9,7 @@ mod naive;
 use std::sync::Arc;
 
 use gpuvm::{Backing, Op, Space, Vm, plan};
+use iopgtable::format::{FirstStage, RiscV};
 use iopgtable::{
     AmdV1, Arm64S1, Arm64S2, ArmMali, Config, Geometry, Granule4K, Granule16K, Granule64K, Iova,
     IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unwalked, X86_64,
@@ -218,6 +219,9 @@ histories! { 24:
 
 const UPPER: Options = Options::UPPER_HALF.with(Options::CONTIGUOUS);
 
+/// Leaves say the memory type, so that what they say is read back.
+const NAPOT: Options = Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
+
 histories! { 12:
     random_histories_are_exact_s1_4k_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
     random_histories_are_exact_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 48, UPPER;
@@ -225,6 +229,7 @@ histories! { 12:
     random_histories_are_exact_s1_4k_lpa2_upper_half: Arm64S1<Lpa2<Granule4K>>, 52, 52, UPPER;
     random_histories_are_exact_x86_64: X86_64, 57, 48;
     random_histories_are_exact_amd_v1: AmdV1, 48, 48;
+    random_histories_are_exact_riscv_napot: RiscV<FirstStage>, 39, 56, NAPOT;
     random_histories_are_exact_x86_64_narrow_upper_half: X86_64, 37, 40, Options::UPPER_HALF;
 }
 

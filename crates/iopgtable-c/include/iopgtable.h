@@ -135,7 +135,8 @@
 #define IOPGTABLE_HARDWARE_DIRTY 32
 
 /**
- * Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
+ * Option: aligned groups of leaves that lie side by side carry the contiguous hint (Arm's stages),
+ * or are pages of 64 KiB (RISC-V: Svnapot).
  */
 #define IOPGTABLE_CONTIGUOUS 64
 
@@ -487,9 +488,9 @@ typedef struct {
      * Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
      * x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
      * second word of a PASID table entry. RISC-V: bit 0 where hardware is to set accessed and dirty
-     * flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`). DART: the third
-     * `TTBR`, and the fourth one above it; 0 where one root suffices. Short descriptors:
-     * `TTBCR`. AMD v1: 1 where walks are to snoop the processors' caches, else 0.
+     * flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`), bit 2 where
+     * hardware has to have Svnapot. DART: the third `TTBR`, and the fourth one above it; 0 where one
+     * root suffices. Short descriptors: `TTBCR`. AMD v1: 1 where walks are to snoop the processors' caches, else 0.
      */
     uint64_t control;
     /**

@@ -166,8 +166,10 @@ fn pack(registers: AnyRegisters) -> Result<Registers, Status> {
             (first | second << 32, third | fourth << 32, 0)
         }
         AnyRegisters::RiscV(values) => {
-            let updates = u64::from(values.hardware_updates);
-            (values.atp, updates | u64::from(values.memory_types) << 1, 0)
+            let bits = [values.hardware_updates, values.memory_types, values.napot];
+            let control =
+                bits.iter().zip(0..).fold(0, |all, (&on, bit)| all | u64::from(on) << bit);
+            (values.atp, control, 0)
         }
         AnyRegisters::VtdS2(values) => (values.pasid_entry[0], values.pasid_entry[1], 0),
         AnyRegisters::X86_64(values) => (values.cr3, values.cr4, values.pat),

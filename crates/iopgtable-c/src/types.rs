@@ -56,7 +56,8 @@ pub const IOPGTABLE_FORCE_WRITE_BACK: u32 = 16;
 /// Option: hardware notes which leaves were written through (`FEAT_HAFDBS`): see
 /// `iopgtable_read_and_clear_dirty`. Arm's 64-bit stages, x86-64, VT-d, RISC-V and AMD v1.
 pub const IOPGTABLE_HARDWARE_DIRTY: u32 = 32;
-/// Option: aligned groups of leaves that lie side by side carry the contiguous hint. Arm's stages.
+/// Option: aligned groups of leaves that lie side by side carry the contiguous hint (Arm's stages),
+/// or are pages of 64 KiB (RISC-V: Svnapot).
 pub const IOPGTABLE_CONTIGUOUS: u32 = 64;
 /// Option: requests to cached memory snoop caches whatever the device says (`SNP`). VT-d.
 pub const IOPGTABLE_FORCE_SNOOP: u32 = 128;
@@ -239,9 +240,9 @@ pub struct Registers {
     /// Stage 1: `TCR_EL1`, with IPS. Stage 2: `VTCR_EL2`. In 32 bits: `TTBCR` and `VTCR`.
     /// x86-64: the bits of `CR4` that make a processor walk so (`EFER` needs LME and NXE). VT-d: the
     /// second word of a PASID table entry. RISC-V: bit 0 where hardware is to set accessed and dirty
-    /// flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`). DART: the third
-    /// `TTBR`, and the fourth one above it; 0 where one root suffices. Short descriptors:
-    /// `TTBCR`. AMD v1: 1 where walks are to snoop the processors' caches, else 0.
+    /// flags (`ADUE`, `SADE`, `GADE`), bit 1 where leaves say the memory type (`PBMTE`), bit 2 where
+    /// hardware has to have Svnapot. DART: the third `TTBR`, and the fourth one above it; 0 where one
+    /// root suffices. Short descriptors: `TTBCR`. AMD v1: 1 where walks are to snoop the processors' caches, else 0.
     pub control: u64,
     /// Stage 1: `MAIR`; in 32 bits `MAIR0`, and `MAIR1` above it. Mali: `AS_MEMATTR`.
     /// x86-64: `IA32_PAT` as the leaves take it. Short descriptors: `PRRR`, and `NMRR` above it.

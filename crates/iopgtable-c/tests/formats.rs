@@ -175,6 +175,7 @@ fn tables_of_riscv_say_what_to_program() {
                 (0, 0),
                 (IOPGTABLE_HARDWARE_DIRTY, 1),
                 (IOPGTABLE_HARDWARE_DIRTY | IOPGTABLE_MEMORY_TYPES, 3),
+                (IOPGTABLE_MEMORY_TYPES | IOPGTABLE_CONTIGUOUS, 6),
             ] {
                 let config = Config { format, input_bits, output_bits: 56, options, ..CONFIG };
                 let f = Fixture::with(&config, null());

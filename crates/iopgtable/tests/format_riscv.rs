@@ -1,5 +1,5 @@
 //! RISC-V, both stages: geometry, words and registers are the manual's (volume II: "Sv39" to
-//! "Sv57", "Svpbmt", "H" extension).
+//! "Sv57", "Svnapot", "Svpbmt", "H" extension).
 
 #![cfg(feature = "alloc")]
 
@@ -7,7 +7,10 @@ mod machine;
 mod words;
 
 use iopgtable::format::{FirstStage, GStage, RiscV, RiscVRegisters};
-use iopgtable::{Config, ConfigError, Format, Geometry, Options, PhysAddr, Prot, ProtError};
+use iopgtable::{
+    Config, ConfigError, Format, Geometry, Iova, IovaRange, Options, PhysAddr, Prot, ProtError,
+    TableMemory,
+};
 use machine::range;
 use words::{common_refusal, map, path, registers};
 
@@ -67,11 +70,11 @@ fn the_input_size_says_which_mode_it_is() {
         let found = First::geometry(Config::new(48, output));
         assert!(matches!(found, Err(ConfigError::OutputBits { bits, .. }) if bits == output));
     }
-    let both = Options::HARDWARE_DIRTY | Options::MEMORY_TYPES;
-    assert_eq!(First::OPTIONS, both | Options::UPPER_HALF);
+    let all = Options::HARDWARE_DIRTY | Options::MEMORY_TYPES | Options::CONTIGUOUS;
+    assert_eq!(First::OPTIONS, all | Options::UPPER_HALF);
     let refused = Options::UPPER_HALF;
     let found = Guest::geometry(Config::new(50, 56).with(refused));
-    assert_eq!(found, Err(ConfigError::Options { refused, supported: both }));
+    assert_eq!(found, Err(ConfigError::Options { refused, supported: all }));
 }
 
 fn refusal(prot: Prot, guest: bool) -> Option<ProtError> {
@@ -150,6 +153,97 @@ fn tables_and_leaves_are_as_computed_by_hand() {
     assert_eq!(path(&memory, base, &[0, 0, 1, 511], next)[3], 0x1ff8_0059);
 }
 
+#[test]
+fn pages_of_64k_are_there_if_asked_for_and_not_too_large() {
+    let sizes = |config: Config| -> Vec<u64> {
+        First::geometry(config).expect("good sizes").leaf_sizes().collect()
+    };
+    let plain = Config::new(39, 56);
+    let napot = plain.with(Options::CONTIGUOUS);
+    assert_eq!(sizes(plain), [1 << 30, 2 << 20, 0x1000]);
+    assert_eq!(sizes(napot), [1 << 30, 2 << 20, 0x1_0000, 0x1000]);
+    assert_eq!(sizes(napot.largest_leaf(0x1_0000)), [0x1_0000, 0x1000]);
+    assert_eq!(sizes(napot.largest_leaf(0xffff)), [0x1000]);
+}
+
+/// N is bit 63, and `PPN[3:0]`, bits 13:10, are 1000, which is all that is left of the lower bits
+/// of the address. The same word stands in sixteen entries.
+#[test]
+fn a_page_of_64k_is_one_word_in_sixteen_entries() {
+    fn words<F: Format<Registers = RiscVRegisters>>(
+        memory: &machine::Memory,
+        table: &machine::Table<'_, F>,
+        pages: core::ops::Range<u64>,
+    ) -> Vec<u64> {
+        let base = root(registers(table));
+        pages.map(|page| path(memory, base, &[0, 0, page], next)[2]).collect()
+    }
+    let (first, guest) = (Config::new(39, 56), Config::new(41, 56));
+    let memory = machine::memory();
+    let napot = first.with(Options::CONTIGUOUS).with(Options::MEMORY_TYPES);
+    let mut table = machine::table::<First>(napot, &memory);
+    // A page before, and two behind.
+    map(&mut table, 0xf000, 0x8000_f000, 0x1_3000, Prot::RW | Prot::CACHED);
+    assert_eq!(words(&memory, &table, 15..16), [0x2000_3cd7]);
+    assert_eq!(words(&memory, &table, 16..32), [0x8000_0000_2000_60d7; 16]);
+    assert_eq!(words(&memory, &table, 32..35), [0x2000_80d7, 0x2000_84d7, 0]);
+    let own = table.translate(Iova(0x1_8765)).expect("it is mapped");
+    assert_eq!((own.phys.0, own.leaf_bytes), (0x8001_8765, 0x1_0000));
+    // Uncached memory, to be read by the supervisor.
+    map(&mut table, 0x4_0000, 0xff_ffff_ffff_0000, 0x1_0000, Prot::READ | Prot::PRIVILEGED);
+    assert_eq!(words(&memory, &table, 64..80), [0xa03f_ffff_ffff_e043; 16]);
+
+    let mut table = machine::table::<Guest>(guest.with(Options::CONTIGUOUS), &memory);
+    map(&mut table, 0, 0x1_0000, 0x1_0000, Prot::READ | Prot::EXECUTE);
+    assert_eq!(words(&memory, &table, 0..16), [0x8000_0000_0000_605b; 16]);
+    // What is left of it is single pages.
+    let hole = range(0x3000, 0x1000);
+    let gather = table.unmap(hole, hole).expect("no table is missing");
+    assert_eq!(gather.stale().leaves, Some(range(0, 0x1_0000)));
+    machine::finish(&table, gather);
+    let single = |page: u64| if page == 3 { 0 } else { 0x405b + (page << 10) };
+    assert_eq!(words(&memory, &table, 0..16), (0..16).map(single).collect::<Vec<_>>());
+
+    // Without Svnapot, and where only one of the spaces is aligned, there are none.
+    let mut table = machine::table::<First>(first, &memory);
+    map(&mut table, 0, 0, 0x1_0000, Prot::READ);
+    let mut odd = machine::table::<First>(napot, &memory);
+    map(&mut odd, 0, 0x1000, 0x1_0000, Prot::READ);
+    for words in [words(&memory, &table, 0..16), words(&memory, &odd, 0..16)] {
+        assert!(words.iter().all(|word| word >> 63 == 0), "{words:x?}");
+    }
+}
+
+/// Hardware sets D (bit 7) again, in any one of the entries.
+#[test]
+fn a_page_of_64k_that_was_written_in_one_of_its_entries_was_written() {
+    let memory = machine::memory();
+    let config = Config::new(39, 40).with(Options::HARDWARE_DIRTY | Options::CONTIGUOUS);
+    let mut table = machine::table::<First>(config, &memory);
+    let all = range(0, 0x1_0000);
+    map(&mut table, 0, 0x1_0000, 0x1_0000, Prot::RW);
+    let clean = |table: &mut machine::Table<'_, First>| {
+        let mut dirty = Vec::new();
+        let gather = table.visit_and_clear_dirty(all, |range| dirty.push(range));
+        machine::finish(table, gather.expect("hardware notes writes"));
+        dirty
+    };
+    assert_eq!(clean(&mut table), [all], "what was just mapped counts as written");
+    assert_eq!(clean(&mut table), Vec::<IovaRange>::new());
+    let tables = path(&memory, root(registers(&table)), &[0, 0, 11], next);
+    assert_eq!(tables[2], 0x8000_0000_0000_6057, "D alone is gone");
+    let entries = memory.cpu_address(PhysAddr(next(tables[1])));
+    // SAFETY: the table is there, and nobody uses it meanwhile.
+    unsafe { *entries.as_ptr().add(11) |= 1 << 7 };
+    // What is left of it was perhaps written, too.
+    let page = range(0x5000, 0x1000);
+    let gather = table.clear(page).expect("no table is missing");
+    machine::finish(&table, gather);
+    let left = (0..16).filter(|&page| page != 5).map(|page| range(page << 12, 0x1000));
+    assert_eq!(clean(&mut table), left.collect::<Vec<_>>());
+    assert_eq!(clean(&mut table), Vec::<IovaRange>::new());
+}
+
 /// Hardware sets D (bit 7) again.
 #[test]
 fn a_clean_leaf_lacks_the_dirty_bit_alone() {
@@ -172,7 +266,8 @@ fn registers_are_as_computed_by_hand() {
     }
     for (input, mode) in [(39, 8), (48, 9), (57, 10)] {
         let atp = mode << 60 | 0x88_0004;
-        let plain = RiscVRegisters { atp, hardware_updates: false, memory_types: false };
+        let plain =
+            RiscVRegisters { atp, hardware_updates: false, memory_types: false, napot: false };
         let config = Config::new(input, 56);
         assert_eq!(of::<First>(config), plain);
         assert_eq!(of::<First>(config.with(Options::UPPER_HALF)), plain);
@@ -182,6 +277,8 @@ fn registers_are_as_computed_by_hand() {
         assert_eq!(found, RiscVRegisters { hardware_updates: true, ..plain });
         let found = of::<First>(config.with(Options::MEMORY_TYPES));
         assert_eq!(found, RiscVRegisters { memory_types: true, ..plain });
+        let found = of::<First>(config.with(Options::CONTIGUOUS));
+        assert_eq!(found, RiscVRegisters { napot: true, ..plain });
     }
     assert_eq!((First::NAME, Guest::NAME, Guest::GRANULE), ("RISCV_64", "RISCV_64_G", "4K"));
 }

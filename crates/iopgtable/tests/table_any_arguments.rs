@@ -5,6 +5,7 @@
 
 mod machine;
 
+use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K,
     Granule16K, Granule64K, Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment,
@@ -252,6 +253,8 @@ survivals! {
     any_arguments_x86_64: X86_64, 48, 52;
     any_arguments_amd_v1: AmdV1, 64, 52;
     any_arguments_arm_v7s: ArmV7s<Unextended>, 32, 32;
+    any_arguments_riscv_napot: RiscV<FirstStage>, 39, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
+    any_arguments_riscv_guest_napot: RiscV<GStage>, 50, 48, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
     any_arguments_x86_64_five_levels: X86_64, 57, 52, Options::UPPER_HALF;
     any_arguments_s1_4k_upper_half: Arm64S1<Granule4K>, 48, 48, Options::UPPER_HALF;
     any_arguments_s1_4k_39_upper_half: Arm64S1<Granule4K>, 39, 40, UPPER;

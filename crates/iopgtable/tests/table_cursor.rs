@@ -6,6 +6,7 @@
 
 mod machine;
 
+use iopgtable::format::{FirstStage, RiscV};
 use iopgtable::{
     AmdV1, Arm64S1, Arm64S2, ArmMali, Config, Cursor, Gather, Granule4K, Granule16K, Granule64K,
     Invalidation, Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PageTable, PhysAddr, Prot, Segment,
@@ -313,6 +314,7 @@ compare_all! {
     mali: ArmMali, Config::new(38, 40);
     x86_64_five_levels: X86_64, Config::new(57, 52);
     amd_v1_five_levels: AmdV1, Config::new(57, 52);
+    riscv_napot: RiscV<FirstStage>, Config::new(39, 56).with(Options::CONTIGUOUS);
     x86_64_upper_half: X86_64, Config::new(48, 48).with(Options::UPPER_HALF);
 }
 

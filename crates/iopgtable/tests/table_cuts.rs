@@ -6,6 +6,7 @@
 mod machine;
 mod model;
 
+use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
     Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot, Segment, Unextended,
@@ -115,6 +116,11 @@ fn a_block_of_1g_is_cut() {
 fn a_page_of_several_entries_is_cut() {
     for log2 in [16, 20, 22, 29, 31, 33] {
         cuts::<AmdV1>(Config::new(64, 52), 1 << log2);
+    }
+    let napot = Options::CONTIGUOUS | Options::MEMORY_TYPES;
+    for bytes in [64 << 10, 2 << 20, 1 << 30] {
+        cuts::<RiscV<FirstStage>>(Config::new(39, 56).with(napot), bytes);
+        cuts::<RiscV<GStage>>(Config::new(50, 48).with(napot), bytes);
     }
     for bytes in [64 << 10, 1 << 20, 16 << 20] {
         cuts::<ArmV7s<Unextended>>(Config::new(32, 32), bytes);

@@ -11,6 +11,7 @@ mod ops;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Geometry,
     Granule4K, Granule16K, Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot,
@@ -110,8 +111,9 @@ fn check_groups<F: Walked>(table: &Table<'_, F>, visits: &[Visit]) {
     }
 }
 
-/// What was just mapped carries the hint where a whole group lies in a segment, aligned there, too.
-fn check_hints(config: Config, model: &Model, mapping: &Mapping, visits: &[Visit]) {
+/// What was just mapped carries the hint, if leaves are to have one, where a whole group lies in a
+/// segment, aligned there, too.
+fn check_hints(contiguous: bool, model: &Model, mapping: &Mapping, visits: &[Visit]) {
     let geometry = model.geometry();
     let hinted = hinted(visits);
     let mut first = mapping.range.first().0;
@@ -122,7 +124,7 @@ fn check_hints(config: Config, model: &Model, mapping: &Mapping, visits: &[Visit
             let expected = group_bytes(geometry, leaf.bytes).is_some_and(|bytes| {
                 span.covers(group(geometry, at, leaf.bytes)) && (first ^ phys) & (bytes - 1) == 0
             });
-            let expected = expected && config.options.contains(Options::CONTIGUOUS);
+            let expected = expected && contiguous;
             assert_eq!(hinted.contains_key(&at), expected, "the hint at {at:#x} of {span}");
         }
         // At the very top, the next address would be 2^64.
@@ -211,7 +213,7 @@ fn step<F: Walked>(
         Kind::Protect => (table.protect(range, prot), model.protect(range, prot)),
     };
     let gather = outcome.expect("nothing is wrong with it");
-    let contiguous = config.options.contains(Options::CONTIGUOUS);
+    let contiguous = config.options.contains(Options::CONTIGUOUS) && !F::GROUPS.are_pages();
     check_stale(&gather, &change, if contiguous && !is_map { groups } else { range });
     let told = gather.stale().leaves;
     assert_eq!(memory.allocations() - before.0, change.made.total(), "the missing tables only");
@@ -221,7 +223,7 @@ fn step<F: Walked>(
     check_changed(told, visits, &after);
     check_groups(table, &after);
     if is_map {
-        check_hints(config, model, &mapping, &after);
+        check_hints(contiguous, model, &mapping, &after);
     }
     *visits = after;
     let tables = pages(model.count_tables());
@@ -266,6 +268,8 @@ macro_rules! histories {
 }
 histories! { 24, 16:
     s1_4k_48: Arm64S1<Granule4K>, 48, 48;
+    riscv_39: RiscV<FirstStage>, 39, 56, Options::MEMORY_TYPES;
+    riscv_50_guest: RiscV<GStage>, 50, 48, Options::MEMORY_TYPES;
     s1_4k_39: Arm64S1<Granule4K>, 39, 40;
     s1_4k_32: Arm64S1<Granule4K>, 32, 32;
     s1_16k_48_has_a_root_of_two_entries: Arm64S1<Granule16K>, 48, 48;
@@ -304,12 +308,14 @@ histories! { 24, 16:
     x86_64_37_upper_half_is_less_than_an_entry_of_the_root: X86_64, 37, 40, Options::UPPER_HALF;
 }
 
-/// The same where whole groups of leaves carry the contiguous hint.
+/// The same where whole groups of leaves carry the contiguous hint, or are pages of their own.
 mod contiguous {
     use super::*;
 
     const CONTIGUOUS: Options = Options::CONTIGUOUS;
     const UPPER: Options = Options::CONTIGUOUS.with(Options::UPPER_HALF);
+    // Sixteen pages are one; and leaves say the memory type, so that what they say is read back.
+    const NAPOT: Options = Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
 
     histories! { 16, 16:
         s1_4k_48: Arm64S1<Granule4K>, 48, 48, CONTIGUOUS;
@@ -321,6 +327,11 @@ mod contiguous {
         arm32_s1_32: Arm32S1, 32, 40, CONTIGUOUS;
         arm32_s1_31_upper_half: Arm32S1, 31, 40, UPPER;
         arm32_s2_40: Arm32S2, 40, 40, CONTIGUOUS;
+        riscv_39: RiscV<FirstStage>, 39, 56, NAPOT;
+        riscv_48_upper_half: RiscV<FirstStage>, 48, 48, NAPOT.with(Options::UPPER_HALF);
+        riscv_57: RiscV<FirstStage>, 57, 56, NAPOT.with(Options::HARDWARE_DIRTY);
+        riscv_41_guest: RiscV<GStage>, 41, 56, NAPOT;
+        riscv_59_guest: RiscV<GStage>, 59, 48, NAPOT;
     }
 }
 

@@ -7,6 +7,7 @@ mod machine;
 mod model;
 mod ops;
 
+use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Granule4K,
     Granule16K, Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Reserved,
@@ -211,6 +212,8 @@ histories! {
     reserved_x86_64: X86_64, 48, 48;
     reserved_amd_v1: AmdV1, 64, 52;
     reserved_arm_v7s: ArmV7s<Unextended>, 32, 32;
+    reserved_riscv_napot: RiscV<FirstStage>, 48, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
+    reserved_riscv_guest_napot: RiscV<GStage>, 41, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
     reserved_x86_64_five_levels_upper_half: X86_64, 57, 52, Options::UPPER_HALF;
     reserved_s1_4k_contiguous: S1, 48, 48, Options::CONTIGUOUS;
     reserved_s1_4k_upper_half: S1, 39, 48, Options::UPPER_HALF | Options::CONTIGUOUS;

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use iopgtable::format::{Dart, T6000};
+use iopgtable::format::{Dart, FirstStage, RiscV, T6000};
 use iopgtable::memory::{AllocError, Heap, Pool, Publish, Region};
 use iopgtable::{
     AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K, Granule16K, Granule64K,
@@ -159,6 +159,9 @@ macro_rules! histories {
         }
     };
 }
+/// Leaves say the memory type, so that what they say is read back.
+const NAPOT: Options = Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
+
 histories! {
     threads_s1_4k: S1, CONFIG;
     threads_s1_4k_contiguous: S1, CONFIG.with(Options::CONTIGUOUS);
@@ -167,6 +170,7 @@ histories! {
     threads_mali: ArmMali, Config::new(33, 40);
     threads_x86_64: X86_64, Config::new(57, 48);
     threads_dart: Dart<T6000>, Config::new(38, 42);
+    threads_riscv_napot: RiscV<FirstStage>, Config::new(39, 56).with(NAPOT);
     threads_amd_v1: AmdV1, Config::new(57, 48);
     threads_arm_v7s: ArmV7s<Unextended>, Config::new(32, 32);
 }

@@ -92,8 +92,9 @@ impl Options {
     /// always does); see
     /// [`PageTable::read_and_clear_dirty`](crate::PageTable::read_and_clear_dirty).
     pub const HARDWARE_DIRTY: Self = Self(1 << 5);
-    /// Leaves that lie side by side in both address spaces, a whole aligned group of them, carry
-    /// the contiguous hint, so that one TLB entry can hold the group.
+    /// Leaves that lie side by side in both address spaces, a whole aligned group of them, say so,
+    /// and one TLB entry can hold the group: with the contiguous hint (Arm), or as a page of a size of
+    /// its own (RISC-V: 64 KiB, Svnapot).
     pub const CONTIGUOUS: Self = Self(1 << 6);
 
     /// Requests to cached memory snoop caches whatever the device says: leaves have `SNP` (VT-d;
@@ -115,7 +116,7 @@ impl Options {
         (Self::NO_PERMISSIONS, "no permissions"),
         (Self::FORCE_WRITE_BACK, "forced write-back"),
         (Self::HARDWARE_DIRTY, "hardware dirty state"),
-        (Self::CONTIGUOUS, "contiguous hint"),
+        (Self::CONTIGUOUS, "contiguous leaves"),
         (Self::FORCE_SNOOP, "forced snooping"),
         (Self::MEMORY_TYPES, "memory types"),
         (Self::WIDE_TABLES, "wide tables"),

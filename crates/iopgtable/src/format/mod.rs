@@ -28,7 +28,8 @@
 //! | [`FORCE_SNOOP`](Options::FORCE_SNOOP) | VT-d |
 //! | [`MEMORY_TYPES`](Options::MEMORY_TYPES) | RISC-V |
 //! | [`WIDE_TABLES`](Options::WIDE_TABLES) | MediaTek |
-//! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS), [`CONTIGUOUS`](Options::CONTIGUOUS) | Arm's stages |
+//! | [`NO_PERMISSIONS`](Options::NO_PERMISSIONS) | Arm's stages |
+//! | [`CONTIGUOUS`](Options::CONTIGUOUS) | Arm's stages, RISC-V |
 
 use core::fmt;
 

@@ -3,16 +3,16 @@
 //!
 //! # References
 //!
-//! The RISC-V Instruction Set Manual, volume II: "Sv39", "Sv48", "Sv57", "Svpbmt", "Svade" and
-//! "Svadu"; "H" extension, "Two-Stage Address Translation"; `satp`, `hgatp`. RISC-V IOMMU
+//! The RISC-V Instruction Set Manual, volume II: "Sv39", "Sv48", "Sv57", "Svnapot", "Svpbmt",
+//! "Svade" and "Svadu"; "H" extension, "Two-Stage Address Translation"; `satp`, `hgatp`. RISC-V IOMMU
 //! Architecture Specification: `iosatp`, `iohgatp`, translation control (`tc`).
 
 use core::fmt;
 use core::marker::PhantomData;
 
 use super::{
-    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Options, Sealed, check,
-    check_prot, output_bits_to, signed,
+    Attributes, Config, ConfigError, Entry, Format, Granule, Granule4K, Groups, Options, Sealed,
+    check, check_prot, output_bits_to, signed,
 };
 use crate::addr::PhysAddr;
 use crate::geometry::{Geometry, LAST_LEVEL, Sizes};
@@ -29,6 +29,9 @@ use crate::prot::{Prot, ProtError};
 /// [`Prot::DEVICE`] make no difference, unless [`Options::MEMORY_TYPES`] (Svpbmt) says that leaves
 /// do: then cached memory is as the platform has it, what is neither is uncached and weakly ordered,
 /// and devices are strongly ordered.
+///
+/// With [`Options::CONTIGUOUS`] (Svnapot), there are pages of 64 KiB, too, which stand in sixteen
+/// entries.
 #[derive(Clone, Copy, Debug)]
 pub struct RiscV<S: RiscVStage>(PhantomData<S>);
 
@@ -80,6 +83,8 @@ pub struct RiscVRegisters {
     pub hardware_updates: bool,
     /// Leaves say the memory type: `menvcfg.PBMTE` (`henvcfg.PBMTE`). IOMMUs that can, do.
     pub memory_types: bool,
+    /// Leaves may be parts of 64 KiB pages: nothing to program, but hardware has to have Svnapot.
+    pub napot: bool,
 }
 
 const VALID: u64 = 1 << 0;
@@ -98,6 +103,13 @@ const FIELD_SHIFT: u32 = 2;
 const TYPE_UNCACHED: u64 = 0b01 << 61;
 const TYPE_IO: u64 = 0b10 << 61;
 const TYPE: u64 = 0b11 << 61;
+/// `N`, bit 63: the entry is one of a page that is larger, and the lowest bit of `PPN` that is set
+/// says how much. There is one size, of sixteen entries.
+const NAPOT: u64 = 1 << 63;
+const NAPOT_LOG2: u32 = 4;
+const NAPOT_SIZE: u64 = 1 << 13;
+/// The address bits within such a page.
+const NAPOT_INSIDE: u64 = 0xffff;
 
 const MODE_SHIFT: u32 = 60;
 /// `MODE` of three levels; those of four and five follow, in either stage.
@@ -112,12 +124,13 @@ impl<S: RiscVStage> Format for RiscV<S> {
     type Word = u64;
     const MIN_LEVEL: i8 = -1;
     const OPTIONS: Options = {
-        let both = Options::HARDWARE_DIRTY.with(Options::MEMORY_TYPES);
-        if S::IS_G { both } else { both.with(Options::UPPER_HALF) }
+        let all = Options::HARDWARE_DIRTY.with(Options::MEMORY_TYPES).with(Options::CONTIGUOUS);
+        if S::IS_G { all } else { all.with(Options::UPPER_HALF) }
     };
     const FIELD_BITS: u32 = u64::BITS;
     const FIELD_SHIFT: u32 = FIELD_SHIFT;
     const CONTIGUOUS: u64 = 0;
+    const GROUPS: Groups = Groups::OptionalPages;
     const LIVE: u64 = READ | WRITE | EXECUTE | USER | ACCESSED | DIRTY | SOFTWARE;
     const PUBLISHED: u64 = 1 << 8;
     type Registers = RiscVRegisters;
@@ -132,10 +145,16 @@ impl<S: RiscVStage> Format for RiscV<S> {
         };
         let sizes = Sizes { page_shift: Self::PAGE_SHIFT, first_level, root_bits };
         let leaf_levels = [-1, 0, 1, 2, LAST_LEVEL];
-        Ok(if S::IS_G {
+        let geometry = if S::IS_G {
             Geometry::new(sizes, config, &leaf_levels)
         } else {
             signed(sizes, config, &leaf_levels)
+        };
+        let napot = config.options.contains(Options::CONTIGUOUS);
+        Ok(if napot {
+            geometry.with_pages(config.largest_leaf, Self::group_sizes)
+        } else {
+            geometry
         })
     }
 
@@ -145,6 +164,7 @@ impl<S: RiscVStage> Format for RiscV<S> {
             atp: mode << MODE_SHIFT | root.0 >> Self::PAGE_SHIFT,
             hardware_updates: options.contains(Options::HARDWARE_DIRTY),
             memory_types: options.contains(Options::MEMORY_TYPES),
+            napot: options.contains(Options::CONTIGUOUS),
         }
     }
 
@@ -195,7 +215,8 @@ impl<S: RiscVStage> Format for RiscV<S> {
         if entry & VALID == 0 {
             return Entry::Empty;
         }
-        let address = PhysAddr((entry & FIELD) << FIELD_SHIFT);
+        let inside = if Self::group_of(entry, level) > 0 { NAPOT_INSIDE } else { 0 };
+        let address = PhysAddr((entry & FIELD) << FIELD_SHIFT & !inside);
         match (entry & (READ | WRITE | EXECUTE), level) {
             (0, LAST_LEVEL) => Entry::Empty,
             (0, _) => Entry::Table(address),
@@ -205,7 +226,7 @@ impl<S: RiscVStage> Format for RiscV<S> {
 
     #[inline]
     fn attributes_of(leaf: u64, _: i8) -> Attributes {
-        let bits = leaf & !FIELD;
+        let bits = leaf & !FIELD & !NAPOT;
         Attributes { page: bits, block: bits }
     }
 
@@ -226,12 +247,28 @@ impl<S: RiscVStage> Format for RiscV<S> {
     }
 
     #[inline]
-    fn group_log2(_: i8) -> u32 {
-        0
+    fn group_log2(level: i8) -> u32 {
+        if level == LAST_LEVEL { NAPOT_LOG2 } else { 0 }
+    }
+
+    #[inline]
+    fn group_of(leaf: u64, level: i8) -> u32 {
+        // Large leaves never have the bit.
+        if leaf & NAPOT != 0 { Self::group_log2(level) } else { 0 }
+    }
+
+    #[inline]
+    fn page(attributes: Attributes, level: i8, _: u32, phys: PhysAddr) -> u64 {
+        attributes.leaf::<Self>(level, phys) | NAPOT | NAPOT_SIZE
     }
 
     #[inline]
     fn cleaned(leaf: u64) -> Option<u64> {
         if leaf & DIRTY != 0 { Some(leaf & !DIRTY) } else { None }
+    }
+
+    #[inline]
+    fn dirtied(leaf: u64) -> u64 {
+        leaf | DIRTY
     }
 }

@@ -24,9 +24,10 @@ use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
 /// - `U` forbids nothing. There is one privilege, and nothing is fetched.
 /// - Reads need `A` and writes need `D`, but writes do not need `A`. With `adue`, neither is needed,
 ///   and nothing is set.
-/// - Bits 63:54 of an entry are taken for address bits, so where one is set, an access goes nowhere
+/// - Bits 61:54 of an entry are taken for address bits, so where one is set, an access goes nowhere
 ///   or, in an entry that leads to a table, is an external abort. `U`, `A` and `D` of such an entry
-///   are ignored.
+///   are ignored. Bits 63:62 are not looked at: with Svnapot, each entry of a 64 KiB page leads to
+///   the one page of 4 KiB that its address says.
 /// - What it remembers, it finds by bits 55:12 of an address.
 /// - Page faults of all kinds are one, and have no class here; nor have accesses that go nowhere.
 ///

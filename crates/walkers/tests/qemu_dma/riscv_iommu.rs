@@ -216,6 +216,27 @@ fn address_spaces_are_kept_apart() {
     }
 }
 
+/// Why Svnapot is refused: `N`, bit 63, is not looked at, nor is what `PPN` then says of the size.
+#[test]
+fn every_entry_of_a_page_of_64k_leads_to_the_same_page() {
+    let mut bed = Bed::new(RiscVIommu::RAM);
+    let Some(mut mmu) = machine(RiscVIommu::locate(), &bed, RiscVIommu::start) else { return };
+    let to = bed.target(0);
+    assert_eq!(to % 0x1_0000, 0);
+    for (regime, wider) in STAGES {
+        let tree = Tree::new(&mut bed, 3, wider);
+        let leaf = (to | 0x8000) >> 2 | V | R | W | U | A | D | 1 << 63;
+        for page in 0..16 {
+            tree.map(&mut bed, &Stage, page << 12, 1, leaf);
+        }
+        mmu.install(&regime(&tree), 1).unwrap();
+        for address in [0, 0x8000, 0xf000] {
+            assert_eq!(place(&mut mmu, address, READ), Ok(to | 0x8000));
+            assert_eq!(place(&mut mmu, address, WRITE), Ok(to | 0x8000));
+        }
+    }
+}
+
 #[test]
 fn accessed_and_dirty_bits_are_asked_for_unless_hardware_sets_them() {
     let mut bed = Bed::new(RiscVIommu::RAM);
