@@ -104,6 +104,8 @@ formats! {
     mediatek_v7s: ArmV7s<MediaTek>, Config::new(32, 35), [soft, iotlb];
     mediatek_v7s_34: ArmV7s<MediaTek>, Config::new(34, 35), [soft, iotlb];
     amd_v1_4_levels: AmdV1, Config::new(48, 48), [soft, iotlb, amdvi];
+    amd_v1_1_level: AmdV1, Config::new(21, 48), [soft, iotlb, amdvi];
+    amd_v1_2_levels: AmdV1, Config::new(30, 48), [soft, iotlb, amdvi];
     amd_v1_6_levels: AmdV1, Config::new(64, 52), [soft, iotlb];
     x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm];
     x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb];

@@ -229,6 +229,7 @@ histories! { 12:
     random_histories_are_exact_s1_4k_lpa2_upper_half: Arm64S1<Lpa2<Granule4K>>, 52, 52, UPPER;
     random_histories_are_exact_x86_64: X86_64, 57, 48;
     random_histories_are_exact_amd_v1: AmdV1, 48, 48;
+    random_histories_are_exact_amd_v1_of_one_level: AmdV1, 21, 48;
     random_histories_are_exact_riscv_napot: RiscV<FirstStage>, 39, 56, NAPOT;
     random_histories_are_exact_x86_64_narrow_upper_half: X86_64, 37, 40, Options::UPPER_HALF;
 }

@@ -67,7 +67,7 @@ pub struct Geometry {
 pub(crate) struct Sizes {
     pub(crate) page_shift: u8,
     pub(crate) first_level: i8,
-    /// log2 of the root's entries; all other tables are one page large.
+    /// log2 of the root's entries; other tables have as many as the format says.
     pub(crate) root_bits: u8,
 }
 
@@ -85,10 +85,11 @@ impl Geometry {
         leaf_levels: &[i8],
     ) -> Self {
         let Sizes { page_shift, first_level, root_bits } = sizes;
+        debug_assert!(first_level < LAST_LEVEL || root_bits == table_bits, "see `Format`");
         // Checked beforehand: the limit is no smaller than a page.
         let may_be = |level: i8| {
             let bytes = 1u64.checked_shl(entry_shift(page_shift, table_bits, level));
-            bytes.is_some_and(|bytes| bytes <= config.largest_leaf)
+            level >= first_level && bytes.is_some_and(|bytes| bytes <= config.largest_leaf)
         };
         let leaf_levels = leaf_levels.iter().filter(|&&level| may_be(level));
         Self {

@@ -9,7 +9,7 @@ mod words;
 use iopgtable::format::{AmdV1, AmdV1Registers};
 use iopgtable::{
     Config, ConfigError, Format, Iova, IovaRange, Options, PhysAddr, Prot, ProtError, Segment,
-    SegmentSlice, TableMemory,
+    SegmentSlice, TableError, TableMemory,
 };
 use machine::{finish, range};
 use words::{common_refusal, map, path, registers};
@@ -35,8 +35,8 @@ fn nine_bits_a_level_up_to_the_whole_of_64() {
                 assert!(matches!(found, Err(ConfigError::OutputBits { .. })), "{found:?}");
                 continue;
             }
-            if !(22..=64).contains(&input) {
-                assert_eq!(found, Err(ConfigError::InputBits { bits: input, min: 22, max: 64 }));
+            if !(21..=64).contains(&input) {
+                assert_eq!(found, Err(ConfigError::InputBits { bits: input, min: 21, max: 64 }));
                 continue;
             }
             let geometry = found.expect("good sizes");
@@ -51,6 +51,7 @@ fn nine_bits_a_level_up_to_the_whole_of_64() {
             assert_eq!(geometry.translates(Iova(u64::MAX)), input == 64);
             // Every power of two, but for those that do not fit and for 512 GiB and more.
             let largest = match input {
+                21 => 20,
                 22..=30 => u64::from(input).min(29),
                 31..=39 => u64::from(input).min(38),
                 _ => 38,
@@ -272,6 +273,53 @@ fn all_of_64_bits_can_be_mapped_and_unmapped() {
     assert_eq!(table.count_tables().total(), 0);
 }
 
+/// Mode 1: the root holds the pages, and lives as long as its page table.
+#[test]
+fn a_root_of_pages_is_the_only_table() {
+    let memory = machine::memory();
+    let mut table = machine::table::<AmdV1>(Config::new(21, 52), &memory);
+    let whole = machine::whole(&table);
+    assert_eq!(whole, range(0, 2 << 20));
+    let base = root(registers(&table));
+    let entries = |pages: [u64; 3]| pages.map(|page| path(&memory, base, &[page], next)[0]);
+    // Of a page, of eight, and of as many as one page can have.
+    map(&mut table, 0x1f_f000, 0x1000, 0x1000, Prot::READ);
+    map(&mut table, 0x8000, 0x8000, 0x8000, Prot::READ | Prot::WRITE);
+    map(&mut table, 0x10_0000, 0x70_0000, 0x8_0000, Prot::WRITE);
+    let found = entries([511, 15, 256]);
+    assert_eq!(found, [0x2000_0000_0000_1001, 0x6000_0000_0000_be01, 0x4000_0000_0073_fe01]);
+    let segment = Segment::new(PhysAddr(0x10_0000), 0x10_0000);
+    let exact = table.exact_tables(range(0, 0x10_0000), [segment], Prot::READ);
+    let overlap = TableError::Overlap { iova: Iova(0x8000), leaf: 0x8000 };
+    assert_eq!(exact, Err(overlap));
+    for iova in [0x20_0000, 0x20_8000, 1 << 40] {
+        assert_eq!(table.translate(Iova(iova)), None, "beyond the root");
+    }
+    let mut cursor = table.cursor();
+    let beyond = TableError::InputRange { range: range(0x20_0000, 0x1000), whole };
+    assert_eq!(cursor.map_page(Iova(0x20_0000), PhysAddr(0), Prot::READ), Err(beyond));
+    assert_eq!(cursor.unmap_page(Iova(0x20_0000)), Err(beyond));
+    cursor.map_page(Iova(0), PhysAddr(0x5000), Prot::READ).expect("nothing is there");
+    cursor.unmap_page(Iova(0x9000)).expect("what it is part of is cut");
+    let gather = cursor.finish();
+    assert_eq!(gather.stale().leaves, Some(range(0x8000, 0x8000)));
+    finish(&table, gather);
+    assert_eq!(entries([0, 8, 9]), [0x2000_0000_0000_5001, 0x6000_0000_0000_8001, 0]);
+    let attributes = table.attributes(Prot::READ).expect("it can be expressed");
+    assert_eq!(table.map_leaves(Iova(0x1000), PhysAddr(0x1000), 3, 3, attributes), Ok(true));
+    assert_eq!(table.map_leaves(Iova(0), PhysAddr(0), 2, 1, attributes), Ok(false));
+    let (pages, gather) = table.unmap_leaves(Iova(0), 3, 8).expect("no table is among them");
+    assert_eq!(pages, 4);
+    finish(&table, gather);
+    let mut shown = Vec::new();
+    table.visit(whole, |seen| shown.push(seen));
+    let leaves = [0xa000, 0xc000, 0x8000, 0x10_0000, 0x1f_f000];
+    assert_eq!(shown.len(), leaves.len(), "and no table: {shown:?}");
+    assert_eq!(table.count_tables().total(), 0);
+    let gather = table.unmap(whole, whole).expect("nothing is cut");
+    assert_eq!((finish(&table, gather), memory.live()), (0, 1), "the root stays");
+}
+
 /// V 0, TV 1, HAD 8:7, Mode 11:9, the root 51:12, IR 61, IW 62.
 #[test]
 fn registers_are_as_computed_by_hand() {
@@ -280,7 +328,7 @@ fn registers_are_as_computed_by_hand() {
         AmdV1::registers(&geometry, config.options, PhysAddr(0x8_8000_0000), coherent)
     };
     let dte = 0x6000_0008_8000_0003u64;
-    for (input, mode) in [(22, 2), (30, 2), (31, 3), (48, 4), (57, 5), (64, 6)] {
+    for (input, mode) in [(21, 1), (22, 2), (30, 2), (31, 3), (48, 4), (57, 5), (64, 6)] {
         let config = Config::new(input, 48);
         let dte = dte | mode << 9;
         assert_eq!(of(config, true), AmdV1Registers { dte, coherent: true });

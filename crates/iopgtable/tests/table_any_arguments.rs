@@ -252,6 +252,7 @@ survivals! {
     any_arguments_mali: ArmMali, 33, 40;
     any_arguments_x86_64: X86_64, 48, 52;
     any_arguments_amd_v1: AmdV1, 64, 52;
+    any_arguments_amd_v1_of_one_level: AmdV1, 21, 48;
     any_arguments_arm_v7s: ArmV7s<Unextended>, 32, 32;
     any_arguments_riscv_napot: RiscV<FirstStage>, 39, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
     any_arguments_riscv_guest_napot: RiscV<GStage>, 50, 48, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);

@@ -314,6 +314,7 @@ compare_all! {
     mali: ArmMali, Config::new(38, 40);
     x86_64_five_levels: X86_64, Config::new(57, 52);
     amd_v1_five_levels: AmdV1, Config::new(57, 52);
+    amd_v1_one_level: AmdV1, Config::new(21, 52);
     riscv_napot: RiscV<FirstStage>, Config::new(39, 56).with(Options::CONTIGUOUS);
     x86_64_upper_half: X86_64, Config::new(48, 48).with(Options::UPPER_HALF);
 }

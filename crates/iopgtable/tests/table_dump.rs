@@ -5,7 +5,7 @@
 
 mod machine;
 
-use iopgtable::{Arm64S1, Config, Granule4K, Lpa2, Options, PhysAddr, Prot, Segment, Visit};
+use iopgtable::{AmdV1, Arm64S1, Config, Granule4K, Lpa2, Options, PhysAddr, Prot, Segment, Visit};
 use machine::{Memory, Table, Walked, finish, range};
 
 fn mapped<F: Walked>(config: Config, memory: &Memory) -> Table<'_, F> {
@@ -66,6 +66,22 @@ ARM_64_LPAE_S1 4K, 39 bits to 48, root
 }
 
 #[test]
+fn a_root_of_pages_shows_no_table() {
+    let memory = machine::memory();
+    let mut table = machine::table::<AmdV1>(Config::new(21, 48), &memory);
+    let segment = Segment::new(PhysAddr(0x1_0000), 0x1_1000);
+    let gather = table.map(range(0, 0x1_1000), [segment], Prot::RW).unwrap();
+    finish(&table, gather);
+    assert_eq!(
+        text(&table, 0, 2 << 20),
+        "\
+AMD_IOMMU_V1 4K, 21 bits to 48, root
+0x0..=0xffff -> 0x10000 rwx-n 1 x 64K
+0x10000..=0x10fff -> 0x20000 rwx-n 1 x 4K"
+    );
+}
+
+#[test]
 fn options_and_hints_are_shown() {
     let memory = machine::memory();
     let config = Config::new(52, 52).with(Options::CONTIGUOUS | Options::UPPER_HALF);
@@ -76,7 +92,7 @@ fn options_and_hints_are_shown() {
     finish(&table, gather);
     let text = table.dump(range(first, 1 << 21)).to_string();
     assert!(text.starts_with("ARM_64_LPAE_S1 4K-LPA2, 52 bits to 52, root at "), "{text}");
-    assert!(text.contains(", {\"upper half\", \"contiguous hint\"}\n"), "{text}");
+    assert!(text.contains(", {\"upper half\", \"contiguous leaves\"}\n"), "{text}");
     assert!(
         text.ends_with(
             "0xfff0000000000000..=0xfff000000000ffff -> 0x10000 rw--n 16 x 4K, contiguous\n        \

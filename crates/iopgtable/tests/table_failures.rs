@@ -98,6 +98,7 @@ histories! {
     failures_mali: ArmMali, 36, 40;
     failures_x86_64: X86_64, 57, 48;
     failures_amd_v1: AmdV1, 64, 48;
+    failures_amd_v1_of_one_level: AmdV1, 21, 48;
     failures_arm_v7s: ArmV7s<Unextended>, 32, 32;
 }
 

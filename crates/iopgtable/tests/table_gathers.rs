@@ -303,6 +303,7 @@ histories! {
     gathers_stay_open_mali: ArmMali, 40, 40;
     gathers_stay_open_x86_64: X86_64, 48, 48;
     gathers_stay_open_amd_v1: AmdV1, 48, 48;
+    gathers_stay_open_amd_v1_of_one_level: AmdV1, 21, 48;
     gathers_stay_open_arm_v7s: ArmV7s<Unextended>, 32, 32;
 }
 

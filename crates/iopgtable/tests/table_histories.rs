@@ -301,6 +301,7 @@ histories! { 24, 16:
     amd_v1_64: AmdV1, 64, 48;
     amd_v1_57: AmdV1, 57, 40, Options::HARDWARE_DIRTY;
     amd_v1_33: AmdV1, 33, 36;
+    amd_v1_21_has_a_root_of_pages: AmdV1, 21, 52, Options::HARDWARE_DIRTY;
     x86_64_48: X86_64, 48, 52;
     x86_64_48_upper_half: X86_64, 48, 48, Options::UPPER_HALF;
     x86_64_57: X86_64, 57, 52, Options::HARDWARE_DIRTY;

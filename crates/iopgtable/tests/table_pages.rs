@@ -45,12 +45,13 @@ fn compare<F: Walked>(config: Config, raw: &[Raw]) {
     let geometry = *table.geometry();
     let page = geometry.granule();
     let block = 1 << geometry.table_shift(LAST_LEVEL);
-    let (unit, window) = (block / 64, BLOCKS * block);
+    let all = (geometry.last_iova().0 - geometry.first_iova().0).saturating_add(1);
+    let (unit, window) = (block / 64, (BLOCKS * block).min(all));
     // At the top of the addresses.
     let base = geometry.last_iova().0 - (window - 1);
     let mut pages: BTreeMap<u64, (u64, Prot)> = BTreeMap::new();
     for raw in raw {
-        let first = raw.first * unit;
+        let first = raw.first * unit % window;
         let bytes = (raw.length * unit).min(window - first);
         let range = machine::range(base + first, bytes);
         let mine = range.first().0..=range.last().0;
@@ -118,6 +119,7 @@ comparisons! {
     mali_pages: ArmMali, 38, 40, 1024;
     x86_64_pages: X86_64, 48, 48, 1024;
     amd_v1_pages: AmdV1, 64, 48, 256;
+    amd_v1_of_one_level_pages: AmdV1, 21, 48, 512;
     arm_v7s_pages: ArmV7s<Unextended>, 32, 32, 512;
     mediatek_v7s_pages: ArmV7s<MediaTek>, 32, 35, 256;
 }

@@ -211,6 +211,7 @@ histories! {
     reserved_mali: ArmMali, 33, 40;
     reserved_x86_64: X86_64, 48, 48;
     reserved_amd_v1: AmdV1, 64, 52;
+    reserved_amd_v1_of_one_level: AmdV1, 21, 48;
     reserved_arm_v7s: ArmV7s<Unextended>, 32, 32;
     reserved_riscv_napot: RiscV<FirstStage>, 48, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
     reserved_riscv_guest_napot: RiscV<GStage>, 41, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);

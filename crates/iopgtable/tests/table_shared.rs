@@ -172,6 +172,7 @@ histories! {
     threads_dart: Dart<T6000>, Config::new(38, 42);
     threads_riscv_napot: RiscV<FirstStage>, Config::new(39, 56).with(NAPOT);
     threads_amd_v1: AmdV1, Config::new(57, 48);
+    threads_amd_v1_of_one_level: AmdV1, Config::new(21, 48);
     threads_arm_v7s: ArmV7s<Unextended>, Config::new(32, 32);
 }
 

@@ -16,7 +16,8 @@ use crate::prot::{Prot, ProtError};
 /// AMD's host page tables (v1): 4 KiB tables, up to six levels, and pages of every power of two from
 /// 4 KiB to 256 GiB.
 ///
-/// Input sizes of up to 64 bits take two to six levels (modes 2 to 6). A page that is larger than
+/// Input sizes of up to 64 bits take one to six levels (modes 1 to 6): with 21 bits, the root is a
+/// table of pages. A page that is larger than
 /// what one entry translates, but smaller than a table, stands in all the entries that it takes.
 /// Pages of 512 GiB, which some hardware does not walk, are never made, nor larger ones.
 ///
@@ -96,11 +97,11 @@ impl Format for AmdV1 {
     type Registers = AmdV1Registers;
 
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
-        check::<Self>(config, (22, 64), output_bits_to(52))?;
+        check::<Self>(config, (21, 64), output_bits_to(52))?;
         let levels = (config.input_bits - PAGE_SHIFT).div_ceil(Self::TABLE_BITS);
         let root_bits = config.input_bits - PAGE_SHIFT - (levels - 1) * Self::TABLE_BITS;
-        // CAST: two to six.
-        #[expect(clippy::cast_possible_wrap, reason = "two to six")]
+        // CAST: one to six.
+        #[expect(clippy::cast_possible_wrap, reason = "one to six")]
         let first_level = LAST_LEVEL + 1 - levels as i8;
         let sizes = Sizes { page_shift: PAGE_SHIFT, first_level, root_bits };
         let geometry = Geometry::new(sizes, config, &[1, 2, LAST_LEVEL]);

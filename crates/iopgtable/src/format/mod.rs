@@ -10,7 +10,7 @@
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
 //! | [`ArmV7s`] | `ARM_V7S` | 4K | 25 to 32 | 32 |
 //! | [`ArmV7s`] of [`MediaTek`] | `ARM_V7S` | 4K | 32 to 34 | 32 to 35 |
-//! | [`AmdV1`] | `AMD_IOMMU_V1` | 4K | 22 to 64 | 32 to 52 |
+//! | [`AmdV1`] | `AMD_IOMMU_V1` | 4K | 21 to 64 | 32 to 52 |
 //! | [`X86_64`] | `AMD_IOMMU_V2` | 4K | 32 to 57, signed | 32 to 52 |
 //! | [`VtdS2`] | `VTDSS` (generic page tables) | 4K | 32 to 57 | 32 to 52 |
 //! | [`RiscV`] of [`FirstStage`] | `RISCV_64` (likewise) | 4K | 32 to 57, signed | 32 to 56 |
@@ -82,6 +82,8 @@ pub use x86_64::{X86_64, X86_64Registers};
 ///   [`FIELD_SHIFT`](Self::FIELD_SHIFT) bits lower than in place: the leaf after the one for `phys`
 ///   is that leaf plus the entry's span, shifted likewise, unless the address grows beyond these
 ///   bits.
+/// - Where the root is a table of pages, it is one like any other: of 2^[`TABLE_BITS`](Self::TABLE_BITS)
+///   entries, all of which translate.
 pub trait Format: Copy + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Linux's name for it.
     const NAME: &'static str;

@@ -79,8 +79,8 @@ impl Recent {
         if !self.is_at::<F>(LAST_LEVEL, iova) {
             return None;
         }
-        // SAFETY: the invariant; the root of no format is a table of pages, so it has a table's
-        // worth of entries.
+        // SAFETY: the invariant; all tables of pages have as many entries, the root, too, where it is
+        // one.
         Some((unsafe { Node::new(self.node, 1 << F::TABLE_BITS) }, self.table))
     }
 
@@ -127,6 +127,12 @@ impl Recent {
     ) -> Option<(Node<F>, PhysAddr)> {
         if !tree.geometry.translates(iova) {
             return None;
+        }
+        if tree.geometry.first_level() == LAST_LEVEL {
+            let (root, phys) = (tree.root(), tree.root_phys());
+            // SAFETY: a root of pages translates all that is translated.
+            unsafe { self.set::<F>(LAST_LEVEL, iova, root, phys) };
+            return Some((root, phys));
         }
         let parent = tree.parent_table(memory, iova)?;
         let (node, table) = Tree::<F>::table_below(memory, parent, LAST_LEVEL - 1, iova)?;

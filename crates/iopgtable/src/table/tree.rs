@@ -332,8 +332,8 @@ impl<F: Format, S> Tree<F, S> {
         Some(at)
     }
 
-    /// The table above that of pages for `iova`, if there is one. Of a tree that no other thread
-    /// changes.
+    /// The table above that of pages for `iova`, if there is one. Of a tree of two levels or more
+    /// that no other thread changes.
     #[inline]
     pub(crate) fn parent_table<M: TableMemory + ?Sized>(
         &self,

@@ -43,12 +43,15 @@ pub(crate) fn range(first: u64, bytes: u64) -> IovaRange {
     IovaRange::new(Iova(first), bytes).expect("neither empty nor too long")
 }
 
-/// A table with a page, a block and a table that a narrow hole has left empty.
+/// A table with a page, a block (or some pages, where there are none), and a table that a narrow hole
+/// has left empty.
 pub(crate) fn populated<F: Format>(config: Config, memory: &Memory) -> Table<'_, F> {
     let mut table = table::<F>(config, memory);
     let geometry = *table.geometry();
     let at = |first, bytes| range(geometry.first_iova().0 + first, bytes);
-    let (page, block) = (geometry.granule(), 1 << geometry.table_shift(LAST_LEVEL));
+    let page = geometry.granule();
+    let block =
+        if geometry.levels() == 1 { 32 * page } else { 1 << geometry.table_shift(LAST_LEVEL) };
     for (first, bytes) in [(0, page), (block, block), (3 * block, page)] {
         let segment = Segment::new(PhysAddr(0), bytes);
         let mapped = table.map(at(first, bytes), [segment], Prot::RW);

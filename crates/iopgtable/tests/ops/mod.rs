@@ -218,6 +218,8 @@ impl Raw {
             [huge, large, _, page] if self.huge => [page, large, huge],
             [.., large, small, page] => [page, small, large],
             [large, page] => [page, large, large],
+            // Pages of several entries, where there are no blocks.
+            [page] => [page, page << 4, page << 7],
             _ => panic!("a format with {sizes:?}"),
         }
     }

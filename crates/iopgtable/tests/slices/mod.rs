@@ -94,6 +94,8 @@ impl Plan {
         let small = 1 << geometry.table_shift(LAST_LEVEL);
         let large = sizes[0].max(small);
         let slice = [page, 4 * page, small / 2, small, 4 * small, large / 2][self.scale];
+        let room = (geometry.last_iova().0 - geometry.first_iova().0) / SLICES;
+        let slice = slice.min(1 << room.ilog2());
         let off = if slice > small { small } else { page };
         Window { slice, unit: (slice / UNITS).max(page), off }
     }
