@@ -45,7 +45,8 @@ const PAGES: i8 = 3;
 /// - It has pages of 1 GiB.
 /// - Bits from `MAXPHYADDR` to 51 of an address are reserved at each level; so are the bits below
 ///   the address of a large leaf (but for its PAT bit), `PS` in a PML4 and a PML5, and bit 63
-///   without `NXE`. Each is [`FaultKind::Reserved`] at its level: `#PF` with `RSVD`. What is not
+///   without `NXE`; and bit 8, which would be `G`, in entries above page directories that lead to
+///   tables: AMD's processors reserve it there, and Intel's ignore it. Each is [`FaultKind::Reserved`] at its level: `#PF` with `RSVD`. What is not
 ///   present may hold anything.
 /// - A `CR3` beyond `MAXPHYADDR`, which processors refuse to load, is a reserved fault at level 0
 ///   for every address.
@@ -60,7 +61,8 @@ const PAGES: i8 = 3;
 ///
 /// # References
 ///
-/// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A: 4.5 ("4-level paging
+/// AMD64 Architecture Programmer's Manual, volume 2: 5.3.3 (4-Kbyte page translation, long mode:
+/// what must be zero). Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3A: 4.5 ("4-level paging
 /// and 5-level paging", tables 4-14 to 4-20), 4.6 (access rights), 4.7 (page-fault exceptions),
 /// 4.9.2 (paging and memory typing with the PAT), 11.12 (PAT).
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +118,8 @@ impl<M: PhysMemory> X86_64<M> {
     const fn reserved(&self, entry: u64, level: i8) -> u64 {
         let execute = if self.registers.nxe { 0 } else { NO_EXECUTE };
         let leaf = match level {
-            ..=0 => LARGE,
+            ..=0 => LARGE | GLOBAL,
+            1 if entry & LARGE == 0 => GLOBAL,
             1 | 2 if entry & LARGE != 0 => (1 << span_bits(level)) - (LARGE_PAT << 1),
             _ => 0,
         };

@@ -156,6 +156,18 @@ fn bit_63_is_reserved_without_nxe() {
     }
 }
 
+/// `G`, of what is no leaf: AMD's processors want it clear above page directories.
+#[test]
+fn bit_8_is_reserved_in_what_leads_to_page_directories_and_above() {
+    for (level, &(_, good)) in PATH.iter().enumerate() {
+        let found = with(&path_with(level, good | 1 << 8)).translate(0, READ);
+        match level {
+            0 | 1 => assert_eq!(place(found), reserved_fault(level as i8)),
+            _ => assert!(found.is_ok(), "level {level}"),
+        }
+    }
+}
+
 #[test]
 fn low_bits_of_cr3_are_not_the_address() {
     let registers = X86_64Registers { cr3: 0x1fff, ..REGISTERS };
@@ -242,7 +254,8 @@ fn leaf_by_list(registers: X86_64Registers, memory: &dyn Fn(u64) -> u64, va: u64
         let large = entry >> 7 & 1 == 1 && width > 12;
         let fits = u128::from(entry % (1 << 52)) <= physical;
         let aligned = !large || (entry % (1 << width)) >> 13 == 0;
-        let is_sound = fits && aligned && !(large && width > 30);
+        let marked = !large && width > 21 && entry >> 8 & 1 == 1;
+        let is_sound = fits && aligned && !marked && !(large && width > 30);
         if entry & 1 == 0 || !is_sound || (entry >> 63 == 1 && !registers.nxe) {
             return None;
         }
