@@ -6,7 +6,9 @@ use iopgtable::{
     Config, CreateError, Gather, Geometry, Invalidate, Invalidation, Iova, IovaRange, PageTable,
     Prot, Segment, TableError,
 };
-use walkers::{Access, Answer, Forget, Mmu, MmuError, Regime, Request, Says};
+use walkers::{
+    Access, AccessKind, Answer, Forget, Mmu, MmuError, Privilege, Regime, Request, Says,
+};
 
 use crate::{Mapped, Model, Question, SharedRegion, Walked, laxity};
 
@@ -206,18 +208,23 @@ impl<'m, F: Walked> Rig<'m, F> {
         Ok(())
     }
 
-    /// What every machine answers to `requests`, by its name.
-    ///
-    /// # Panics
-    ///
-    /// Where a machine does not answer.
-    pub fn answers(&mut self, requests: &[Request]) -> Vec<(&'static str, Vec<Answer>)> {
-        let machines = self.machines.iter_mut().map(|Machine { mmu, .. }| {
+    /// What every machine answers to the requests that it is to be asked, by its name. Those that
+    /// it does not tell from others are left out. A machine that finds what it cannot answer for, or
+    /// has failed, says that.
+    pub fn answers<'a>(
+        &mut self,
+        asked: impl Fn(&'static str) -> &'a [Request],
+    ) -> Vec<(&'static str, Result<Vec<Answer>, MmuError>)> {
+        let machines = self.machines.iter_mut().map(|Machine { mmu, says, .. }| {
+            let tells_apart = |request: &&Request| {
+                (says.execute || request.access.kind != AccessKind::Execute)
+                    && (says.privilege || request.access.privilege == Privilege::Unprivileged)
+            };
+            let requests: Vec<Request> =
+                asked(mmu.name()).iter().filter(tells_apart).copied().collect();
             let mut answers = Vec::new();
-            if let Err(error) = mmu.translate(requests, &mut answers) {
-                panic!("{}: {error}", mmu.name());
-            }
-            (mmu.name(), answers)
+            let outcome = mmu.translate(&requests, &mut answers);
+            (mmu.name(), outcome.map(|()| answers))
         });
         machines.collect()
     }

@@ -4,7 +4,7 @@
 //!
 //! Arm DDI 0487, D8.3 (descriptor formats): which bits are ignored and which are `RES0`.
 
-use iopgtable_conformance::mutations::Kind::{self, Block, Page, Table};
+use iopgtable_conformance::mutations::Kind::{self, Block, BlockGroup, Page, PageGroup, Table};
 
 /// A run of bits of a kind of entry, and why a flip of them changes no answer.
 pub(crate) type Survivors = (Kind, (u32, u32), &'static str);
@@ -83,12 +83,13 @@ pub(crate) const MALI: &[Survivors] = &[
 const ACCESSED: &str = "accessed, which hardware sets and does not look at";
 const PAT_TWICE: &str = "selects the upper half of PAT, which repeats the lower one";
 
-/// Intel SDM volume 3A, tables 4-14 to 4-20.
+/// Intel SDM volume 3A, tables 4-14 to 4-20. Bit 8 of links above page directories is noticed: AMD's
+/// processors reserve it (APM volume 2, 5.3.3).
 pub(crate) const X86_64: &[Survivors] = &[
     (Table, (3, 4), "PWT and PCD: how the next table is cached"),
     (Table, (5, 5), ACCESSED),
     (Table, (6, 6), IGNORED),
-    (Table, (8, 11), IGNORED),
+    (Table, (9, 11), IGNORED),
     (Table, (52, 62), IGNORED),
     (Block, (5, 5), ACCESSED),
     (Block, (9, 11), SOFTWARE),
@@ -98,4 +99,145 @@ pub(crate) const X86_64: &[Survivors] = &[
     (Page, (7, 7), PAT_TWICE),
     (Page, (9, 11), SOFTWARE),
     (Page, (52, 62), "left to software, and protection keys, which are off"),
+];
+
+const EXECUTE: &str = "X: requests to execute, which are off";
+const EPT: &str = "EMT and IPAT: for processors, which walk the same tables";
+
+/// VT-d 4.1, 9.8.
+pub(crate) const VTD_S2: &[Survivors] = &[
+    (Table, (2, 2), EXECUTE),
+    (Table, (3, 6), IGNORED),
+    (Table, (8, 8), ACCESSED),
+    (Table, (9, 10), IGNORED),
+    (Table, (52, 61), IGNORED),
+    (Table, (63, 63), IGNORED),
+    (Block, (2, 2), EXECUTE),
+    (Block, (3, 6), EPT),
+    (Block, (8, 8), ACCESSED),
+    (Block, (10, 10), IGNORED),
+    (Block, (52, 61), IGNORED),
+    (Block, (63, 63), IGNORED),
+    (Page, (2, 2), EXECUTE),
+    (Page, (3, 6), EPT),
+    (Page, (7, 7), IGNORED),
+    (Page, (8, 8), ACCESSED),
+    (Page, (10, 10), IGNORED),
+    (Page, (52, 61), IGNORED),
+    (Page, (63, 63), IGNORED),
+];
+
+/// The RISC-V Instruction Set Manual, volume II, 12.3 to 12.6 (Sv32 to Sv57).
+pub(crate) const RISCV: &[Survivors] =
+    &[(Table, (8, 9), SOFTWARE), (Block, (8, 9), SOFTWARE), (Page, (8, 9), SOFTWARE)];
+
+const NO_GLOBAL: &str = "G: not used in the G-stage";
+
+/// The same, 15.5.1.
+pub(crate) const RISCV_G: &[Survivors] =
+    &[(Table, (5, 5), NO_GLOBAL), (Block, (5, 5), NO_GLOBAL), (Page, (5, 5), NO_GLOBAL)];
+
+const ATS: &str = "U: matters to devices that keep translations";
+
+/// AMD 48882, 2.2.3.
+pub(crate) const AMD_V1: &[Survivors] = &[
+    (Table, (1, 4), IGNORED),
+    (Table, (5, 5), ACCESSED),
+    (Table, (6, 8), IGNORED),
+    (Table, (63, 63), IGNORED),
+    (Block, (1, 4), IGNORED),
+    (Block, (5, 5), ACCESSED),
+    (Block, (7, 8), IGNORED),
+    (Block, (59, 59), ATS),
+    (Block, (63, 63), IGNORED),
+    (BlockGroup, (1, 4), IGNORED),
+    (BlockGroup, (5, 5), ACCESSED),
+    (BlockGroup, (7, 8), IGNORED),
+    (BlockGroup, (59, 59), ATS),
+    (BlockGroup, (63, 63), IGNORED),
+    (Page, (1, 4), IGNORED),
+    (Page, (5, 5), ACCESSED),
+    (Page, (7, 8), IGNORED),
+    (Page, (59, 59), ATS),
+    (Page, (63, 63), IGNORED),
+    (PageGroup, (1, 4), IGNORED),
+    (PageGroup, (5, 5), ACCESSED),
+    (PageGroup, (7, 8), IGNORED),
+    (PageGroup, (59, 59), ATS),
+    (PageGroup, (63, 63), IGNORED),
+];
+
+const NO_HAD: &str = "D: without HAD, nobody looks at it";
+
+/// Where hardware does not manage the dirty flag.
+pub(crate) const AMD_V1_WITHOUT_DIRTY: &[Survivors] = &[
+    (Block, (6, 6), NO_HAD),
+    (BlockGroup, (6, 6), NO_HAD),
+    (Page, (6, 6), NO_HAD),
+    (PageGroup, (6, 6), NO_HAD),
+];
+
+const DOMAIN: &str = "the domain: all are clients";
+const REMAPPED: &str = "TEX[2:1]: left to software where TEX is remapped";
+
+/// Arm DDI 0487, G5.4.
+pub(crate) const SHORT: &[Survivors] = &[
+    (Table, (6, 8), DOMAIN),
+    (Block, (6, 8), DOMAIN),
+    (Block, (13, 14), REMAPPED),
+    (BlockGroup, (13, 14), REMAPPED),
+    (Page, (7, 8), REMAPPED),
+    (PageGroup, (6, 8), RES0),
+    (PageGroup, (13, 14), REMAPPED),
+];
+
+const IMPLEMENTATION: &str = "left to the implementation";
+
+/// Where addresses have 32 bits.
+pub(crate) const ARM_V7S: &[Survivors] = &[
+    (Table, (4, 4), RES0),
+    (Table, (5, 5), DOMAIN),
+    (Table, (9, 9), IMPLEMENTATION),
+    (Block, (5, 5), DOMAIN),
+    (Block, (9, 9), IMPLEMENTATION),
+    (BlockGroup, (9, 9), IMPLEMENTATION),
+];
+
+const NO_PERMISSIONS: &str = "a permission, of which there are none";
+
+/// Where bits 4, 5 and 9 are bits of addresses.
+pub(crate) const MEDIATEK: &[Survivors] = &[
+    (Table, (2, 2), NO_PERMISSIONS),
+    (Block, (0, 0), NO_PERMISSIONS),
+    (Block, (10, 11), NO_PERMISSIONS),
+    (Block, (15, 15), NO_PERMISSIONS),
+    (BlockGroup, (0, 0), NO_PERMISSIONS),
+    (BlockGroup, (6, 8), DOMAIN),
+    (BlockGroup, (10, 11), NO_PERMISSIONS),
+    (BlockGroup, (15, 15), NO_PERMISSIONS),
+    (BlockGroup, (20, 23), "below the address of a supersection"),
+    (Page, (0, 0), NO_PERMISSIONS),
+    (PageGroup, (15, 15), NO_PERMISSIONS),
+];
+
+const UNKNOWN: &str = "of no known meaning";
+const WHOLE: &str = "which part of its page a leaf permits, and that it is the whole";
+
+/// Addresses in bits 35:14.
+pub(crate) const DART_T8020: &[Survivors] = &[
+    (Table, (1, 13), UNKNOWN),
+    (Table, (36, 63), UNKNOWN),
+    (Page, (1, 1), WHOLE),
+    (Page, (2, 6), UNKNOWN),
+    (Page, (9, 13), UNKNOWN),
+    (Page, (36, 39), UNKNOWN),
+    (Page, (40, 63), WHOLE),
+];
+
+/// Addresses in bits 37:10.
+pub(crate) const DART_T6000: &[Survivors] = &[
+    (Table, (1, 9), UNKNOWN),
+    (Table, (38, 63), UNKNOWN),
+    (Page, (4, 9), UNKNOWN),
+    (Page, (38, 39), UNKNOWN),
 ];
