@@ -60,8 +60,8 @@ pub fn every_leaf_in_every_place<F: Walked>(rig: &mut Rig<'_, F>) -> Outcome {
     let whole = rig.geometry().whole();
     let sizes = rig.leaf_sizes();
     let largest = *sizes.last().expect("there are leaves");
-    let window = rig.window();
     for (number, &size) in sizes.iter().enumerate() {
+        let window = rig.window_of(size);
         let middle = whole.first().0 + (whole.last().0 - whole.first().0) / 2 + 1;
         let mut places = vec![
             whole.first().0,
@@ -110,9 +110,9 @@ pub fn every_leaf_in_every_place<F: Walked>(rig: &mut Rig<'_, F>) -> Outcome {
 /// Where the table refuses what it must take.
 pub fn every_permission<F: Walked>(rig: &mut Rig<'_, F>, config: Config) -> Outcome {
     let whole = rig.geometry().whole();
-    let window = rig.window();
     let prots = rig.prots(config);
     for &size in &rig.leaf_sizes() {
+        let window = rig.window_of(size);
         // As many as have room.
         let room = ((whole.last().0 - whole.first().0) / size).saturating_add(1);
         let count = prots.len().min(usize::try_from(room).unwrap_or(usize::MAX));

@@ -117,7 +117,7 @@ fn segments<F: Walked>(rig: &Rig<'_, F>, range: IovaRange, rng: &mut SmallRng) -
         let off = if rng.random_bool(0.75) { 0 } else { smaller };
         // Where that is too high, a multiple of the largest leaf lower.
         let too_high =
-            (base + off + (pages * page - 1)).saturating_sub(rig.geometry().last_phys().0);
+            (base + off + (pages * page - 1)).saturating_sub(rig.geometry().last_narrow_phys().0);
         let phys = base + off - too_high.next_multiple_of(align).min((base + off) & !(align - 1));
         all.push(Segment::new(PhysAddr(phys), pages * page));
         iova = iova.wrapping_add(pages * page);

@@ -129,7 +129,22 @@ impl<'m, F: Walked> Rig<'m, F> {
     /// The physical addresses, first and last, that leaves may lead to for the answers of all
     /// machines to be right, above the tables.
     pub fn window(&self) -> (u64, u64) {
-        let whole = (self.table.allocator().last() + 1, self.geometry().last_phys().0);
+        self.window_in(self.table.allocator().last() + 1, self.geometry().last_narrow_phys().0)
+    }
+
+    /// The same for leaves of `size` bytes: where only they lead, if there is such a place.
+    pub fn window_of(&self, size: u64) -> (u64, u64) {
+        let geometry = self.geometry();
+        if geometry.wide_leaf().is_none_or(|wide| size < wide) {
+            return self.window();
+        }
+        // Far up, where all upper bits are set.
+        let last = geometry.last_phys().0;
+        self.window_in(last - (last >> 4), last)
+    }
+
+    fn window_in(&self, first: u64, last: u64) -> (u64, u64) {
+        let whole = (first, last);
         self.machines.iter().fold(whole, |(first, last), machine| {
             let (low, high) = machine.says.targets;
             (first.max(low), last.min(high))

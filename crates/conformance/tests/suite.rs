@@ -101,6 +101,7 @@ formats! {
     arm32_s2: Arm32S2, Config::new(40, 40), [soft, iotlb];
     arm_mali: ArmMali, Config::new(48, 40), [soft, iotlb];
     arm_v7s: ArmV7s<Unextended>, Config::new(32, 32), [soft, iotlb];
+    arm_v7s_40: ArmV7s<Unextended>, Config::new(32, 40), [soft, iotlb];
     mediatek_v7s: ArmV7s<MediaTek>, Config::new(32, 35), [soft, iotlb];
     mediatek_v7s_34: ArmV7s<MediaTek>, Config::new(34, 35), [soft, iotlb];
     amd_v1_4_levels: AmdV1, Config::new(48, 48), [soft, iotlb, amdvi];

@@ -355,10 +355,11 @@ fn check_backing<F: Format, A: TableAllocator, D: Device>(
     if offset & (granule - 1) != 0 || !backing.is_aligned(granule) {
         return Err(SubmitReason::BackingAlignment { offset, granule });
     }
-    if backing.last_phys() > geometry.last_phys() {
+    // Mappings are cut at will, so leaves of every size have to lead there.
+    if backing.last_phys() > geometry.last_narrow_phys() {
         return Err(SubmitReason::BackingReach {
             last: backing.last_phys(),
-            reach: geometry.last_phys(),
+            reach: geometry.last_narrow_phys(),
         });
     }
     Ok(())

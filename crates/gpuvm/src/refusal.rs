@@ -44,7 +44,8 @@ pub enum SubmitReason {
         /// The backing's length in bytes.
         backing: u64,
     },
-    /// The backing lies beyond the output size.
+    /// The backing lies beyond what leaves of every size lead to: the output size, but for formats with
+    /// [wide leaves](iopgtable::Geometry::wide_leaf).
     BackingReach {
         /// Its highest address.
         last: PhysAddr,

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use deadline::bounded;
 use gpuvm::{BindError, Device, Figures, Op, SubmitError, SubmitReason, Timeline, Vm};
-use iopgtable::memory::{Account, Accounted, Failing, LimitExceeded, TableAllocator};
+use iopgtable::memory::{Account, Accounted, Failing, LimitExceeded, Region, TableAllocator};
 use iopgtable::{
-    AllocError, Iova, IovaRange, Options, PhysAddr, Prot, Splits, TableCount, TableError,
-    Translation, Unwalked,
+    AllocError, ArmV7s, Config, Iova, IovaRange, Options, PhysAddr, Prot, Splits, TableCount,
+    TableError, Translation, Unextended, Unwalked,
 };
 use machine::{Ask, Faulty, Memory, memory};
 use ops::{CONFIG, GIB, MIB, PAGE, S1, backing, map, map_backing, unmap};
@@ -264,6 +264,23 @@ fn an_iterator_that_panics_leaves_everything_as_it_was() {
         catch_unwind(AssertUnwindSafe(submission)).unwrap_err();
         assert_eq!(snapshot(&vm, &memory), before);
     }
+}
+
+/// Mappings are cut at will, and supersections beyond 2^32 cannot be.
+#[test]
+fn what_only_wide_leaves_lead_to_is_refused() {
+    let memory = Arc::new(Region::with_capacity(PhysAddr(0xe000_0000), 16 << 20).unwrap());
+    let config = Config::new(32, 40);
+    let vm = Vm::<ArmV7s<Unextended>, _, _>::new(config, memory, Unwalked).unwrap();
+    let (reach, block) = (PhysAddr(u32::MAX.into()), 16 * MIB);
+    for far in [4 * GIB, 4 * GIB - PAGE] {
+        let error = vm.submit([map(0, block, far)], [], []).unwrap_err();
+        let last = PhysAddr(far + (block - 1));
+        assert_eq!(error.reason, SubmitReason::BackingReach { last, reach });
+    }
+    vm.submit([map(0, block, 4 * GIB - block)], [], []).unwrap();
+    vm.run_ready();
+    assert_eq!(vm.translate(Iova(5)).map(|found| found.leaf_bytes), Some(block));
 }
 
 #[test]

@@ -346,13 +346,15 @@ typedef struct {
      * (31 for the upper half). For x86-64 32 to 57 with the sign: the table translates the half
      * without it, or the upper half. For VT-d 32 to 57: three levels up to 39, four up to 48.
      * For RISC-V likewise with the sign, and for its G-stage with two bits more. For DARTs 32
-     * to 38.
+     * to 38. For AMD v1 21 to 64. For short descriptors 25 to 32, for MediaTek's 32 to 34.
      */
     uint32_t input_bits;
     /**
      * How many bits a physical address has: 32, 36, 40, 42, 44 or 48, with a granule of 65536 and
      * with LPA2 also 52; for Mali and in 32 bits 32 to 40; for x86-64 and VT-d 32 to 52;
-     * for RISC-V 32 to 56; for DARTs 32 to 36, or to 42.
+     * for RISC-V 32 to 56; for DARTs 32 to 36, or to 42; for AMD v1 32 to 52; for MediaTek's short
+     * descriptors 32 to 35. For other short descriptors 32 or 40: what lies beyond 32 bits is mapped
+     * in multiples of 16 MiB, aligned alike in both address spaces, and none of these is cut.
      */
     uint32_t output_bits;
     /**

@@ -54,7 +54,8 @@ pub enum TableError {
     OutputRange {
         /// The segment.
         segment: Segment,
-        /// The output size in bits.
+        /// The output size in bits: the configuration's, or that of the leaves which the segment
+        /// would take, where only [wide ones](crate::Geometry::wide_leaf) lead farther.
         output_bits: u8,
     },
     /// The segments are not as long as the range.
@@ -79,7 +80,8 @@ pub enum TableError {
         leaf: u64,
     },
     /// The operation would cut a leaf, or a group of leaves with the contiguous hint, and
-    /// [`Splits::Forbidden`](crate::Splits::Forbidden) stands against it.
+    /// [`Splits::Forbidden`](crate::Splits::Forbidden) stands against it, or the leaf leads to where
+    /// none that is smaller does ([`Geometry::wide_leaf`](crate::Geometry::wide_leaf)).
     Split {
         /// What the leaf, or the group, translates.
         block: IovaRange,
@@ -159,7 +161,7 @@ impl fmt::Display for TableError {
                 write!(f, "{iova} is mapped already, by a leaf of {leaf:#x} bytes")
             }
             Self::Split { block } => {
-                write!(f, "{block} is one block, and splitting live blocks is forbidden")
+                write!(f, "{block} is one block, which must not be split")
             }
             Self::NoDirtyState => {
                 f.write_str("the table is not configured for hardware dirty state")

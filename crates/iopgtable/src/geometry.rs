@@ -53,6 +53,9 @@ pub struct Geometry {
     output_bits: u8,
     /// How many bits the physical address of a table has.
     reach_bits: u8,
+    /// How many bits the physical address of a leaf has, unless that has `2^wide_shift` bytes.
+    narrow_bits: u8,
+    wide_shift: u8,
     /// Bit `level_index(l)` is set where a leaf may stand at level `l`.
     leaf_levels: u8,
     /// log2 of the leaves that form a group, by level: bit `n` is set where there are groups of
@@ -103,6 +106,8 @@ impl Geometry {
             input_bits: config.input_bits,
             output_bits: config.output_bits,
             reach_bits: config.output_bits,
+            narrow_bits: config.output_bits,
+            wide_shift: 0,
             leaf_levels: leaf_levels.fold(0, |levels, &level| levels | bit(level)),
             groups: [0; MAX_LEVELS],
             groups_are_pages: false,
@@ -132,6 +137,11 @@ impl Geometry {
     /// The same where only tables below `2^bits` can be linked.
     pub(crate) const fn with_tables_below(self, bits: u8) -> Self {
         Self { reach_bits: bits, ..self }
+    }
+
+    /// The same where only leaves of `2^shift` bytes lead beyond `2^bits`.
+    pub(crate) const fn with_narrow_leaves(self, bits: u8, shift: u8) -> Self {
+        Self { narrow_bits: bits, wide_shift: shift, ..self }
     }
 
     /// The same for addresses from `first` on, a multiple of the input size.
@@ -187,9 +197,27 @@ impl Geometry {
         iova.0 ^ self.first_iova <= self.last_offset
     }
 
-    /// The last physical address that can be mapped.
+    /// The last physical address that can be mapped: up to [`last_narrow_phys`](Self::last_narrow_phys)
+    /// by leaves of every size, beyond that by [wide ones](Self::wide_leaf).
     pub const fn last_phys(&self) -> PhysAddr {
         PhysAddr(u64::MAX >> (64 - self.output_bits))
+    }
+
+    /// The last physical address that leaves of every size lead to: the last of all, but where one
+    /// kind of leaf has room for longer addresses.
+    pub const fn last_narrow_phys(&self) -> PhysAddr {
+        PhysAddr(u64::MAX >> (64 - self.narrow_bits))
+    }
+
+    /// The bytes of the leaves that alone lead beyond [`last_narrow_phys`](Self::last_narrow_phys),
+    /// where there are such addresses (`WIDE` in `ARCHITECTURE.md`).
+    pub const fn wide_leaf(&self) -> Option<u64> {
+        if self.narrow_bits < self.output_bits { Some(1 << self.wide_shift) } else { None }
+    }
+
+    /// How many bits the physical address of a leaf has that is not [wide](Self::wide_leaf).
+    pub(crate) const fn narrow_bits(&self) -> u8 {
+        self.narrow_bits
     }
 
     /// The last physical address at which a table can be linked.

@@ -65,7 +65,7 @@ fn a_root_of_a_mebibyte_an_entry_and_tables_of_1_kib() {
         Err(ConfigError::OutputBits { bits: 33, supported }) => supported,
         other => panic!("{other:?}"),
     };
-    assert_eq!(supported, [32]);
+    assert_eq!(supported, [32, 40]);
     let wide = Wide::geometry(WIDE).expect("good sizes");
     assert_eq!((wide.entries(2), wide.root_bytes()), (1 << 14, 64 << 10));
     assert!(Wide::geometry(Config::new(34, 36)).is_err());
@@ -182,6 +182,24 @@ fn what_is_cut_is_made_of_the_largest_pages_that_fit() {
     }
     assert_eq!(table.translate(page.first()), None);
     assert_eq!(table.count_tables().total(), 1);
+}
+
+/// PA[35:32] in bits 23:20, PA[39:36] in bits 8:5, where other sections have their domain.
+#[test]
+fn a_supersection_holds_40_bits() {
+    let memory = machine::memory();
+    let mut table = machine::table::<Plain>(Config::new(32, 40), &memory);
+    map(&mut table, 2 * M16, 0xba_1200_0000, M16, Prot::RW | Prot::CACHED);
+    for at in (2 * M16..3 * M16).step_by(1 << 20) {
+        assert_eq!(entry(&memory, &table, at), 0x12a7_1d7e, "the same word sixteen times");
+    }
+    let found = table.translate(Iova(2 * M16 + 5)).expect("it is mapped");
+    assert_eq!((found.phys.0, found.leaf_bytes), (0xba_1200_0005, M16));
+    assert_eq!(found.prot, Prot::RW | Prot::CACHED);
+    let gather = table.protect(range(2 * M16, M16), Prot::READ | Prot::CACHED).expect("whole");
+    assert!(!gather.break_before_make().rewritten);
+    finish(&table, gather);
+    assert_eq!(entry(&memory, &table, 2 * M16), 0x12a7_9d7e);
 }
 
 /// Permissions may change while walkers look, in every kind of leaf; memory types may not.

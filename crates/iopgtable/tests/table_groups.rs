@@ -9,7 +9,8 @@ mod machine;
 
 use iopgtable::{
     Arm32S1, Arm64S1, Arm64S2, ArmMali, Config, ConfigError, Format, Granule4K, Granule16K,
-    Granule64K, Iova, Lpa2, Options, PhysAddr, Prot, Segment, TableCount, Visit,
+    Granule64K, Iova, Lpa2, Options, PhysAddr, Prot, Segment, Splits, TableCount, TableError,
+    Visit,
 };
 use machine::{Table, Walked, finish, range};
 use proptest::prelude::*;
@@ -282,6 +283,22 @@ fn leaves_that_are_named_take_part() {
     assert_eq!((count, gather.stale().leaves), (1, Some(range(0x1_0000, 0x1_0000))));
     finish(&table, gather);
     assert!(!hint(&table, 0x1_0000) && !hint(&table, 0x1_f000));
+}
+
+#[test]
+fn leaves_that_are_named_cut_no_group_where_that_is_forbidden() {
+    let memory = machine::memory();
+    let config = Config::new(48, 48).with(Options::CONTIGUOUS).splits(Splits::Forbidden);
+    let mut table = machine::table::<Arm64S1<Granule4K>>(config, &memory);
+    let group = range(0x1_0000, 0x1_0000);
+    let mapped = table.map(group, [Segment::new(PhysAddr(0), 0x1_0000)], Prot::RW);
+    finish(&table, mapped.unwrap());
+    assert!(table.unmap_leaves(Iova(0x1_3000), 3, 1).is_none());
+    let page = range(0x1_3000, 0x1000);
+    assert_eq!(table.unmap(page, page).unwrap_err(), TableError::Split { block: group });
+    let (count, gather) = table.unmap_leaves(group.first(), 3, 16).unwrap();
+    assert_eq!(count, 16);
+    finish(&table, gather);
 }
 
 #[test]

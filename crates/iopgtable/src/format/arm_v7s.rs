@@ -29,7 +29,7 @@ use crate::prot::{Prot, ProtError};
 /// and in domain 0, which has to be a client of `DACR`. Reading cannot be forbidden alone, so
 /// [`Prot::READ`] is required.
 ///
-/// `E` says how addresses are extended: not at all ([`Unextended`]), or as MediaTek does it
+/// `E` says how addresses are extended: in supersections only ([`Unextended`]), or as MediaTek does it
 /// ([`MediaTek`]).
 #[derive(Clone, Copy, Debug)]
 pub struct ArmV7s<E: Extension>(PhantomData<E>);
@@ -40,7 +40,11 @@ pub trait Extension: Copy + fmt::Debug + Send + Sync + Sealed + 'static {
     const MEDIATEK: bool;
 }
 
-/// They do not.
+/// They do not, but for supersections, which have room for addresses of 40 bits.
+///
+/// With 40 bits of output, what lies beyond 2^32 is mapped by supersections or not at all: in multiples
+/// of 16 MiB, in both address spaces ([`TableError::OutputRange`](crate::TableError::OutputRange)), and
+/// nobody cuts them ([`TableError::Split`](crate::TableError::Split)).
 #[derive(Clone, Copy, Debug)]
 pub enum Unextended {}
 
@@ -119,6 +123,10 @@ const TEX_LARGE_SHIFT: u32 = 6;
 const EXTENDED: [(u32, u64); 3] = [(32, 1 << 9), (33, 1 << 4), (34, 1 << 5)];
 const EXTENSION: u64 = 1 << 9 | 1 << 4 | 1 << 5;
 
+/// Bits 35:32 and 39:36 of an address, as supersections have them in bits 23:20 and 8:5.
+const SUPER_OUTPUT: [(u32, u32); 2] = [(32, 20), (36, 5)];
+const SUPER_OUTPUT_BITS: u8 = 40;
+
 const TTBR_INNER_WRITE_BACK: u64 = 1 << 6;
 const TTBR_NOT_OUTER_SHAREABLE: u64 = 1 << 5;
 const TTBR_OUTER_WRITE_BACK: u64 = 1 << 3;
@@ -134,6 +142,7 @@ const PAGE_SHIFT: u8 = Granule4K::SHIFT;
 /// The root's level. Its entries translate 1 MiB each.
 const ROOT_LEVEL: i8 = 2;
 const SECTION_BITS: u8 = 20;
+const SUPER_BITS: u8 = 24;
 /// Sixteen entries, of either size.
 const GROUP_LOG2: u32 = 4;
 
@@ -201,8 +210,10 @@ impl<E: Extension> Format for ArmV7s<E> {
     fn geometry(config: Config) -> Result<Geometry, ConfigError> {
         let (inputs, outputs) = if E::MEDIATEK {
             ((32, 34), output_bits_to(35))
-        } else {
+        } else if config.largest_leaf < 1 << SUPER_BITS {
             ((25, 32), output_bits_to(32))
+        } else {
+            ((25, 32), &[32, SUPER_OUTPUT_BITS] as &[u8])
         };
         check::<Self>(config, inputs, outputs)?;
         let root_bits = config.input_bits - SECTION_BITS;
@@ -210,6 +221,8 @@ impl<E: Extension> Format for ArmV7s<E> {
         let tables = (Self::TABLE_BITS, 2);
         let geometry = Geometry::with_tables(sizes, tables, config, &[ROOT_LEVEL, LAST_LEVEL])
             .with_pages(config.largest_leaf, Self::group_sizes);
+        let geometry =
+            if E::MEDIATEK { geometry } else { geometry.with_narrow_leaves(32, SUPER_BITS) };
         let wide = config.options.contains(Options::WIDE_TABLES);
         Ok(if wide { geometry } else { geometry.with_tables_below(32) })
     }
@@ -288,7 +301,15 @@ impl<E: Extension> Format for ArmV7s<E> {
             (LAST_LEVEL, LARGE) => 0xffff_0000,
             (LAST_LEVEL, _) => 0xffff_f000,
             (_, TABLE) => return Entry::Table(Self::address(entry, 0xffff_fc00)),
-            _ if entry & SUPER != 0 => 0xff00_0000,
+            _ if entry & SUPER != 0 => {
+                let PhysAddr(mut phys) = Self::address(entry, 0xff00_0000);
+                if !E::MEDIATEK {
+                    for (bit, place) in SUPER_OUTPUT {
+                        phys |= (entry >> place & 0xf) << bit;
+                    }
+                }
+                return Entry::Leaf(PhysAddr(phys));
+            }
             _ => 0xfff0_0000,
         };
         Entry::Leaf(Self::address(entry, mask))
@@ -338,7 +359,13 @@ impl<E: Extension> Format for ArmV7s<E> {
     fn page(attributes: Attributes, level: i8, _: u32, phys: PhysAddr) -> u64 {
         let Attributes { page: small, block } = attributes;
         if level < LAST_LEVEL {
-            return Self::output(phys) | block | SUPER;
+            let mut entry = Self::output(phys) | block | SUPER;
+            if !E::MEDIATEK {
+                for (bit, place) in SUPER_OUTPUT {
+                    entry |= (phys.0 >> bit & 0xf) << place;
+                }
+            }
+            return entry;
         }
         let xn = if small & XN_SMALL == 0 { 0 } else { XN_LARGE };
         let tex = (small & TEX) << TEX_LARGE_SHIFT;

@@ -8,7 +8,7 @@
 //! | [`Arm32S1`] | `ARM_32_LPAE_S1` | 4K | 25 to 32 | 32 to 40 |
 //! | [`Arm32S2`] | `ARM_32_LPAE_S2` | 4K | 32 to 40, at most the output's | 32 to 40 |
 //! | [`ArmMali`] | `ARM_MALI_LPAE` | 4K | 32 to 48 | 32 to 40 |
-//! | [`ArmV7s`] | `ARM_V7S` | 4K | 25 to 32 | 32 |
+//! | [`ArmV7s`] | `ARM_V7S` | 4K | 25 to 32 | 32, 40 |
 //! | [`ArmV7s`] of [`MediaTek`] | `ARM_V7S` | 4K | 32 to 34 | 32 to 35 |
 //! | [`AmdV1`] | `AMD_IOMMU_V1` | 4K | 21 to 64 | 32 to 52 |
 //! | [`X86_64`] | `AMD_IOMMU_V2` | 4K | 32 to 57, signed | 32 to 52 |

@@ -86,7 +86,7 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
         let PageTable { tree, allocator: memory, recent, encoded, .. } = &mut *self.table;
         let aligned = (iova.0 | phys.0) & (Tree::<F>::granule() - 1) == 0;
         // A table that is there lies within the input size, and so does what it translates.
-        if aligned && phys <= tree.geometry.last_phys() {
+        if aligned && phys <= tree.geometry.last_narrow_phys() {
             let attributes = encoded.get::<F>(tree.options, prot);
             let place = recent.seek(tree, memory, iova);
             if let (Some(attributes), Some((node, table))) = (attributes, place) {

@@ -119,7 +119,10 @@ pub(super) fn claim<F: Format, S: Sharing, M: TableMemory + ?Sized>(
         let index = first + done;
         let offset = (done as u64) << shift;
         let (iova, phys) = (Iova(iova.0 + offset), PhysAddr(phys.0 + offset));
-        let run = node.count_empty(index, count - done);
+        // Only wide leaves lead there (`WIDE`): each goes in whole, and nothing smaller does.
+        let is_wide = phys > tree.geometry.last_narrow_phys();
+        let whole = if is_wide { (1 << F::group_log2(level)) - 1 } else { 0 };
+        let run = node.count_empty(index, count - done) & !whole;
         if run > 0 {
             let claimed = leaves.claim(node, (index, run), level, phys);
             Tree::<F>::publish(memory, node, table.phys, index, run);
@@ -133,6 +136,9 @@ pub(super) fn claim<F: Format, S: Sharing, M: TableMemory + ?Sized>(
         let Entry::Table(below) = F::decode(entry, level) else {
             return Err(Stopped { at: iova });
         };
+        if is_wide {
+            return Err(Stopped { at: iova });
+        }
         let below = Linked { node: Tree::<F>::child(memory, below), phys: below };
         let count = below.node.entries();
         claim(tree, memory, below, Chunk { iova, phys, level: level + 1, count }, leaves)?;

@@ -134,7 +134,8 @@ pub(super) fn alike<F: Format>(
     attributes.leaf::<F>(level, phys) | (leaf & F::CONTIGUOUS)
 }
 
-/// `leaf`, one at `level` that translates `iova`, outside of any group.
+/// `leaf`, one at `level` that translates `iova`, outside of any group. Nothing, where only a group
+/// leads to its place (`WIDE`): it is about to be replaced then.
 fn single<F: Format>(leaf: u64, level: i8, iova: Iova) -> u64 {
     if !F::GROUPS.are_pages() {
         return leaf & !F::CONTIGUOUS;
@@ -142,7 +143,8 @@ fn single<F: Format>(leaf: u64, level: i8, iova: Iova) -> u64 {
     match F::decode(leaf, level) {
         Entry::Leaf(phys) => {
             let phys = member::<F>(leaf, level, phys, iova);
-            F::attributes_of(leaf, level).leaf::<F>(level, phys)
+            let single = F::attributes_of(leaf, level).leaf::<F>(level, phys);
+            if F::decode(single, level) == Entry::Leaf(phys) { single } else { 0 }
         }
         Entry::Table(_) | Entry::Empty => leaf,
     }
@@ -331,15 +333,18 @@ fn dissolve_in<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     }
 }
 
-/// The first leaf, or group of leaves, that an end of `range` cuts.
+/// The first leaf, or group of leaves, that an end of `range` cuts, of those that lead to where `counts`
+/// says.
 pub(super) fn cut<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
+    counts: impl Fn(PhysAddr) -> bool,
 ) -> Option<IovaRange> {
     [range.first(), range.last()].into_iter().find_map(|end| {
         let found = find(tree, memory, end)?;
-        Some(found.group()).filter(|group| !range.covers(*group))
+        let Entry::Leaf(phys) = F::decode(found.leaf, found.level) else { return None };
+        Some(found.group()).filter(|group| counts(phys) && !range.covers(*group))
     })
 }
 

@@ -13,6 +13,7 @@ use super::fill::{Leaves, in_field};
 use super::groups;
 use super::node::{Node, Slot};
 use super::recent::Recent;
+use super::survey;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::error::TableError;
@@ -61,8 +62,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     /// Removes leaves at `level` from `iova` on, `count` of them or those before the first hole,
-    /// where one table holds them all and no table stands among them; says how many. Otherwise
-    /// does nothing and says that.
+    /// where one table holds them all, no table stands among them, and no group is cut that must not
+    /// be; says how many. Otherwise does nothing and says that.
     #[inline]
     pub fn unmap_leaves(&mut self, iova: Iova, level: i8, count: usize) -> Option<(usize, Gather)> {
         match level {
@@ -102,7 +103,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             return Ok(self.map_in::<LEVEL>(recent, iova, phys, count, attributes));
         }
         let geometry = &self.tree.geometry;
-        let (shift, reach) = (Tree::<F>::entry_shift(LEVEL), geometry.last_phys().0);
+        let (shift, reach) = (Tree::<F>::entry_shift(LEVEL), geometry.last_narrow_phys().0);
         // A table has at most so many entries, or more if it is the root, which is never missing.
         if !geometry.is_leaf_level(LEVEL) || count == 0 || count > 1 << F::TABLE_BITS {
             return Ok(false);
@@ -133,7 +134,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let Some((node, index, range)) = self.place::<LEVEL>(recent, iova, count) else {
             return false;
         };
-        let reach = self.tree.geometry.last_phys().0;
+        let reach = self.tree.geometry.last_narrow_phys().0;
         let fits = phys.0 <= reach && range.bytes() - 1 <= reach - phys.0;
         if phys.0 & ((1 << shift) - 1) != 0 || !fits || !self.tree.is_zero(node, index, count) {
             return false;
@@ -183,7 +184,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let (node, index, range) = self.place::<LEVEL>(recent, iova, count)?;
         let used = Self::count_leaves::<LEVEL>(node, index, count)?;
         if used > 0 && self.tree.hint != 0 {
-            return Some((used, self.unmap_from_groups(recent, node, (index, used), range)));
+            let gather = self.unmap_from_groups(recent, node, (index, used), range)?;
+            return Some((used, gather));
         }
         let mut gather = Gather::new(self.tree.id);
         if used > 0 {
@@ -215,8 +217,8 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         Some(used)
     }
 
-    /// Removes leaves that may have the contiguous hint. Apart, so that the gather of others stays
-    /// in registers.
+    /// Removes leaves that may be in groups, if these may be cut. Apart, so that the gather of others
+    /// stays in registers.
     #[cold]
     fn unmap_from_groups(
         &self,
@@ -224,14 +226,15 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         node: Node<F>,
         (index, used): (usize, usize),
         range: IovaRange,
-    ) -> Gather {
+    ) -> Option<Gather> {
+        survey::check_cuts(&self.tree, &self.allocator, range).ok()?;
         let mut gather = Gather::new(self.tree.id);
         groups::dissolve(&self.tree, &self.allocator, &mut gather, range);
         node.clear_live(index, used);
         Tree::<F>::publish(&self.allocator, node, recent.table, index, used);
         self.allocator.commit();
         stale(&mut gather.stale.leaves, range);
-        gather
+        Some(gather)
     }
 
     /// Where `count` leaves at `LEVEL` from `iova` on stand in the table, if they may.

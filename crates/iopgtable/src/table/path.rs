@@ -36,7 +36,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let geometry = &tree.geometry;
         let aligned = (first.0 | phys.0 | bytes) & (Tree::<F>::granule() - 1) == 0;
         // No bytes are too many here, and so is the whole address space.
-        let (rest, reach) = (bytes.wrapping_sub(1), geometry.last_phys().0);
+        let (rest, reach) = (bytes.wrapping_sub(1), geometry.last_narrow_phys().0);
         let fits = phys.0 <= reach && rest <= reach - phys.0 && last.0 - first.0 == rest;
         if !aligned || !fits || !geometry.translates(first) || !geometry.translates(last) {
             return Ok(false);

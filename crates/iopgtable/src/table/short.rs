@@ -34,7 +34,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let odd = ((first.0 | segment.phys.0) & (granule - 1))
             | (segment.bytes ^ granule)
             | (range.last().0.wrapping_sub(first.0) ^ (granule - 1));
-        if odd != 0 || segment.phys > tree.geometry.last_phys() {
+        if odd != 0 || segment.phys > tree.geometry.last_narrow_phys() {
             return false;
         }
         let Some(attributes) = encoded.known(prot) else { return false };
@@ -58,7 +58,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let Some(attributes) = encoded.get::<F>(tree.options, prot) else { return false };
         let aligned = (first.0 | phys.0 | bytes) & (Tree::<F>::granule() - 1) == 0;
         // No bytes are too many here, and so is the whole address space.
-        let (rest, reach) = (bytes.wrapping_sub(1), tree.geometry.last_phys().0);
+        let (rest, reach) = (bytes.wrapping_sub(1), tree.geometry.last_narrow_phys().0);
         let fits = phys.0 <= reach && rest <= reach - phys.0 && last.0 - first.0 == rest;
         if !aligned || !fits || !is_short::<F>(range) {
             return false;

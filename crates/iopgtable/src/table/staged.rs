@@ -112,7 +112,7 @@ impl<F: Format, M: TableMemory + ?Sized> Attempt<'_, F, M> {
         // Single pages form no groups; what turns out to be none is taken back, and has to be off.
         let leaves = Leaves::new(tree, self.attributes).without_hint();
         let off = Leaves::new(tree, off).without_hint();
-        let reach = tree.geometry.last_phys().0;
+        let reach = tree.geometry.last_narrow_phys().0;
         let mut pages = Pages::new(segments);
         let mut next = Some(range.first());
         while let Some(iova) = next {

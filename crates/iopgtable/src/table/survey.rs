@@ -1,12 +1,12 @@
 //! Looks before an operation writes: arguments, conflicts, and the tables that will be missing.
 
-use super::chunks::Chunks;
+use super::chunks::{Chunk, Chunks};
 use super::edit::Edit;
 use super::groups;
 use super::node::Node;
 use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
-use crate::addr::{Iova, IovaRange, Segment};
+use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::TableError;
 use crate::format::{Entry, Format, Splits};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS, TableCount, level_index};
@@ -41,7 +41,7 @@ pub(super) fn check_segments<F: Format, S>(
 ) -> Result<Shape, TableError> {
     if let Some(Facts { bytes, addresses, lengths, last_phys }) = segments.facts() {
         let aligned = (addresses | lengths) & (Tree::<F>::granule() - 1) == 0;
-        if aligned && last_phys <= tree.geometry.last_phys() && bytes == range.bytes() {
+        if aligned && last_phys <= tree.geometry.last_narrow_phys() && bytes == range.bytes() {
             return Ok(Shape { lengths });
         }
         // The facts may be those of a list of which this is a part.
@@ -49,7 +49,7 @@ pub(super) fn check_segments<F: Format, S>(
     look_at_segments(tree, range, segments)
 }
 
-/// One pass without a branch on the segments; who is to blame is only looked for when somebody is.
+/// One pass without a branch on the segments; each is only looked at by itself where one is odd.
 fn look_at_segments<F: Format, S>(
     tree: &Tree<F, S>,
     range: IovaRange,
@@ -71,12 +71,12 @@ fn look_at_segments<F: Format, S>(
         pages = pages.wrapping_add(bytes >> F::PAGE_SHIFT);
     });
     let aligned = (low | lengths) & (granule - 1) == 0;
-    let in_reach = (low | high) & !tree.geometry.last_phys().0 == 0;
+    let in_reach = (low | high) & !tree.geometry.last_narrow_phys().0 == 0;
     // A sum that wrapped around is no harm: nothing is written beyond the range.
     if aligned && in_reach && pages == range.bytes() >> F::PAGE_SHIFT {
         return Ok(Shape { lengths });
     }
-    Err(blame(tree, range, segments.clone()))
+    judge(tree, range, segments.clone())
 }
 
 /// The same for single pages, of which there is less to know. Nothing where they are not, or not
@@ -95,36 +95,50 @@ fn look_at_pages<F: Format, S>(
     });
     let granule = Tree::<F>::granule();
     // Pages that begin within reach and are aligned end there.
-    let out = (granule - 1) | !tree.geometry.last_phys().0;
+    let out = (granule - 1) | !tree.geometry.last_narrow_phys().0;
     let odd = (addresses & out) | (lengths ^ granule);
     (odd == 0 && common == granule && count == range.bytes() >> F::PAGE_SHIFT)
         .then_some(Shape { lengths })
 }
 
-/// What is wrong with segments, at the first of them that is to blame.
+/// What is wrong with segments, at the first of them that is to blame; nothing, perhaps, where some
+/// lead to where only wide leaves do (`WIDE`).
 #[cold]
-fn blame<F: Format, S>(
+fn judge<F: Format, S>(
     tree: &Tree<F, S>,
     range: IovaRange,
     segments: impl Iterator<Item = Segment>,
-) -> TableError {
-    let granule = Tree::<F>::granule();
-    let output_bits = tree.geometry.output_bits();
-    let last_phys = tree.geometry.last_phys().0;
-    let mut total: u64 = 0;
+) -> Result<Shape, TableError> {
+    let (granule, geometry) = (Tree::<F>::granule(), &tree.geometry);
+    let (mut total, mut lengths) = (0u64, 0);
     for segment in segments {
-        if segment.bytes == 0 || (segment.phys.0 | segment.bytes) & (granule - 1) != 0 {
-            return TableError::UnalignedSegment { segment, granule };
+        let Segment { phys: PhysAddr(phys), bytes } = segment;
+        if bytes == 0 || (phys | bytes) & (granule - 1) != 0 {
+            return Err(TableError::UnalignedSegment { segment, granule });
         }
-        if segment.phys.0.checked_add(segment.bytes - 1).is_none_or(|last| last > last_phys) {
-            return TableError::OutputRange { segment, output_bits };
+        let last = phys.checked_add(bytes - 1).filter(|last| *last <= geometry.last_phys().0);
+        let Some(last) = last else {
+            let output_bits = geometry.output_bits();
+            return Err(TableError::OutputRange { segment, output_bits });
+        };
+        // Where the range is full, the address is of no use, and may be 2^64.
+        let iova = range.first().0.wrapping_add(total);
+        let takes_others = |wide: u64| (iova | phys | bytes) & (wide - 1) != 0;
+        if last > geometry.last_narrow_phys().0 && geometry.wide_leaf().is_none_or(takes_others) {
+            let output_bits = geometry.narrow_bits();
+            return Err(TableError::OutputRange { segment, output_bits });
         }
-        total = total.saturating_add(segment.bytes);
+        lengths |= bytes;
+        total = total.saturating_add(bytes);
         if total > range.bytes() {
             break;
         }
     }
-    TableError::SegmentsLength { range: range.bytes(), segments: total }
+    if total == range.bytes() {
+        Ok(Shape { lengths })
+    } else {
+        Err(TableError::SegmentsLength { range: range.bytes(), segments: total })
+    }
 }
 
 /// The tables that mapping `segments` at `range` needs and the tree lacks.
@@ -232,6 +246,9 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
         for chunk in Chunks::<F, _>::new(&self.tree.geometry, range, segments) {
             let Some(node) = self.seat(chunk.iova, chunk.level)? else { continue };
             let first = node.index(chunk.iova.0, Tree::<F>::entry_shift(chunk.level));
+            if S::SHARED && chunk.phys > self.tree.geometry.last_narrow_phys() {
+                self.check_wide(node, first, chunk)?;
+            }
             find_leaf_in(
                 self.tree,
                 self.memory,
@@ -239,6 +256,20 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
                 (chunk.level, first, chunk.count),
                 chunk.iova,
             )?;
+        }
+        Ok(())
+    }
+
+    /// Fails where a table is in the way of wide leaves: where threads share tables, none makes room,
+    /// and no smaller leaves lead there (`WIDE`).
+    #[cold]
+    fn check_wide(&self, node: Node<F>, first: usize, chunk: Chunk) -> Result<(), TableError> {
+        let Chunk { phys, level, count, .. } = chunk;
+        let is_table = |index| matches!(F::decode(S::load(node, index), level), Entry::Table(_));
+        if (first..first + count).any(is_table) {
+            let bytes = (count as u64) << Tree::<F>::entry_shift(level);
+            let output_bits = self.tree.geometry.narrow_bits();
+            return Err(TableError::OutputRange { segment: Segment { phys, bytes }, output_bits });
         }
         Ok(())
     }
@@ -292,17 +323,21 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
     }
 }
 
-/// Refuses to cut leaves at the ends of `range` where that is forbidden.
+/// Refuses to cut leaves at the ends of `range` where that is forbidden, or where none that is smaller
+/// leads to the same place (`WIDE`).
 #[inline]
 pub(super) fn check_cuts<F: Format, S: Sharing, M: TableMemory + ?Sized>(
     tree: &Tree<F, S>,
     memory: &M,
     range: IovaRange,
 ) -> Result<(), TableError> {
-    if tree.splits == Splits::Live {
+    let forbidden = tree.splits == Splits::Forbidden;
+    if !forbidden && tree.geometry.wide_leaf().is_none() {
         return Ok(());
     }
-    groups::cut(tree, memory, range).map_or(Ok(()), |block| Err(TableError::Split { block }))
+    let last = tree.geometry.last_narrow_phys();
+    groups::cut(tree, memory, range, |phys| forbidden || phys > last)
+        .map_or(Ok(()), |block| Err(TableError::Split { block }))
 }
 
 /// The tables that cutting leaves at both ends of `range` needs, where tables in `hole` go.

@@ -389,8 +389,13 @@ impl<F: Format, S> Tree<F, S> {
     }
 
     /// Fills a table that is not linked with what `leaf` at `level` maps, of which its entry leads to
-    /// `phys`.
+    /// `phys`. With nothing, where no smaller leaf leads there (`WIDE`): such leaves are not cut, but a
+    /// reservation's user may have mapped over one.
     pub(crate) fn fill_in_place_of(&self, node: Node<F>, leaf: u64, level: i8, phys: PhysAddr) {
+        if phys > self.geometry.last_narrow_phys() {
+            node.fresh(0, node.entries()).fill(F::Word::of(0));
+            return;
+        }
         let leaves = Leaves::new(self, F::attributes_of(leaf, level));
         leaves.write(node, false, (0, node.entries()), level + 1, phys);
     }

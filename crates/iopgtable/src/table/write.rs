@@ -300,15 +300,21 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         Ok(())
     }
 
-    /// Takes tables out of the way of a chunk, which goes to `first` in `node`: a leaf takes each
-    /// table's place before the table's contents change.
+    /// Takes tables out of the way of a chunk, which goes to `first` in `node`: a leaf, or nothing, takes
+    /// each table's place before the table's contents change.
     fn detach_tables(&mut self, node: Node<F>, first: usize, chunk: Chunk, leaves: Leaves<F>) {
         let Chunk { iova, phys, level, count } = chunk;
         let shift = Tree::<F>::entry_shift(level);
         for index in first..first + count {
             let Entry::Table(table) = F::decode(node.load(index), level) else { continue };
             let offset = ((index - first) as u64) << shift;
-            leaves.write(node, true, (index, 1), level, PhysAddr(phys.0 + offset));
+            let phys = PhysAddr(phys.0 + offset);
+            if phys > self.tree.geometry.last_narrow_phys() {
+                // No leaf by itself leads there (`WIDE`).
+                node.store(index, 0);
+            } else {
+                leaves.write(node, true, (index, 1), level, phys);
+            }
             self.gather.loose.push::<F, M>(self.memory, table, level + 1);
             let span = span_of::<F>(Iova(iova.0 + offset), level);
             stale(&mut self.gather.stale.walks, span);

@@ -140,7 +140,9 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::map`]; the table is as it was before then. And [`TableError::Raced`].
+    /// As for [`PageTable::map`]; the table is as it was before then. [`TableError::OutputRange`] also
+    /// where a table stands in the place of a [wide leaf](Geometry::wide_leaf). And
+    /// [`TableError::Raced`].
     #[inline]
     pub fn map<S>(&self, range: IovaRange, segments: S, prot: Prot) -> Result<(), TableError>
     where
