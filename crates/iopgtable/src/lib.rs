@@ -34,7 +34,7 @@
 //! | `table` | the engine: [`PageTable`] and its faces [`Reserved`], which cannot allocate, and [`SharedPageTable`], for many threads |
 //! | `any` | [`AnyPageTable`]: one type for drivers that learn the format when they boot |
 //! | `gather` | [`Gather`]: what the device must forget, and the tables that came loose |
-//! | `segments` | [`Segments`]: what mappings are made of; [`SegmentList`]: looked at once |
+//! | `segments`, `segment_list`, `packed` | [`Segments`]: what mappings are made of; [`SegmentList`]: looked at once; [`PackedSegment`]: in eight bytes |
 //! | `geometry` | [`Geometry`]: levels, spans, leaf sizes, table counts |
 //! | `addr`, `prot`, `error` | the vocabulary |
 
@@ -51,7 +51,9 @@ pub mod format;
 mod gather;
 mod geometry;
 pub mod memory;
+mod packed;
 mod prot;
+mod segment_list;
 mod segments;
 mod table;
 
@@ -70,8 +72,8 @@ pub use geometry::{FIRST_LEVEL, Geometry, LAST_LEVEL, MAX_LEVELS, TableCount};
 pub use memory::{
     AllocContext, AllocError, Reservation, Reserver, TableAllocator, TableLayout, TableMemory,
 };
+pub use packed::{Listed, PackedSegment};
 pub use prot::{Prot, ProtError};
-pub use segments::{
-    SegmentList, SegmentSlice, Segments, SegmentsError, SegmentsIter, SegmentsPart,
-};
+pub use segment_list::{SegmentList, SegmentsError, SegmentsIter, SegmentsPart};
+pub use segments::{SegmentSlice, Segments};
 pub use table::{Cursor, Dump, PageTable, Reserved, SharedPageTable, Translation, Visit};

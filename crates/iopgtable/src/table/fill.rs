@@ -126,9 +126,29 @@ trait Slots: Sized {
     /// Puts `leaf` and those after it, each `step` above the one before; says which would be next.
     fn ramp(self, leaf: u64, step: u64) -> u64;
 
-    /// Puts what `leaf` makes of the next segments, of a page each; says how many there were.
-    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize;
+    /// Puts what `leaf` makes of the next segments, of `1 << shift` bytes each, a page; says how many
+    /// there were.
+    fn put_each(
+        self,
+        segments: &mut impl Source,
+        shift: u32,
+        leaf: impl Fn(PhysAddr) -> u64,
+    ) -> usize;
+
+    /// Puts runs of leaves, each `step` above the one before, from what `leaf` makes of the next
+    /// segments on. `lengths`: how many leaves a run has, a multiple of [`LINE`], and log2 of a
+    /// segment's bytes.
+    fn put_runs(
+        self,
+        segments: &mut impl Source,
+        lengths: (usize, u32),
+        leaf: impl Fn(PhysAddr) -> u64,
+        step: u64,
+    );
 }
+
+/// The eight-byte entries of a cache line.
+const LINE: usize = 8;
 
 /// Puts `leaf` and those after it by `put`; says which would be next.
 #[inline]
@@ -164,8 +184,32 @@ impl<W: Word> Slots for &mut [W] {
     }
 
     #[inline]
-    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize {
-        segments.put_each(self.iter_mut(), |slot, segment| *slot = W::of(leaf(segment.phys)))
+    fn put_each(
+        self,
+        segments: &mut impl Source,
+        shift: u32,
+        leaf: impl Fn(PhysAddr) -> u64,
+    ) -> usize {
+        segments.put_each(self.iter_mut(), shift, |slot, segment| *slot = W::of(leaf(segment.phys)))
+    }
+
+    #[inline]
+    fn put_runs(
+        self,
+        segments: &mut impl Source,
+        (run, shift): (usize, u32),
+        leaf: impl Fn(PhysAddr) -> u64,
+        step: u64,
+    ) {
+        segments.put_each(self.chunks_exact_mut(run), shift, |slots, segment| {
+            let mut leaf = leaf(segment.phys);
+            for line in slots.chunks_exact_mut(LINE) {
+                for (slot, place) in line.iter_mut().zip(0..) {
+                    *slot = W::of(leaf.wrapping_add(step * place));
+                }
+                leaf = leaf.wrapping_add(step * LINE as u64);
+            }
+        });
     }
 }
 
@@ -185,7 +229,6 @@ impl<W: AtomicWord> Slots for &[W] {
     /// atomic.
     #[inline]
     fn ramp(self, leaf: u64, step: u64) -> u64 {
-        const LINE: usize = 8;
         let mut leaf = leaf;
         let lines = self.chunks_exact(LINE);
         let rest = lines.remainder();
@@ -199,9 +242,27 @@ impl<W: AtomicWord> Slots for &[W] {
     }
 
     #[inline]
-    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize {
+    fn put_each(
+        self,
+        segments: &mut impl Source,
+        shift: u32,
+        leaf: impl Fn(PhysAddr) -> u64,
+    ) -> usize {
         let put = |slot: &W, segment: Segment| slot.store(leaf(segment.phys), Ordering::Relaxed);
-        segments.put_each(self.iter(), put)
+        segments.put_each(self.iter(), shift, put)
+    }
+
+    #[inline]
+    fn put_runs(
+        self,
+        segments: &mut impl Source,
+        (run, shift): (usize, u32),
+        leaf: impl Fn(PhysAddr) -> u64,
+        step: u64,
+    ) {
+        segments.put_each(self.chunks_exact(run), shift, |slots, segment| {
+            slots.ramp(leaf(segment.phys), step);
+        });
     }
 }
 
@@ -233,9 +294,26 @@ impl<W: AtomicWord> Slots for Claim<'_, W> {
         ramp_one_by_one(self.slots, leaf, step, |slot, leaf| self.put(slot, leaf))
     }
 
-    fn put_each(self, segments: &mut impl Source, leaf: impl Fn(PhysAddr) -> u64) -> usize {
+    fn put_each(
+        self,
+        segments: &mut impl Source,
+        shift: u32,
+        leaf: impl Fn(PhysAddr) -> u64,
+    ) -> usize {
         let put = |slot: &W, segment: Segment| self.put(slot, leaf(segment.phys));
-        segments.put_each(self.slots.iter(), put)
+        segments.put_each(self.slots.iter(), shift, put)
+    }
+
+    fn put_runs(
+        self,
+        segments: &mut impl Source,
+        (run, shift): (usize, u32),
+        leaf: impl Fn(PhysAddr) -> u64,
+        step: u64,
+    ) {
+        segments.put_each(self.slots.chunks_exact(run), shift, |slots, segment| {
+            Claim { slots, ..self }.ramp(leaf(segment.phys), step);
+        });
     }
 }
 
@@ -267,16 +345,17 @@ impl<S: Source> Pages<S> {
         leaves: Leaves<F>,
     ) {
         let page = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
+        let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         match (seen, single) {
             (true, true) => {
                 let slots = node.live(index, count);
-                let done = slots.put_each(&mut self.segments, page);
+                let done = slots.put_each(&mut self.segments, shift, page);
                 slots.get(done..).unwrap_or_default().ramp(0, 0);
             }
             (true, false) => self.fill(node.live(index, count), index, leaves),
             (false, true) => {
                 let slots = node.fresh(index, count);
-                let done = (&mut *slots).put_each(&mut self.segments, page);
+                let done = (&mut *slots).put_each(&mut self.segments, shift, page);
                 slots.get_mut(done..).unwrap_or_default().ramp(0, 0);
             }
             (false, false) => self.fill(node.fresh(index, count), index, leaves),
@@ -286,16 +365,34 @@ impl<S: Source> Pages<S> {
     #[inline]
     fn fill<F: Format>(&mut self, slots: impl Slots, index: usize, leaves: Leaves<F>) {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+        let leaf = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
         let (mut slots, mut index) = (slots, index);
+        // Segments of one length of which all leaves look alike.
+        let is_run = |&bytes: &u64| bytes.is_power_of_two() && bytes >> shift >= LINE as u64;
+        let may_be_runs = leaves.hint == 0 && F::FIELD_BITS >= u64::BITS;
+        let piece = self.segments.piece().filter(|bytes| may_be_runs && is_run(bytes));
         while slots.length() > 0 {
             if self.left == 0 {
-                let pages = self.segments.count_pages(slots.length(), 1 << shift);
+                if let Some(bytes) = piece {
+                    let (run, piece_shift) = (bytes >> shift, bytes.trailing_zeros());
+                    let room = slots.length() >> (piece_shift - shift);
+                    let pieces = self.segments.count_equal(room, bytes);
+                    if pieces > 0 {
+                        // CAST: there is room for it.
+                        let run = run as usize;
+                        let (now, later) = slots.split(pieces * run);
+                        let step = 1 << (shift - F::FIELD_SHIFT);
+                        now.put_runs(&mut self.segments, (run, piece_shift), leaf, step);
+                        index += pieces * run;
+                        slots = later;
+                        continue;
+                    }
+                }
+                let pages = self.segments.count_equal(slots.length(), 1 << shift);
                 if pages > 0 {
                     // Pages by themselves are in no group.
                     let (now, later) = slots.split(pages);
-                    now.put_each(&mut self.segments, |phys| {
-                        leaves.attributes.leaf::<F>(LAST_LEVEL, phys)
-                    });
+                    now.put_each(&mut self.segments, shift, leaf);
                     index += pages;
                     slots = later;
                     continue;

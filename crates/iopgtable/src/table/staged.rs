@@ -238,10 +238,11 @@ impl<S: Source> Source for Looked<S> {
     fn put_each<I: ExactSizeIterator>(
         &mut self,
         slots: I,
+        shift: u32,
         mut put: impl FnMut(I::Item, Segment),
     ) -> usize {
         let (mut addresses, mut odd, granule) = (self.addresses, self.odd, self.granule);
-        let done = self.segments.put_each(slots, |slot, segment| {
+        let done = self.segments.put_each(slots, shift, |slot, segment| {
             addresses |= segment.phys.0;
             odd |= segment.bytes ^ granule;
             put(slot, segment);
