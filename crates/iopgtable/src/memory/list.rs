@@ -137,6 +137,11 @@ impl PageList {
 
     /// Takes all pages of `other` in.
     pub fn append(&mut self, mut other: Self) {
+        self.take_all(&mut other);
+    }
+
+    /// Takes all pages of `other` in, which has none then.
+    pub(crate) fn take_all(&mut self, other: &mut Self) {
         while other.held > 0 {
             let Some(page) = other.pop() else { break };
             self.push(page);
@@ -150,7 +155,7 @@ impl PageList {
         }
         let tail = self.ends.map_or(other_tail, |(_, tail)| tail);
         self.ends = Some((head, tail));
-        self.len += other.len;
+        self.len += core::mem::take(&mut other.len);
     }
 
     /// Gives `count` pages out as a list of their own, or all where there are fewer.

@@ -39,10 +39,16 @@ impl<A: TableAllocator + Clone> Reserver<A> {
         iova: Iova,
         may_block: bool,
     ) -> Result<Reservation<A>, AllocError> {
-        let mut pages = PageList::new();
-        take_pages(&mut pages, &self.allocator, self.layout, count, (iova, may_block))?;
-        // INVARIANT: the pages come from a clone of the table's allocator.
-        Ok(Reservation { allocator: self.allocator.clone(), pages, table: self.table })
+        let mut reservation = self.nothing();
+        reservation.reserve(count, iova, may_block)?;
+        Ok(reservation)
+    }
+
+    /// A reservation of no pages.
+    pub fn nothing(&self) -> Reservation<A> {
+        // INVARIANT: there are no pages, and the allocator is a clone of the table's.
+        let (pages, layout) = (PageList::new(), self.layout);
+        Reservation { allocator: self.allocator.clone(), pages, layout, table: self.table }
     }
 }
 
@@ -88,6 +94,7 @@ pub(crate) fn take_pages<A: TableAllocator>(
 pub struct Reservation<A: TableAllocator> {
     allocator: A,
     pages: PageList,
+    layout: TableLayout,
     table: TableId,
 }
 
@@ -97,6 +104,39 @@ impl<A: TableAllocator> Reservation<A> {
         self.pages.len()
     }
 
+    /// Takes `count` pages more, as [`Reserver::reserve`] does.
+    ///
+    /// # Errors
+    ///
+    /// The allocator's; the reservation is as it was.
+    pub fn reserve(
+        &mut self,
+        count: &TableCount,
+        iova: Iova,
+        may_block: bool,
+    ) -> Result<(), AllocError> {
+        let Self { allocator, pages, layout, .. } = self;
+        if PageList::is_empty(pages) {
+            return take_pages(pages, allocator, *layout, count, (iova, may_block));
+        }
+        let mut more = PageList::new();
+        take_pages(&mut more, allocator, *layout, count, (iova, may_block))?;
+        pages.take_all(&mut more);
+        Ok(())
+    }
+
+    /// Takes over all pages of `other`, which has none then; says so, or that it was made for another
+    /// table, and keeps them.
+    #[must_use]
+    pub fn take_all(&mut self, other: &mut Self) -> bool {
+        let is_same = other.table == self.table;
+        if is_same {
+            // INVARIANT: both are for one table, so both allocators are clones of its allocator.
+            self.pages.take_all(&mut other.pages);
+        }
+        is_same
+    }
+
     /// Takes over the pages of `other`; gives it back where it was made for another table.
     ///
     /// # Errors
@@ -104,12 +144,7 @@ impl<A: TableAllocator> Reservation<A> {
     /// `other`, untouched.
     #[expect(clippy::result_large_err, reason = "it is what was passed")]
     pub fn merge(&mut self, mut other: Self) -> Result<(), Self> {
-        if other.table != self.table {
-            return Err(other);
-        }
-        // INVARIANT: both are for one table, so both allocators are clones of its allocator.
-        self.pages.append(core::mem::take(&mut other.pages));
-        Ok(())
+        if self.take_all(&mut other) { Ok(()) } else { Err(other) }
     }
 
     /// Gives all pages back to their allocator, and says how many they were.
@@ -133,7 +168,12 @@ impl<A: TableAllocator> Reservation<A> {
         }
         // INVARIANT: the pages come from a clone of the same allocator.
         let pages = self.pages.take_first(count);
-        Some(Self { allocator: self.allocator.clone(), pages, table: self.table })
+        Some(Self {
+            allocator: self.allocator.clone(),
+            pages,
+            layout: self.layout,
+            table: self.table,
+        })
     }
 
     pub(crate) const fn table(&self) -> TableId {

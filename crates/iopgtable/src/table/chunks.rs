@@ -2,7 +2,7 @@
 
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::format::Format;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, LAST_LEVEL};
 
 use super::fill::in_field;
 use super::tree::Tree;
@@ -46,7 +46,11 @@ impl<F: Format, S: Iterator<Item = Segment>> Iterator for Chunks<'_, F, S> {
             self.segment = self.segments.next()?;
         }
         let (iova, Segment { phys, bytes }) = (Iova(self.iova), self.segment);
-        let level = self.geometry.leaf_level(iova, phys, bytes);
+        let level = if bytes >> Tree::<F>::table_shift(LAST_LEVEL) == 0 {
+            LAST_LEVEL
+        } else {
+            self.geometry.leaf_level(iova, phys, bytes)
+        };
         let shift = Tree::<F>::entry_shift(level);
         // The leaves stay of one size up to the end of their table: only there can a larger one
         // be aligned.

@@ -216,7 +216,16 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     }
 
     /// Leads the path to the table at `level` that translates `iova`.
+    #[inline]
     fn seat(&mut self, iova: Iova, level: i8) -> Result<(), Stopped> {
+        if self.depth == level && (iova.0 ^ self.iova) >> Tree::<F>::table_shift(level) == 0 {
+            self.iova = iova.0;
+            return Ok(());
+        }
+        self.seat_elsewhere(iova, level)
+    }
+
+    fn seat_elsewhere(&mut self, iova: Iova, level: i8) -> Result<(), Stopped> {
         let changed = iova.0 ^ self.iova;
         while self.depth > self.tree.geometry.first_level()
             && (self.depth > level || changed >> Tree::<F>::table_shift(self.depth) != 0)
