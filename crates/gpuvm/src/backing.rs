@@ -6,7 +6,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use iopgtable::{PhysAddr, Segment, SegmentList, SegmentsError, SegmentsPart};
+use iopgtable::{
+    PackedSegment, PhysAddr, Segment, SegmentList, SegmentsError, SegmentsIter, SegmentsPart,
+};
 
 use crate::runs::Runs;
 
@@ -35,11 +37,37 @@ use crate::runs::Runs;
 ///
 /// # Invariants
 ///
-/// There is a segment, and none follows physically on the one before.
+/// There is a segment, and none follows physically on the one before. The list has starts where
+/// finding a segment takes them.
 pub struct Backing {
-    list: SegmentList<Box<[Segment]>, Box<[u64]>>,
+    list: List,
     /// Whether it begins again where it ends.
     repeats: bool,
+}
+
+type ListOf<E> = SegmentList<Box<[E]>, Box<[u64]>, E>;
+
+enum List {
+    Packed(ListOf<PackedSegment>),
+    /// Some segment cannot be packed.
+    Plain(ListOf<Segment>),
+}
+
+/// Does the same with either.
+macro_rules! either {
+    ($list:expr, $name:ident => $what:expr) => {
+        match $list {
+            List::Packed($name) => $what,
+            List::Plain($name) => $what,
+        }
+    };
+}
+
+/// A part of a backing, but never beyond its end, segment by segment.
+#[derive(Clone, Debug)]
+pub(crate) enum Part<'b> {
+    Packed(SegmentsIter<'b, PackedSegment>),
+    Plain(SegmentsIter<'b>),
 }
 
 impl Backing {
@@ -68,8 +96,12 @@ impl Backing {
         if merged.is_empty() {
             return Err(BackingError::Empty);
         }
-        let starts = vec![0; merged.len()];
-        let list = SegmentList::with_starts(merged.into(), starts.into());
+        let room = |count| vec![0; count].into();
+        let packed: Option<Box<[_]>> = merged.iter().map(|&one| PackedSegment::new(one)).collect();
+        let list = match packed {
+            Some(packed) => SegmentList::searchable(packed, room).map(List::Packed),
+            None => SegmentList::searchable(merged.into(), room).map(List::Plain),
+        };
         let list = list.map_err(|error| match error {
             SegmentsError::Segment(segment) => BackingError::Segment(segment),
             _ => BackingError::Empty,
@@ -139,50 +171,77 @@ impl Backing {
 
     /// Its length in bytes: of one repetition, if it repeats.
     pub const fn bytes(&self) -> u64 {
-        self.list.bytes()
+        either!(&self.list, list => list.bytes())
     }
 
-    /// Its segments, adjacent ones joined.
-    pub fn segments(&self) -> &[Segment] {
-        self.list.segments()
+    /// Its segments, adjacent ones joined: of one repetition, if it repeats.
+    pub fn segments(&self) -> Runs<'_> {
+        Runs::once(self)
     }
 
     /// The length of its longest segment in bytes.
     pub const fn longest(&self) -> u64 {
-        self.list.longest()
+        either!(&self.list, list => list.longest())
     }
 
     /// The highest physical address in it.
     pub const fn last_phys(&self) -> PhysAddr {
-        self.list.last_phys()
+        either!(&self.list, list => list.last_phys())
     }
 
     /// Whether all segments start and end on a multiple of `size`, a power of two.
     pub const fn is_aligned(&self, size: u64) -> bool {
-        self.list.is_aligned(size)
+        either!(&self.list, list => list.is_aligned(size))
     }
 
     /// The segments of `bytes` bytes from `offset` on, the first and the last one clipped. Ends
-    /// where the backing ends, unless it repeats. Finding the first takes logarithmic time.
+    /// where the backing ends, unless it repeats. Finding the first takes logarithmic time, or less.
     pub fn runs(&self, offset: u64, bytes: u64) -> Runs<'_> {
         Runs::new(self, offset, bytes)
     }
 
-    /// The same as it is mapped, but never beyond the end.
-    pub(crate) fn part(&self, offset: u64, bytes: u64) -> SegmentsPart<'_> {
-        self.list.part(offset, bytes)
+    /// The same, but never beyond the end.
+    pub(crate) fn part(&self, offset: u64, bytes: u64) -> Part<'_> {
+        match &self.list {
+            List::Packed(list) => Part::Packed(list.part(offset, bytes).segments()),
+            List::Plain(list) => Part::Plain(list.part(offset, bytes).segments()),
+        }
+    }
+
+    /// The same, to be mapped, of a backing that is packed and does not repeat.
+    pub(crate) fn packed_part(
+        &self,
+        offset: u64,
+        bytes: u64,
+    ) -> Option<SegmentsPart<'_, PackedSegment>> {
+        match &self.list {
+            List::Packed(list) if !self.repeats => Some(list.part(offset, bytes)),
+            _ => None,
+        }
     }
 
     /// Where the segment that holds `offset` starts, as an offset.
     pub(crate) fn segment_start(&self, offset: u64) -> u64 {
-        self.list.find(offset).1
+        either!(&self.list, list => list.find(offset).1)
+    }
+}
+
+impl Iterator for Part<'_> {
+    type Item = Segment;
+
+    #[inline]
+    fn next(&mut self) -> Option<Segment> {
+        match self {
+            Self::Packed(segments) => segments.next(),
+            Self::Plain(segments) => segments.next(),
+        }
     }
 }
 
 impl fmt::Debug for Backing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let again = if self.repeats { ", repeated" } else { "" };
-        let (bytes, segments) = (self.bytes(), self.segments().len());
+        let (bytes, segments) = (self.bytes(), either!(&self.list, list => list.segments().len()));
         write!(f, "Backing({bytes:#x} bytes in {segments} segments{again})")
     }
 }

@@ -6,16 +6,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use iopgtable::{
-    Format, Iova, IovaRange, Prot, Reservation, Splits, TableAllocator, TableCount, TableError,
+    Format, Geometry, Iova, IovaRange, Prot, Reservation, Splits, TableAllocator, TableCount,
+    TableError,
 };
 
 use crate::backing::Backing;
 use crate::device::Device;
-use crate::job::{Job, Jobs, Step};
-use crate::plan::Delta;
+use crate::job::{Act, Job, Jobs, Step};
+use crate::plan::{self, Delta};
 use crate::reach::Reach;
 use crate::refusal::SubmitReason;
-use crate::space::{Change, Mapping, Transition};
+use crate::space::{Change, Mapping, Placed, Transition};
 use crate::steps::Steps;
 use crate::timeline::Point;
 use crate::vm::{Inner, Op, Planned};
@@ -25,12 +26,13 @@ use crate::vm::{Inner, Op, Planned};
 /// What is not needed beyond that is in the [`Desk`], whose memory is used again and again.
 pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
     inner: &'v Inner<F, A, D>,
-    pub(crate) planned: &'v mut Planned,
+    pub(crate) planned: &'v mut Planned<A>,
     /// The operations of the job that they are added to: how many, and what they come to.
     ops: usize,
-    pub(crate) delta: Delta,
-    reservation: Option<Reservation<A>>,
-    /// How many of those pages are the VM's spare ones.
+    pub(crate) missing: TableCount,
+    pub(crate) freed: TableCount,
+    pub(crate) footprint: Option<IovaRange>,
+    /// How many of the pages that it has taken are the VM's spare ones.
     borrowed: usize,
 }
 
@@ -38,6 +40,7 @@ pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
 #[derive(Default)]
 pub(crate) struct Desk {
     done: Vec<Done>,
+    transitions: Vec<Transition>,
     needs: Vec<Need>,
     /// Those of the job that operations are added to: its steps, and what it reaches.
     steps: Vec<Step>,
@@ -51,9 +54,19 @@ pub(crate) struct Desk {
 
 /// What has been done to the plan, and can be taken back.
 enum Done {
-    Changed(Transition),
+    /// By the last of the transitions.
+    Changed,
+    /// A map has filled the gap from there on.
+    Filled(Iova),
     /// Whether this backing was evicted before.
     Marked(Arc<Backing>, bool),
+}
+
+impl Desk {
+    fn change(&mut self, transition: Transition) {
+        self.transitions.push(transition);
+        self.done.push(Done::Changed);
+    }
 }
 
 /// The tables that a transition will find missing.
@@ -66,15 +79,49 @@ struct Need {
 }
 
 impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
-    pub(crate) fn new(inner: &'v Inner<F, A, D>, planned: &'v mut Planned) -> Self {
+    pub(crate) fn new(inner: &'v Inner<F, A, D>, planned: &'v mut Planned<A>) -> Self {
         // Nothing, unless a draft has ended in a panic of somebody else's.
         planned.take_back();
-        Self { inner, planned, ops: 0, delta: Delta::default(), reservation: None, borrowed: 0 }
+        let none = TableCount::ZERO;
+        Self { inner, planned, ops: 0, missing: none, freed: none, footprint: None, borrowed: 0 }
     }
 
     /// Plans one operation.
     pub(crate) fn add(&mut self, op: Op) -> Result<(), SubmitReason> {
-        self.plan(op, |_| {})
+        match op {
+            Op::Map { range, backing, offset, prot } => {
+                self.map(Mapping { range, backing, offset, prot })
+            }
+            other => self.plan(other, |_| {}),
+        }
+    }
+
+    /// Plans a map: the short way where nothing is mapped.
+    fn map(&mut self, mut new: Mapping) -> Result<(), SubmitReason> {
+        let space = &self.planned.space;
+        let gap = space.gap(new.range).filter(|_| !space.is_evicted(&new.backing));
+        let Some(gap) = gap else {
+            let Mapping { range, backing, offset, prot } = new;
+            return self.plan(Op::Map { range, backing, offset, prot }, |_| {});
+        };
+        check_map(self.inner, &new)?;
+        new.offset = new.backing.offset_above(new.offset, 0);
+        let range = new.range;
+        let missing = plan::missing_in_gap(&self.inner.geometry, &new, gap);
+        self.planned.space.fill(new.clone(), gap);
+        debug_assert_eq!(
+            Delta { missing, footprint: Some(range), ..Delta::default() },
+            self.planned.delta_of_map(&self.inner.geometry, &new),
+        );
+        self.need(range.first(), Change::Map, &missing);
+        self.missing += missing;
+        self.touch(range);
+        let Desk { reach, steps, done, .. } = &mut self.planned.desk;
+        push_reach(reach, range);
+        steps.push(Step { op: self.ops, act: Act::Map(new) });
+        done.push(Done::Filled(range.first()));
+        self.ops += 1;
+        Ok(())
     }
 
     /// Plans one operation, and shows each transition that it consists of to `look`.
@@ -168,33 +215,40 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         let geometry = &self.inner.geometry;
         let delta = planner.delta(geometry, space, &transition);
         if let (Some(block), Splits::Forbidden) = (delta.cut, self.inner.config.splits) {
-            desk.done.push(Done::Changed(transition));
+            desk.change(transition);
             return Err(TableError::Split { block }.into());
         }
         look(&transition);
         let Transition { change, range, .. } = transition;
-        if delta.missing != TableCount::ZERO {
-            desk.needs.push(Need {
-                job: desk.jobs.len(),
-                op: self.ops,
-                first: range.first(),
-                missing: delta.missing,
-                is_unmap: change == Change::Unmap,
-            });
-        }
         if !matches!(change, Change::Evict | Change::Restore) {
             // Also where it finds nothing: an earlier job may be about to make it so. (What an
             // evict or a restore changes lies in the mappings of its backing.)
             let reach = delta.footprint.map_or(range, |footprint| footprint.hull(range));
-            if desk.reach.last().is_none_or(|last| !last.covers(reach)) {
-                desk.reach.push(reach);
-            }
+            push_reach(&mut desk.reach, reach);
         }
         let mut steps = Steps { op: self.ops, steps: &mut desk.steps };
         steps.add(geometry, &mut transition, &delta);
-        self.delta.append(&delta);
-        desk.done.push(Done::Changed(transition));
+        desk.change(transition);
+        self.need(range.first(), change, &delta.missing);
+        self.missing += delta.missing;
+        self.freed += delta.freed;
+        if let Some(footprint) = delta.footprint {
+            self.touch(footprint);
+        }
         Ok(())
+    }
+
+    fn touch(&mut self, range: IovaRange) {
+        self.footprint = Some(self.footprint.map_or(range, |before| before.hull(range)));
+    }
+
+    /// Notes the tables that a change from `first` on will find missing.
+    fn need(&mut self, first: Iova, change: Change, missing: &TableCount) {
+        let Desk { needs, jobs, .. } = &mut self.planned.desk;
+        if *missing != TableCount::ZERO {
+            let (job, op, is_unmap) = (jobs.len(), self.ops, change == Change::Unmap);
+            needs.push(Need { job, op, first, missing: *missing, is_unmap });
+        }
     }
 
     fn check_restore(
@@ -213,24 +267,25 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
 
     /// The job has no more operations; the next one is another job's.
     pub(crate) fn end_job(&mut self, waits: &[Point], signals: &[Point]) {
-        let delta = core::mem::take(&mut self.delta);
+        let missing = core::mem::take(&mut self.missing);
+        let freed = core::mem::take(&mut self.freed);
         let desk = &mut self.planned.desk;
         let mut job = desk.idle.pop().unwrap_or_else(|| Box::new(Job::new()));
         job.ops = core::mem::take(&mut self.ops);
         // Not a step more: jobs may wait for long.
         job.steps.reserve_exact(desk.steps.len());
         job.steps.append(&mut desk.steps);
-        (job.missing, job.freed) = (delta.missing.total(), delta.freed.total());
-        job.footprint = delta.footprint;
+        (job.missing, job.freed) = (missing.total(), freed.total());
+        job.footprint = self.footprint.take();
         job.reach = Reach::new(&mut desk.reach);
         job.tie(waits, signals);
-        desk.missing += delta.missing;
-        desk.freed += delta.freed;
+        desk.missing += missing;
+        desk.freed += freed;
         desk.jobs.push(job);
     }
 
     /// How many tables all operations will find missing.
-    pub(crate) fn missing(&self) -> u64 {
+    pub(crate) fn all_missing(&self) -> u64 {
         self.planned.desk.missing.total()
     }
 
@@ -238,63 +293,75 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
     /// VM's spare ones.
     pub(crate) fn supply(&mut self) -> Result<(), Blame> {
         let Inner { reserver, spare, .. } = self.inner;
-        let needs = &self.planned.desk.needs;
+        let Planned { desk: Desk { needs, .. }, pages, .. } = &mut *self.planned;
         if let Some(need) = needs.iter().find(|need| need.is_unmap) {
             spare.refill(reserver, need.first);
         }
         for need in needs {
-            let pages = reserver.reserve(&need.missing, need.first, true).or_else(|error| {
-                // CAST: more than fits is more than there is.
-                let count = usize::try_from(need.missing.total()).unwrap_or(usize::MAX);
-                let spare = need.is_unmap.then(|| spare.take(count)).flatten().ok_or(error)?;
-                self.borrowed += count;
-                Ok(spare)
-            });
-            let pages = pages.map_err(|error| Blame {
-                job: need.job,
-                op: Some(need.op),
-                reason: SubmitReason::Memory(error),
-            })?;
-            match &mut self.reservation {
-                // Both are this VM's; were they not, dropping the pages would give them back.
-                Some(reservation) => drop(reservation.merge(pages)),
-                None => self.reservation = Some(pages),
-            }
+            let Err(error) = pages.reserve(&need.missing, need.first, true) else { continue };
+            // CAST: more than fits is more than there is.
+            let count = usize::try_from(need.missing.total()).unwrap_or(usize::MAX);
+            let reason = SubmitReason::Memory(error);
+            let blame = Blame { job: need.job, op: Some(need.op), reason };
+            let mut borrowed = need.is_unmap.then(|| spare.take(count)).flatten().ok_or(blame)?;
+            // Both are this VM's.
+            let _ = pages.take_all(&mut borrowed);
+            self.borrowed += count;
         }
         Ok(())
     }
 
-    /// The pages, when all is done. The jobs are for the caller to take from the desk.
-    pub(crate) fn finish(self) -> Option<Reservation<A>> {
-        let Planned { space, desk, added, gone, .. } = self.planned;
-        for done in desk.done.drain(..) {
-            if let Done::Changed(transition) = done {
-                space.settle(transition);
-            }
-        }
+    /// All is done: the pages, for whoever takes the jobs from the desk.
+    pub(crate) fn finish(self) -> &'v mut Reservation<A> {
+        let Planned { space, desk, added, gone, pages, .. } = self.planned;
+        desk.done.clear();
+        desk.transitions.drain(..).for_each(|transition| space.settle(transition));
         desk.needs.clear();
         *added += core::mem::take(&mut desk.missing);
         *gone += core::mem::take(&mut desk.freed);
-        self.reservation
+        pages
     }
 
     /// Takes all back.
-    pub(crate) fn undo(mut self) {
-        self.planned.take_back();
-        let borrowed = self.reservation.as_mut().and_then(|pages| pages.split(self.borrowed));
-        if let Some(pages) = borrowed {
-            self.inner.spare.put(pages);
+    pub(crate) fn undo(self) {
+        if self.borrowed > 0 {
+            if let Some(borrowed) = self.planned.pages.split(self.borrowed) {
+                self.inner.spare.put(borrowed);
+            }
         }
+        self.planned.take_back();
     }
 }
 
-impl Planned {
+fn push_reach(all: &mut Vec<IovaRange>, reach: IovaRange) {
+    if all.last().is_none_or(|last| !last.covers(reach)) {
+        all.push(reach);
+    }
+}
+
+impl<A: TableAllocator> Planned<A> {
+    /// What a map that has just filled a gap with `new` does to the tables, found the long way.
+    fn delta_of_map(&mut self, geometry: &Geometry, new: &Mapping) -> Delta {
+        let Self { space, planner, .. } = self;
+        let transition = Transition {
+            change: Change::Map,
+            range: new.range,
+            removed: Vec::new(),
+            left: None,
+            right: None,
+            inserted: Vec::from([Placed::present(new.clone())]),
+        };
+        planner.delta(geometry, space, &transition)
+    }
+
     /// Takes back what is on the desk, the latest first.
     fn take_back(&mut self) {
-        let Self { space, desk, .. } = self;
+        let Self { space, desk, pages, .. } = self;
+        pages.free();
         for done in desk.done.drain(..).rev() {
             match done {
-                Done::Changed(transition) => space.undo(transition),
+                Done::Changed => desk.transitions.pop().into_iter().for_each(|one| space.undo(one)),
+                Done::Filled(first) => space.empty(first),
                 Done::Marked(backing, was) => {
                     space.set_evicted(&backing, was);
                 }

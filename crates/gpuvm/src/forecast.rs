@@ -113,9 +113,9 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
                 return Err(refusal(Some(index), reason));
             }
         }
-        forecast.missing = draft.delta.missing;
-        forecast.freed = draft.delta.freed;
-        forecast.footprint = draft.delta.footprint;
+        forecast.missing = draft.missing;
+        forecast.freed = draft.freed;
+        forecast.footprint = draft.footprint;
         forecast.bytes = forecast.missing.total().saturating_mul(inner.geometry.table_bytes());
         forecast.leaves.sort_unstable_by_key(|&(size, _)| core::cmp::Reverse(size));
         draft.undo();

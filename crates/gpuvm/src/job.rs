@@ -124,14 +124,14 @@ impl Room {
         for Step { op, act } in steps {
             let step = *op;
             let gather = match act {
-                Act::Map(new) if new.backing.period().is_none() => {
-                    table.map(new.range, new.segments(), new.prot)
-                }
-                Act::Map(new) => table.map(new.range, new.runs(), new.prot),
-                Act::Replace(new) if new.backing.period().is_none() => {
-                    table.replace(new.range, new.segments(), new.prot)
-                }
-                Act::Replace(new) => table.replace(new.range, new.runs(), new.prot),
+                Act::Map(new) => match new.segments() {
+                    Some(part) => table.map(new.range, part, new.prot),
+                    None => table.map(new.range, new.runs(), new.prot),
+                },
+                Act::Replace(new) => match new.segments() {
+                    Some(part) => table.replace(new.range, part, new.prot),
+                    None => table.replace(new.range, new.runs(), new.prot),
+                },
                 Act::Unmap { range, hole, .. } => table.unmap(*range, *hole),
                 Act::Protect { range, prot } => table.protect(*range, *prot),
                 Act::Clear(range) => table.clear(*range),

@@ -87,7 +87,7 @@ pub(crate) struct Lanes<A: TableAllocator> {
     /// With how many pieces it is looked through for those of jobs that are over.
     full: usize,
     /// Pages of jobs that were queued since the runner looked last.
-    incoming: Option<Reservation<A>>,
+    incoming: Reservation<A>,
     /// A larger room for a job that was queued since then, and how many steps have room.
     room: Option<Room>,
     steps: usize,
@@ -107,13 +107,13 @@ const IDLE: usize = 8;
 const FULL: usize = 64;
 
 impl<A: TableAllocator> Lanes<A> {
-    /// The VM's own queue alone.
-    pub(crate) fn new() -> Self {
+    /// The VM's own queue alone. `nothing` is a reservation of no pages.
+    pub(crate) fn new(nothing: Reservation<A>) -> Self {
         Self {
             all: alloc::vec![Lane::new()],
             latest: Latest::new(),
             full: FULL,
-            incoming: None,
+            incoming: nothing,
             room: None,
             steps: 0,
             idle: Vec::with_capacity(IDLE),
@@ -234,19 +234,19 @@ impl<A: TableAllocator> Lanes<A> {
         }
     }
 
-    /// Takes a job's pages in.
-    pub(crate) fn supply(&mut self, pages: Option<Reservation<A>>) {
-        match (&mut self.incoming, pages) {
-            // Both are this VM's; were they not, dropping the pages would give them back.
-            (Some(incoming), Some(pages)) => drop(incoming.merge(pages)),
-            (incoming, Some(pages)) => *incoming = Some(pages),
-            (_, None) => {}
-        }
+    /// Takes the pages of jobs in.
+    pub(crate) fn supply(&mut self, pages: &mut Reservation<A>) {
+        // Both are this VM's.
+        let _ = self.incoming.take_all(pages);
     }
 
-    /// The pages that came since the last time, and a larger room if one was made.
-    pub(crate) fn take_incoming(&mut self) -> (Option<Reservation<A>>, Option<Room>) {
-        (self.incoming.take(), self.room.take())
+    /// Hands out the pages that came since the last time, and a larger room if one was made.
+    pub(crate) fn hand_over(&mut self, pool: &mut Reservation<A>, room: &mut Room) {
+        // Both are this VM's.
+        let _ = pool.take_all(&mut self.incoming);
+        if let Some(larger) = self.room.take() {
+            *room = larger;
+        }
     }
 
     /// The next job that may run, taken off its queue; `waker` is woken when an in-point of one

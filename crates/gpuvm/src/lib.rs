@@ -21,7 +21,7 @@
 //! | `flight`, `spare`, `relief` | [`InFlight`], a limit on what queued jobs hold; pages for unmaps without memory; who waits for some |
 //! | `run`, `ban`, `teardown` | jobs run in order, what ends that, and what can be done then |
 //! | `figures`, `state`, `record` | [`State`]: what a VM tells about itself |
-//! | [`space`] | the planned VA map: how mappings split |
+//! | [`space`], `mapping` | the planned VA map: how mappings split |
 //! | [`plan`] | from state to state: which tables are missing, which come loose |
 //! | `evict` | memory that goes away for a while: [`Vm::evict`], [`Vm::restore`] |
 //! | `forecast` | [`Vm::dry_run`]: what a submission would do |
@@ -79,6 +79,7 @@ pub mod guide;
 mod job;
 mod lanes;
 mod latest;
+mod mapping;
 mod options;
 pub mod plan;
 mod queue;

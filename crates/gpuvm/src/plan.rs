@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use iopgtable::{Geometry, Iova, IovaRange, LAST_LEVEL, TableCount};
 
-use crate::space::{Change, Placed, Space, Transition};
+use crate::space::{Change, Gap, Mapping, Placed, Space, Transition};
 use crate::view::View;
 
 /// What a transition does to the tables.
@@ -131,19 +131,62 @@ impl Delta {
         }
     }
 
-    /// Adds what a later transition does.
-    pub(crate) fn append(&mut self, later: &Self) {
-        self.missing += later.missing;
-        self.freed += later.freed;
-        self.cut = self.cut.or(later.cut);
-        if let Some(footprint) = later.footprint {
-            self.touch(footprint);
-        }
-    }
-
     fn touch(&mut self, range: IovaRange) {
         self.footprint = Some(self.footprint.map_or(range, |before| before.hull(range)));
     }
+}
+
+/// The tables that a map will find missing which fills `gap` with `new`. A table of its range is
+/// missing, unless a leaf covers it, or it is one of the two at the ends and a neighbour has it.
+pub(crate) fn missing_in_gap(geometry: &Geometry, new: &Mapping, gap: Gap) -> TableCount {
+    let range = new.range;
+    let depth = |near: Option<Iova>, end: Iova| {
+        near.map_or(geometry.first_level(), |near| depth(geometry, near, end))
+    };
+    let (below, above) = (depth(gap.below, range.first()), depth(gap.above, range.last()));
+    let mut missing = TableCount::ZERO;
+    for level in geometry.first_level() + 1..=LAST_LEVEL {
+        let shift = geometry.table_shift(level);
+        let (first, last) = (range.first().0 >> shift, range.last().0 >> shift);
+        if first == last && level <= below.max(above) {
+            continue;
+        }
+        let there = u64::from(level <= below) + u64::from(level <= above);
+        missing.increase(level, last - first + 1 - there - covered(geometry, level, new));
+    }
+    missing
+}
+
+/// The level of the deepest table that translates both addresses.
+fn depth(geometry: &Geometry, one: Iova, other: Iova) -> i8 {
+    let root = geometry.first_level();
+    let shares = |&level: &i8| (one.0 ^ other.0) >> geometry.table_shift(level) == 0;
+    (root + 1..=LAST_LEVEL).rev().find(shares).unwrap_or(root)
+}
+
+/// How many tables at `level` leaves of `mapping` cover.
+fn covered(geometry: &Geometry, level: i8, mapping: &Mapping) -> u64 {
+    let shift = geometry.table_shift(level);
+    let span = 1u64 << shift;
+    if !geometry.is_leaf_level(level - 1) || mapping.backing.longest() < span {
+        return 0;
+    }
+    let (first, last) = (mapping.range.first().0, mapping.range.last().0);
+    if mapping.backing.is_aligned(span) && (first ^ mapping.offset) & (span - 1) == 0 {
+        // A leaf covers each table that lies in the range whole.
+        let from = (first >> shift) + u64::from(first & (span - 1) != 0);
+        let to = (last >> shift) + u64::from(last & (span - 1) == span - 1);
+        return to.saturating_sub(from);
+    }
+    let (mut address, mut covered) = (first, 0);
+    for run in mapping.runs() {
+        if run.bytes >= span && (address ^ run.phys.0) & (span - 1) == 0 {
+            let skipped = address.wrapping_neg() & (span - 1);
+            covered += run.bytes.saturating_sub(skipped) >> shift;
+        }
+        address = address.wrapping_add(run.bytes);
+    }
+    covered
 }
 
 /// What the mappings on one side of a transition need of the tables that reach over its end.
@@ -183,8 +226,7 @@ impl Neighbours {
         let mut found = Self { depth: root, are_evicted: false };
         for neighbour in neighbours {
             let near = nearest(neighbour);
-            let shares = |&level: &i8| (near.0 ^ end.0) >> geometry.table_shift(level) == 0;
-            let shared = (root + 1..=LAST_LEVEL).rev().find(shares).unwrap_or(root);
+            let shared = depth(geometry, near, end);
             if shared <= found.depth {
                 break;
             }

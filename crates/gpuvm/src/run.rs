@@ -35,14 +35,8 @@ impl<F: Format, A: TableAllocator, D: Device> Inner<F, A, D> {
         loop {
             let job = {
                 let mut lanes = self.lanes.lock();
-                let (pages, room) = lanes.take_incoming();
-                if let Some(pages) = pages {
-                    // Both are this VM's; were they not, dropping the pages would give them back.
-                    drop(live.pool.merge(pages));
-                }
-                if let Some(room) = room {
-                    live.room = room;
-                }
+                let Live { pool, room, .. } = &mut *live;
+                lanes.hand_over(pool, room);
                 if let Some((queue, job)) = over.take() {
                     let (held, owed) = (live.pool.remaining() as u64, lanes.owed);
                     let is_less = lanes.overtaken && lanes.queued > 0 && held < owed;

@@ -1,15 +1,15 @@
 //! A part of a backing, segment by segment, from its start again where it repeats.
 
-use iopgtable::{Segment, SegmentsIter};
+use iopgtable::Segment;
 
-use crate::backing::Backing;
+use crate::backing::{Backing, Part};
 
 /// A part of a [`Backing`], segment by segment.
 #[derive(Clone, Debug)]
 pub struct Runs<'b> {
     backing: &'b Backing,
     /// What is left of this repetition.
-    part: SegmentsIter<'b>,
+    part: Part<'b>,
     /// The bytes that follow in later ones.
     later: u64,
 }
@@ -21,7 +21,12 @@ impl<'b> Runs<'b> {
             Some(period) => bytes.saturating_sub(period - offset),
             None => 0,
         };
-        Self { backing, part: backing.part(offset, bytes).segments(), later }
+        Self { backing, part: backing.part(offset, bytes), later }
+    }
+
+    /// All of a backing, once.
+    pub(crate) fn once(backing: &'b Backing) -> Self {
+        Self { backing, part: backing.part(0, backing.bytes()), later: 0 }
     }
 }
 
@@ -33,7 +38,7 @@ impl Iterator for Runs<'_> {
         if run.is_some() || self.later == 0 {
             return run;
         }
-        self.part = self.backing.part(0, self.later).segments();
+        self.part = self.backing.part(0, self.later);
         self.later = self.later.saturating_sub(self.backing.bytes());
         self.part.next()
     }

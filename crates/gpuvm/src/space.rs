@@ -24,123 +24,14 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Bound;
 
-use iopgtable::{Iova, IovaRange, Prot, SegmentsPart};
+use iopgtable::{Iova, IovaRange, Prot};
 
 use crate::backing::Backing;
-use crate::runs::Runs;
-use crate::view::View;
-
-/// A range of addresses that shows a part of a backing.
-#[derive(Clone, Debug)]
-pub struct Mapping {
-    /// The addresses.
-    pub range: IovaRange,
-    /// What they lead to.
-    pub backing: Arc<Backing>,
-    /// Where in the backing the range begins, in bytes.
-    pub offset: u64,
-    /// What is allowed.
-    pub prot: Prot,
-}
-
-impl Mapping {
-    /// The part of this mapping that lies in `range`.
-    pub fn part(&self, range: IovaRange) -> Option<Self> {
-        let range = self.range.intersection(range)?;
-        let into = range.first().0 - self.range.first().0;
-        let offset = self.backing.offset_above(self.offset, into);
-        Some(Self { range, offset, ..self.clone() })
-    }
-
-    /// Its physical runs, from the first address on.
-    pub fn runs(&self) -> Runs<'_> {
-        self.backing.runs(self.offset, self.range.bytes())
-    }
-
-    /// The same of a mapping whose backing does not repeat, to be mapped.
-    pub(crate) fn segments(&self) -> SegmentsPart<'_> {
-        self.backing.part(self.offset, self.range.bytes())
-    }
-
-    pub(crate) fn view(&self) -> View<'_> {
-        View { range: self.range, backing: &self.backing, offset: self.offset }
-    }
-
-    /// Whether `other` shows the same memory wherever both map the same address: whoever replaces
-    /// one by the other keeps the contents.
-    pub fn keeps(&self, other: &Self) -> bool {
-        let (one, two) =
-            if self.range.first() <= other.range.first() { (self, other) } else { (other, self) };
-        let apart = two.range.first().0 - one.range.first().0;
-        Arc::ptr_eq(&one.backing, &two.backing)
-            && one.backing.offset_above(one.offset, apart)
-                == two.backing.offset_above(two.offset, 0)
-    }
-}
-
-/// A mapping in its place in the plan.
-#[derive(Clone, Debug)]
-pub struct Placed {
-    /// What is mapped.
-    pub mapping: Mapping,
-    leaves: Leaves,
-}
-
-/// Where the leaves of a mapping are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaves {
-    /// In the tables.
-    Present,
-    /// Gone: they were those of a mapping of this range. Their tables are still there.
-    Cleared { was: IovaRange },
-    /// They were never written, and no table was made for them.
-    Never,
-}
-
-impl Placed {
-    const fn present(mapping: Mapping) -> Self {
-        Self { mapping, leaves: Leaves::Present }
-    }
-
-    /// Whether it is evicted: part of the plan, but not of what the device sees.
-    pub fn is_evicted(&self) -> bool {
-        self.leaves != Leaves::Present
-    }
-
-    /// The part that lies in `range`.
-    fn part(&self, range: IovaRange) -> Option<Self> {
-        Some(Self { mapping: self.mapping.part(range)?, leaves: self.leaves })
-    }
-
-    fn evicted(&self) -> Self {
-        let leaves = match self.leaves {
-            Leaves::Present => Leaves::Cleared { was: self.mapping.range },
-            other => other,
-        };
-        Self { mapping: self.mapping.clone(), leaves }
-    }
-
-    fn restored(&self, backing: &Arc<Backing>) -> Self {
-        Self::present(Mapping { backing: Arc::clone(backing), ..self.mapping.clone() })
-    }
-
-    /// What its tables were made for, if it has any: a table that overlaps the mapping is there
-    /// unless a leaf of this covers it.
-    pub(crate) fn supplied(&self) -> Option<View<'_>> {
-        let view = self.mapping.view();
-        match self.leaves {
-            Leaves::Present => Some(view),
-            Leaves::Cleared { was } => {
-                let into = view.range.first().0 - was.first().0;
-                let offset = view.backing.offset_below(view.offset, into);
-                Some(View { range: was, offset, ..view })
-            }
-            Leaves::Never => None,
-        }
-    }
-}
+use crate::mapping::Leaves;
+pub use crate::mapping::{Mapping, Placed};
 
 /// What a [`Transition`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,8 +123,15 @@ impl Transition {
     }
 }
 
+/// A range where nothing is mapped: the last mapped address below it, and the first one above it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    pub(crate) below: Option<Iova>,
+    pub(crate) above: Option<Iova>,
+}
+
 /// The mappings of one address space. They never overlap.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Space {
     /// By first address.
     mappings: BTreeMap<u64, Placed>,
@@ -242,12 +140,15 @@ pub struct Space {
     evicted: BTreeMap<usize, Weak<Backing>>,
     /// Empty: memory for what a map inserts.
     room: Vec<Placed>,
+    /// Where nothing is mapped behind what was mapped last, if nothing has changed since: most
+    /// users go upwards. Its neighbours are not evicted.
+    behind: Option<(IovaRange, Gap)>,
 }
 
 impl Space {
     /// No mappings.
     pub const fn new() -> Self {
-        Self { mappings: BTreeMap::new(), evicted: BTreeMap::new(), room: Vec::new() }
+        Self { mappings: BTreeMap::new(), evicted: BTreeMap::new(), room: Vec::new(), behind: None }
     }
 
     /// How many mappings there are, evicted ones included.
@@ -323,6 +224,46 @@ impl Space {
     pub(crate) fn above(&self, address: Iova) -> impl Iterator<Item = &Placed> {
         let beyond = (Bound::Excluded(address.0), Bound::Unbounded);
         self.mappings.range(beyond).map(|(_, placed)| placed)
+    }
+
+    /// What lies around `range`, if nothing is mapped there, and neither neighbour is evicted: it is they alone
+    /// who say which tables are there then.
+    pub(crate) fn gap(&self, range: IovaRange) -> Option<Gap> {
+        if let Some((behind, gap)) = self.behind {
+            if behind.covers(range) {
+                return Some(gap);
+            }
+        }
+        let (first, last) = (range.first(), range.last());
+        let below = self.mappings.range(..=last.0).next_back().map(|(_, placed)| placed);
+        if below.is_some_and(|below| below.mapping.range.last() >= first || below.is_evicted()) {
+            return None;
+        }
+        let above = self.above(last).next();
+        if above.is_some_and(Placed::is_evicted) {
+            return None;
+        }
+        Some(Gap {
+            below: below.map(|below| below.mapping.range.last()),
+            above: above.map(|above| above.mapping.range.first()),
+        })
+    }
+
+    /// Inserts `mapping` in `gap`, which is its range's. Its backing is not evicted.
+    pub(crate) fn fill(&mut self, mapping: Mapping, gap: Gap) {
+        let last = mapping.range.last();
+        let end = gap.above.map_or(u64::MAX, |above| above.0 - 1);
+        let behind = last.0.checked_add(1).filter(|&first| first <= end);
+        self.behind = behind.map(|first| {
+            (IovaRange::between(Iova(first), Iova(end)), Gap { below: Some(last), ..gap })
+        });
+        self.mappings.insert(mapping.range.first().0, Placed::present(mapping));
+    }
+
+    /// Takes back the latest change, which has filled a gap from `first` on.
+    pub(crate) fn empty(&mut self, first: Iova) {
+        self.behind = None;
+        self.mappings.remove(&first.0);
     }
 
     /// Inserts `mapping` in place of whatever overlaps it. It is evicted if its backing is.
@@ -420,6 +361,7 @@ impl Space {
             last.checked_add(1).map(|first| IovaRange::between(Iova(first), Iova(u64::MAX)));
         let left = below.and_then(|below| removed.first()?.part(below));
         let right = above.and_then(|above| removed.last()?.part(above));
+        self.behind = None;
         for old in &removed {
             self.mappings.remove(&old.mapping.range.first().0);
         }
@@ -441,6 +383,7 @@ impl Space {
     /// Takes the latest transition back.
     pub fn undo(&mut self, transition: Transition) {
         let Transition { change, range, removed, left, right, inserted } = transition;
+        self.behind = None;
         for new in left.into_iter().chain(right).chain(inserted) {
             self.mappings.remove(&new.mapping.range.first().0);
         }
@@ -451,6 +394,15 @@ impl Space {
         for old in removed {
             self.mappings.insert(old.mapping.range.first().0, old);
         }
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space")
+            .field("mappings", &self.mappings)
+            .field("evicted", &self.evicted)
+            .finish_non_exhaustive()
     }
 }
 

@@ -56,14 +56,20 @@ impl Submission {
         Self { first: ops.next(), rest: ops.collect(), ..Self::default() }
     }
 
-    /// The operations: copies of them, or they themselves.
-    fn ops(&mut self, copied: bool) -> impl Iterator<Item = Op> {
-        let (first, rest) = if copied {
-            (self.first.clone(), self.rest.clone())
-        } else {
-            (self.first.take(), core::mem::take(&mut self.rest))
-        };
-        first.into_iter().chain(rest)
+    /// Passes the operations on: copies of them, or they themselves. Says which one was refused.
+    fn pass<E>(
+        &mut self,
+        copied: bool,
+        mut to: impl FnMut(Op) -> Result<(), E>,
+    ) -> Result<(), (usize, E)> {
+        let first = if copied { self.first.clone() } else { self.first.take() };
+        let Some(first) = first else { return Ok(()) };
+        to(first).map_err(|error| (0, error))?;
+        for (op, place) in self.rest.iter_mut().zip(1..) {
+            let op = if copied { op.clone() } else { core::mem::replace(op, Op::SyncOnly) };
+            to(op).map_err(|error| (place, error))?;
+        }
+        Ok(())
     }
 
     /// The same on a queue of its VM.
@@ -234,15 +240,13 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Inner<F, A, D> {
         let mut planned = self.planned.lock();
         let mut draft = Draft::new(self, &mut planned);
         for (job, submission) in list.iter_mut().enumerate() {
-            for (op, what) in submission.ops(again).enumerate() {
-                if let Err(reason) = draft.add(what) {
-                    draft.undo();
-                    return Err(Blame { job, op: Some(op), reason });
-                }
+            if let Err((op, reason)) = submission.pass(again, |op| draft.add(op)) {
+                draft.undo();
+                return Err(Blame { job, op: Some(op), reason });
             }
             draft.end_job(&submission.waits, &submission.signals);
         }
-        let missing = draft.missing();
+        let missing = draft.all_missing();
         let flight = match self.admit(missing, granted) {
             Ok(flight) => flight,
             Err(reason) => {

@@ -134,7 +134,7 @@ pub(crate) struct Inner<F: Format, A: TableAllocator, D: Device> {
     pub(crate) config: Config,
     pub(crate) geometry: Geometry,
     pub(crate) reserver: Reserver<A>,
-    pub(crate) planned: Mutex<Planned>,
+    pub(crate) planned: Mutex<Planned<A>>,
     pub(crate) lanes: Mutex<Lanes<A>>,
     pub(crate) live: Mutex<Live<F, A, D>>,
     /// The line of the VM's own queue.
@@ -156,7 +156,7 @@ pub(crate) struct Inner<F: Format, A: TableAllocator, D: Device> {
 }
 
 /// The state after all jobs that have been submitted.
-pub(crate) struct Planned {
+pub(crate) struct Planned<A: TableAllocator> {
     pub(crate) space: Space,
     pub(crate) planner: Planner,
     pub(crate) jobs: u64,
@@ -164,6 +164,8 @@ pub(crate) struct Planned {
     pub(crate) added: TableCount,
     pub(crate) gone: TableCount,
     pub(crate) desk: Desk,
+    /// Pages for jobs that are on the desk.
+    pub(crate) pages: Reservation<A>,
 }
 
 /// The state after all jobs that have run.
@@ -205,9 +207,9 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
     ) -> Result<Self, CreateError> {
         let table = PageTable::new(config, allocator)?;
         let (geometry, reserver) = (*table.geometry(), table.reserver());
-        let pool = reserver.reserve(&TableCount::ZERO, Iova(0), false)?;
+        let pool = reserver.nothing();
         let spare = if options.spare { Spare::new(&geometry, &reserver)? } else { Spare::none() };
-        let lanes = Lanes::new();
+        let lanes = Lanes::new(reserver.nothing());
         let live =
             Live { table, device, pool, room: Room::default(), stopped: None, held: Vec::new() };
         let doorbell = Arc::new(Doorbell::default());
@@ -218,6 +220,7 @@ impl<F: Format, A: TableAllocator + Clone, D: Device> Vm<F, A, D> {
             added: TableCount::ZERO,
             gone: TableCount::ZERO,
             desk: Desk::default(),
+            pages: reserver.nothing(),
         };
         #[cfg(feature = "std")]
         let relief = options.in_flight.as_ref().map(|shared| Arc::clone(&shared.relief));

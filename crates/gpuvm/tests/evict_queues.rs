@@ -78,8 +78,8 @@ fn reaches(vm: &TestVm, backing: &Backing) -> bool {
         table.visit(vm.geometry().whole(), |what| {
             if let Visit::Leaf { span, phys, .. } = what {
                 let last = phys.0 + (span.bytes() - 1);
-                let meets = |one: &Segment| one.phys.0 <= last && phys.0 < one.phys.0 + one.bytes;
-                reaches |= backing.segments().iter().any(meets);
+                let meets = |one: Segment| one.phys.0 <= last && phys.0 < one.phys.0 + one.bytes;
+                reaches |= backing.segments().any(meets);
             }
         });
     });
