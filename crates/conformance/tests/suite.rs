@@ -130,6 +130,9 @@ formats! {
         [soft, iotlb, qemu_riscv];
     riscv_sv57x4_napot: RiscV<GStage>,
         Config::new(59, 56).with(Options::CONTIGUOUS.with(Options::HARDWARE_DIRTY)), [soft, iotlb, qemu_riscv];
+    riscv_sv57_as_platform: RiscV<FirstStage>, Config::new(57, 56), [soft, riscv_iommu];
+    riscv_sv57_upper: RiscV<FirstStage>, Config::new(57, 56).with(Options::UPPER_HALF),
+        [soft, iotlb, qemu_riscv, riscv_iommu];
     riscv_sv39x4: RiscV<GStage>, Config::new(41, 56).with(Options::HARDWARE_DIRTY), [soft, iotlb, qemu_riscv, riscv_iommu];
     riscv_sv48x4: RiscV<GStage>, Config::new(50, 56).with(Options::MEMORY_TYPES), [soft, iotlb, qemu_riscv];
     riscv_sv57x4: RiscV<GStage>, Config::new(59, 56), [soft, iotlb, qemu_riscv, riscv_iommu];

@@ -89,6 +89,10 @@ const CONTEXTS: u64 = 64;
 /// A range of so many pages may be one of a large leaf; smaller ones are forgotten page by page.
 const MOST_PAGES: u64 = 512;
 
+// Commands lie in the queue before the script runs that has the IOMMU read them, so all commands of
+// a script must have room at once: those for the pages of readers and of writers, and a few more.
+const _: () = assert!(2 * (MOST_PAGES as usize) < CommandQueue::ROOM - 64);
+
 impl RiscVIommu {
     /// The physical address of the first byte of the machine's RAM. The first and the last 2 MiB
     /// are the machine's own.
@@ -181,12 +185,10 @@ impl Unit {
     }
 
     fn command(&mut self, script: &mut Script, ram: &Ram, commands: &[Command]) {
-        for some in commands.chunks(CommandQueue::ROOM) {
-            for &command in some {
-                self.commands.push(ram, command);
-            }
-            script.write_u32(REGISTERS + CQT, self.commands.tail());
+        for &command in commands {
+            self.commands.push(ram, command);
         }
+        script.write_u32(REGISTERS + CQT, self.commands.tail());
     }
 }
 

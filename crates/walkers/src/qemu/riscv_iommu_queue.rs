@@ -63,14 +63,15 @@ pub(super) struct CommandQueue {
 }
 
 impl CommandQueue {
-    const BITS: u32 = 8;
+    const BITS: u32 = 11;
     /// How its base register says its size.
     pub(super) const SIZE: u64 = Self::BITS as u64 - 1;
-    /// How many commands may be said before the register.
+    /// How many commands may wait for the IOMMU.
     pub(super) const ROOM: usize = (1 << Self::BITS) - 1;
 
     pub(super) fn new(mailbox: &mut Mailbox<'_>) -> Result<Self, MmuError> {
-        Ok(Self { first: mailbox.take(16 << Self::BITS, 4096)?, tail: 0 })
+        let bytes = 16 << Self::BITS;
+        Ok(Self { first: mailbox.take(bytes, bytes)?, tail: 0 })
     }
 
     pub(super) const fn first(&self) -> u64 {

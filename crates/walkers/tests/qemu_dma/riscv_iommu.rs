@@ -163,6 +163,8 @@ fn a_leaf_is_remembered_until_it_is_forgotten() {
         for forget in [
             range(address, address),
             range(address - 0x7000, address + 0x5fff),
+            // As many commands as there are for a range; those for the first page must not be lost.
+            range(address, address + 0x1f_efff),
             range(0, u64::MAX >> 16),
             page(address + 0x123, Some(3)),
             page(address, None),
