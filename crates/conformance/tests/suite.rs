@@ -108,9 +108,9 @@ formats! {
     amd_v1_1_level: AmdV1, Config::new(21, 48), [soft, iotlb, amdvi];
     amd_v1_2_levels: AmdV1, Config::new(30, 48), [soft, iotlb, amdvi];
     amd_v1_6_levels: AmdV1, Config::new(64, 52), [soft, iotlb];
-    x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm];
+    x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm, vtd];
     x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb];
-    x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, kvm];
+    x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, kvm, vtd];
     x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20), [soft, iotlb, kvm];
     vtd_s2_3_levels: VtdS2, Config::new(39, 39), [soft, iotlb, vtd];
     vtd_s2_4_levels: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY), [soft, iotlb, vtd];

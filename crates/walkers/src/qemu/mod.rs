@@ -28,6 +28,7 @@ mod smmuv3;
 mod smmuv3_config;
 mod smmuv3_queue;
 mod vtd;
+mod vtd_scalable;
 
 pub use crate::Absent;
 pub use aarch64::Aarch64;

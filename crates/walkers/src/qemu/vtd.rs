@@ -9,17 +9,20 @@ use super::edu_mmu::{EduMmu, Emulator, is_mmu};
 use super::edu_pc;
 use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
+use super::vtd_scalable::Scalable;
 use crate::{
     Absent, FaultKind, Forget, MmuError, Ram, Regime, Says, Unsupported, VtdSecondStageRegisters,
+    X86_64Registers,
 };
 
 /// An IOMMU of Intel's that QEMU 10 emulates: it walks the tables, and `edu` devices make the
 /// accesses.
 ///
 /// It walks second-stage tables of three and four levels, for requests without PASID ("legacy
-/// mode"), with leaves of 4 KiB, 2 MiB and 1 GiB. It remembers leaves, and forgets all, a domain,
-/// or aligned powers of two of pages; a range that takes more than 64 of these is a whole domain.
-/// It has one address space at a time: what is installed makes it forget the others.
+/// mode"), and first-stage tables, which are x86-64's, of four levels ("scalable mode"), with leaves
+/// of 4 KiB, 2 MiB and 1 GiB. It remembers leaves, and forgets all, a domain, or aligned powers of
+/// two of pages; a range that takes more than 64 of these is a whole domain. It has one address
+/// space at a time: what is installed makes it forget the others.
 ///
 /// # What is not enforced
 ///
@@ -28,8 +31,9 @@ use crate::{
 ///   refuses the access, before its reserved bits are looked at, and whether it is present or not.
 ///   So these faults have no class: only reserved bits, addresses beyond the width, and tables
 ///   that cannot be read have.
-/// - Accessed and dirty bits are not set.
-/// - There is one privilege, and nothing is fetched.
+/// - Accessed and dirty bits of the second stage are not set.
+/// - There is one privilege, a user's in the first stage, and nothing is fetched. So `WP`, `SMEP`
+///   and `XD` forbid nothing.
 ///
 /// # What is refused
 ///
@@ -37,8 +41,9 @@ use crate::{
 ///
 /// # References
 ///
-/// Intel Virtualization Technology for Directed I/O, Architecture Specification: 6.5 (invalidation
-/// by registers), 7.3 (fault records), 9.1 and 9.3 (root and context entries), 11.4 (registers).
+/// Intel Virtualization Technology for Directed I/O, Architecture Specification: 3.6 (first stage),
+/// 6.5 (invalidation by registers), 7.1 (fault reasons), 7.3 (fault records), 9.1 and 9.3 (root and
+/// context entries), 11.4 (registers).
 #[derive(Debug)]
 pub struct Vtd(EduMmu<Dmar>);
 
@@ -65,7 +70,7 @@ impl Vtd {
     /// [`MmuError::Broken`], where it does not start, or `areas` are not in `ram`.
     pub fn start(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<Self, MmuError> {
         // Snoop control has bit 11 of leaves obeyed; else it is reserved.
-        let device = "intel-iommu,aw-bits=48,snoop-control=on";
+        let device = "intel-iommu,aw-bits=48,snoop-control=on,x-scalable-mode=on,x-flts=on";
         edu_pc::start(emulator, ram, areas, device, Dmar::new).map(Self)
     }
 }
@@ -110,10 +115,19 @@ const PASS_THROUGH: u64 = 0b10 << 2;
 #[derive(Debug)]
 struct Dmar {
     devices: Vec<(u16, Role)>,
+    root: u64,
     /// The context entries of the first bus, 16 bytes apart.
     contexts: u64,
-    /// What each device's entry is, when nothing passes through.
-    installed: Option<(VtdSecondStageRegisters, u16)>,
+    scalable: Scalable,
+    /// What translates, when nothing passes through, and for which address space.
+    installed: Option<(Stage, u16)>,
+}
+
+/// The tables of one stage.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    First(X86_64Registers),
+    Second(VtdSecondStageRegisters),
 }
 
 impl Dmar {
@@ -125,21 +139,45 @@ impl Dmar {
         let root = mailbox.take(4096, 4096)?;
         let contexts = mailbox.take(4096, 4096)?;
         mailbox.write(root, contexts | PRESENT);
+        let scalable = Scalable::new(mailbox, devices)?;
+        let devices = devices.iter().map(|&(edu, role)| (edu.requester, role)).collect();
+        let this = Self { devices, root, contexts, scalable, installed: None };
+        this.set_root(script);
+        Ok(this)
+    }
+
+    /// Whether scalable mode is what leads to the installed tables.
+    const fn is_scalable(&self) -> bool {
+        matches!(self.installed, Some((Stage::First(_), _)))
+    }
+
+    /// Has the IOMMU use the root table of the mode, and forget everything.
+    fn set_root(&self, script: &mut Script) {
+        let root = if self.is_scalable() { self.scalable.root() } else { self.root };
         script.write_u64(REGISTERS + RTADDR, root);
+        // The mode changes only while nothing is translated.
         script.write_u32(REGISTERS + GCMD, SET_ROOT);
         script.write_u64(REGISTERS + CCMD, FORGET_CONTEXTS);
         script.write_u64(REGISTERS + IOTLB, FORGET_ALL);
         script.write_u32(REGISTERS + GCMD, TRANSLATION);
-        let devices = devices.iter().map(|&(edu, role)| (edu.requester, role)).collect();
-        Ok(Self { devices, contexts, installed: None })
     }
 
-    /// Writes the context entries.
-    fn write_contexts(&self, script: &mut Script, ram: &Ram, pass_through: bool) {
+    /// Writes what leads to the installed tables, or has devices pass through.
+    fn write_entries(&self, script: &mut Script, ram: &Ram, pass_through: bool) {
+        if let Some((Stage::First(registers), asid)) = &self.installed {
+            self.scalable.write(ram, (!pass_through).then_some((registers, *asid)));
+        } else {
+            self.write_contexts(ram, pass_through);
+        }
+        script.write_u64(REGISTERS + CCMD, FORGET_CONTEXTS);
+    }
+
+    /// Writes the context entries of legacy mode.
+    fn write_contexts(&self, ram: &Ram, pass_through: bool) {
         for &(requester, role) in &self.devices {
             let at = self.contexts + 16 * u64::from(requester);
             let (low, high) = match self.installed {
-                Some((registers, asid)) if !pass_through => (
+                Some((Stage::Second(registers), asid)) if !pass_through => (
                     registers.pointer & !0xfff | PRESENT,
                     u64::from(registers.address_width) | u64::from(identifier(asid, role)) << 8,
                 ),
@@ -150,7 +188,6 @@ impl Dmar {
             ram.write_u64(at + 8, high);
             ram.write_u64(at, low);
         }
-        script.write_u64(REGISTERS + CCMD, FORGET_CONTEXTS);
     }
 
     /// Forgets the pages from that of `first` to that of `last`.
@@ -188,20 +225,24 @@ impl Iommu for Dmar {
     const CONFUSED_FROM: Option<u64> = None;
 
     fn says(&self, regime: &Regime) -> Result<Says, Unsupported> {
-        let Regime::VtdSecondStage(registers) = regime else {
-            return Err(Unsupported::new("other tables than VT-d's second stage"));
+        let (is_narrow, root) = match regime {
+            Regime::VtdSecondStage(second) => {
+                (matches!(second.address_width, 1 | 2), second.pointer)
+            }
+            Regime::X86_64(first) => (!first.la57, first.cr3),
+            _ => return Err(Unsupported::new("other tables than VT-d's two stages")),
         };
-        if !matches!(registers.address_width, 1 | 2) {
+        if !is_narrow {
             return Err(Unsupported::new("widths other than 39 and 48 bits"));
         }
-        if registers.pointer >> 48 != 0 {
+        if root >> 48 != 0 {
             return Err(Unsupported::new("a root beyond 48 bits"));
         }
         Ok(Says {
             permissions: true,
             execute: false,
             privilege: false,
-            kinds: false,
+            kinds: matches!(regime, Regime::X86_64(_)),
             levels: false,
             remembers: true,
             largest_leaf: 1 << 30,
@@ -210,10 +251,16 @@ impl Iommu for Dmar {
     }
 
     fn install(&mut self, script: &mut Script, ram: &Ram, regime: &Regime, asid: u16) {
-        if let Regime::VtdSecondStage(registers) = regime {
-            self.installed = Some((*registers, asid));
+        let was_scalable = self.is_scalable();
+        self.installed = match regime {
+            Regime::VtdSecondStage(second) => Some((Stage::Second(*second), asid)),
+            Regime::X86_64(first) => Some((Stage::First(*first), asid)),
+            _ => None,
+        };
+        self.write_entries(script, ram, false);
+        if self.is_scalable() != was_scalable {
+            self.set_root(script);
         }
-        self.write_contexts(script, ram, false);
         // It remembers by device, so it would take the leaves of another space for these.
         self.forget(script, ram, Forget::Everything);
     }
@@ -244,7 +291,7 @@ impl Iommu for Dmar {
 
     fn bypass(&mut self, script: &mut Script, ram: &Ram, on: bool) {
         // To switch translation off would have it forget everything.
-        self.write_contexts(script, ram, on);
+        self.write_entries(script, ram, on);
     }
 
     fn ask_faults(&mut self, script: &mut Script) -> Vec<Asked> {
@@ -268,12 +315,14 @@ impl Iommu for Dmar {
         }
         let kind = match high >> 32 & 0xff {
             // No right to write, to read; an address for interrupts.
-            0x5 | 0x6 | 0xe => None,
+            0x5 | 0x6 | 0xe | 0x87 => None,
             // A root, another table, that could not be read.
-            0x3 | 0x7 => Some(FaultKind::ExternalAbort),
-            // Beyond the width.
-            0x4 => Some(FaultKind::Translation),
-            0xc => Some(FaultKind::Reserved),
+            0x3 | 0x7 | 0x70 | 0x73 => Some(FaultKind::ExternalAbort),
+            // Beyond the width; not present, and not canonical.
+            0x4 | 0x71 | 0x80 => Some(FaultKind::Translation),
+            0xc | 0x72 => Some(FaultKind::Reserved),
+            // Not a user's; not to be written.
+            0x81 | 0x85 => Some(FaultKind::Permission),
             reason => return Err(format!("its IOMMU reports fault {reason:#x}")),
         };
         Ok(vec![Report { address, kind }])

@@ -17,3 +17,4 @@ mod smmuv3_stale;
 mod speed;
 mod vmsa;
 mod vtd;
+mod vtd_first_stage;
