@@ -175,6 +175,11 @@ impl Walked for VtdS2 {
     fn permissions(prot: Prot) -> Permissions {
         fetches_are_reads(prot)
     }
+
+    /// There is no right to fetch, nor device memory.
+    fn granted(prot: Prot) -> Prot {
+        prot.without(Prot::EXECUTE | Prot::DEVICE)
+    }
 }
 
 impl Walked for RiscV<FirstStage> {
@@ -222,6 +227,11 @@ impl Walked for Dart<T8020> {
     fn permissions(prot: Prot) -> Permissions {
         fetches_are_reads(prot)
     }
+
+    /// There is no right to fetch, and only the platform says how memory is cached.
+    fn granted(prot: Prot) -> Prot {
+        prot.without(Prot::EXECUTE | Prot::DEVICE) | Prot::CACHED
+    }
 }
 
 impl Walked for Dart<T6000> {
@@ -231,6 +241,11 @@ impl Walked for Dart<T6000> {
 
     fn permissions(prot: Prot) -> Permissions {
         fetches_are_reads(prot)
+    }
+
+    /// There is no right to fetch, nor device memory.
+    fn granted(prot: Prot) -> Prot {
+        prot.without(Prot::EXECUTE | Prot::DEVICE)
     }
 }
 

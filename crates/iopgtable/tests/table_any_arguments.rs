@@ -5,11 +5,11 @@
 
 mod machine;
 
-use iopgtable::format::{FirstStage, GStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K,
-    Granule16K, Granule64K, Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment,
-    TableError, Unextended, X86_64,
+    Granule16K, Granule64K, Iova, IovaRange, LAST_LEVEL, Lpa2, MediaTek, Options, PhysAddr, Prot,
+    Segment, TableError, Unextended, VtdS2, X86_64,
 };
 use machine::{Table, Walked};
 use proptest::prelude::*;
@@ -268,4 +268,11 @@ survivals! {
     any_arguments_arm32_s1: Arm32S1, 32, 40;
     any_arguments_arm32_s1_upper_half: Arm32S1, 31, 40, UPPER;
     any_arguments_arm32_s2: Arm32S2, 40, 40, Options::CONTIGUOUS;
+    any_arguments_mediatek_v7s: ArmV7s<MediaTek>, 34, 35;
+    any_arguments_vtd_s2: VtdS2, 48, 52, Options::FORCE_SNOOP;
+    any_arguments_vtd_s2_five_levels: VtdS2, 57, 52;
+    any_arguments_riscv_upper_half: RiscV<FirstStage>, 57, 56, Options::UPPER_HALF;
+    any_arguments_riscv_guest: RiscV<GStage>, 59, 56;
+    any_arguments_dart: Dart<T8020>, 36, 36;
+    any_arguments_dart_of_four_roots: Dart<T6000>, 38, 42;
 }

@@ -6,11 +6,12 @@
 
 mod machine;
 
-use iopgtable::format::{FirstStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
-    AmdV1, Arm64S1, Arm64S2, ArmMali, Config, Cursor, Gather, Granule4K, Granule16K, Granule64K,
-    Invalidation, Iova, IovaRange, LAST_LEVEL, Lpa2, Options, PageTable, PhysAddr, Prot, Segment,
-    SegmentList, SegmentSlice, TableAllocator, TableError, Visit, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Cursor, Gather, Granule4K,
+    Granule16K, Granule64K, Invalidation, Iova, IovaRange, LAST_LEVEL, Lpa2, MediaTek, Options,
+    PageTable, PhysAddr, Prot, Segment, SegmentList, SegmentSlice, TableAllocator, TableError,
+    Unextended, Visit, VtdS2, X86_64,
 };
 use machine::{Table, Walked};
 use proptest::prelude::*;
@@ -315,6 +316,15 @@ compare_all! {
     x86_64_five_levels: X86_64, Config::new(57, 52);
     amd_v1_five_levels: AmdV1, Config::new(57, 52);
     amd_v1_one_level: AmdV1, Config::new(21, 52);
+    arm32_stage_1: Arm32S1, Config::new(32, 40);
+    arm32_stage_2: Arm32S2, Config::new(40, 40);
+    arm_v7s: ArmV7s<Unextended>, Config::new(32, 32);
+    mediatek_v7s: ArmV7s<MediaTek>, Config::new(34, 35);
+    vtd_s2_three_levels: VtdS2, Config::new(39, 39);
+    riscv_upper_half: RiscV<FirstStage>, Config::new(48, 56).with(Options::UPPER_HALF);
+    riscv_guest: RiscV<GStage>, Config::new(41, 56);
+    dart: Dart<T8020>, Config::new(36, 36);
+    dart_of_four_roots: Dart<T6000>, Config::new(38, 42);
     riscv_napot: RiscV<FirstStage>, Config::new(39, 56).with(Options::CONTIGUOUS);
     x86_64_upper_half: X86_64, Config::new(48, 48).with(Options::UPPER_HALF);
 }

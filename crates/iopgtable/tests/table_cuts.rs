@@ -10,7 +10,7 @@ use iopgtable::format::{FirstStage, GStage, RiscV};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
     Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot, Segment, Unextended,
-    X86_64,
+    VtdS2, X86_64,
 };
 use machine::{Walked, finish, range};
 use model::{Leaf, Model};
@@ -101,6 +101,9 @@ fn a_block_of_2m_is_cut() {
     cuts::<ArmMali>(Config::new(33, 40), 2 << 20);
     cuts::<X86_64>(Config::new(48, 48), 2 << 20);
     cuts::<AmdV1>(Config::new(48, 48), 2 << 20);
+    cuts::<VtdS2>(Config::new(39, 39).with(Options::FORCE_SNOOP), 2 << 20);
+    cuts::<RiscV<FirstStage>>(Config::new(39, 56).with(Options::MEMORY_TYPES), 2 << 20);
+    cuts::<RiscV<GStage>>(Config::new(41, 56), 2 << 20);
 }
 
 #[test]
@@ -110,6 +113,12 @@ fn a_block_of_1g_is_cut() {
     cuts::<ArmMali>(Config::new(48, 40), 1 << 30);
     cuts::<X86_64>(Config::new(57, 52), 1 << 30);
     cuts::<AmdV1>(Config::new(57, 52), 1 << 30);
+    cuts::<VtdS2>(
+        Config::new(48, 48).with(Options::FORCE_SNOOP | Options::HARDWARE_DIRTY),
+        1 << 30,
+    );
+    cuts::<RiscV<FirstStage>>(Config::new(57, 56).with(Options::UPPER_HALF), 1 << 30);
+    cuts::<RiscV<GStage>>(Config::new(50, 56).with(Options::HARDWARE_DIRTY), 1 << 30);
 }
 
 #[test]

@@ -11,11 +11,11 @@ mod ops;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use iopgtable::format::{FirstStage, GStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Geometry,
-    Granule4K, Granule16K, Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot,
-    Segment, TableCount, TableError, Unextended, Visit, X86_64,
+    Granule4K, Granule16K, Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Segment,
+    TableCount, TableError, Unextended, Visit, VtdS2, X86_64,
 };
 use machine::{Memory, Table, Walked};
 use model::{Change, Model, Seen};
@@ -37,11 +37,10 @@ fn check_address<F: Walked>(table: &Table<'_, F>, model: &Model, address: u64) {
     assert_eq!((found.address, found.leaf_size), (phys, leaf.bytes), "at {address:#x}");
     let own = own.map(|own| (own.phys.0, own.leaf_bytes, own.prot));
     assert_eq!(own, Some((phys, leaf.bytes, leaf.prot)), "at {address:#x}");
-    for (access, right) in
-        [(Access::UNPRIVILEGED_WRITE, Prot::WRITE), (Access::UNPRIVILEGED_EXECUTE, Prot::EXECUTE)]
-    {
+    for access in [Access::UNPRIVILEGED_WRITE, Access::UNPRIVILEGED_EXECUTE] {
         let allowed = machine::walk(table, address, access).is_ok();
-        assert_eq!(allowed, leaf.prot.contains(right), "{access:?} at {address:#x}");
+        let right = F::permissions(leaf.prot).allow(access);
+        assert_eq!(allowed, right, "{access:?} at {address:#x}");
     }
 }
 
@@ -266,10 +265,17 @@ macro_rules! histories {
         }
     };
 }
-histories! { 24, 16:
+histories! { 20, 16:
     s1_4k_48: Arm64S1<Granule4K>, 48, 48;
     riscv_39: RiscV<FirstStage>, 39, 56, Options::MEMORY_TYPES;
     riscv_50_guest: RiscV<GStage>, 50, 48, Options::MEMORY_TYPES;
+    riscv_57_upper_half: RiscV<FirstStage>, 57, 56, Options::MEMORY_TYPES.with(Options::UPPER_HALF);
+    vtd_s2_48: VtdS2, 48, 52, Options::FORCE_SNOOP;
+    vtd_s2_39: VtdS2, 39, 39, Options::FORCE_SNOOP.with(Options::HARDWARE_DIRTY);
+    vtd_s2_57: VtdS2, 57, 52, Options::FORCE_SNOOP;
+    dart_36: Dart<T8020>, 36, 36;
+    dart_38_has_four_roots: Dart<T6000>, 38, 42;
+    mediatek_v7s_34: ArmV7s<MediaTek>, 34, 35;
     s1_4k_39: Arm64S1<Granule4K>, 39, 40;
     s1_4k_32: Arm64S1<Granule4K>, 32, 32;
     s1_16k_48_has_a_root_of_two_entries: Arm64S1<Granule16K>, 48, 48;

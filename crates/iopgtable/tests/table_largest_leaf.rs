@@ -4,10 +4,11 @@
 
 mod machine;
 
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
-    AmdV1, Arm32S1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, ConfigError, Format, Granule4K,
-    Granule16K, Granule64K, LAST_LEVEL, Lpa2, Options, PhysAddr, Prot, Segment, Unextended, Visit,
-    X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, ConfigError, Format,
+    Granule4K, Granule16K, Granule64K, LAST_LEVEL, Lpa2, MediaTek, Options, PhysAddr, Prot,
+    Segment, Unextended, Visit, VtdS2, X86_64,
 };
 use machine::{Walked, finish, range};
 use walkers::Access;
@@ -87,6 +88,13 @@ fn no_leaf_is_larger_than_the_configuration_permits() {
     leaves_stay_within::<X86_64>(Config::new(57, 52));
     leaves_stay_within::<AmdV1>(Config::new(48, 48));
     leaves_stay_within::<ArmV7s<Unextended>>(Config::new(32, 32));
+    leaves_stay_within::<ArmV7s<MediaTek>>(Config::new(34, 35));
+    leaves_stay_within::<Arm32S2>(Config::new(40, 40));
+    leaves_stay_within::<VtdS2>(Config::new(57, 52));
+    leaves_stay_within::<RiscV<FirstStage>>(Config::new(57, 56).with(Options::UPPER_HALF));
+    leaves_stay_within::<RiscV<GStage>>(Config::new(50, 56));
+    leaves_stay_within::<Dart<T8020>>(Config::new(36, 36));
+    leaves_stay_within::<Dart<T6000>>(Config::new(38, 42));
     leaves_stay_within::<X86_64>(Config::new(48, 48).with(Options::UPPER_HALF));
 }
 

@@ -7,9 +7,11 @@ mod machine;
 
 use std::collections::BTreeMap;
 
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
-    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K, Granule64K, Iova,
-    LAST_LEVEL, MediaTek, PhysAddr, Prot, Segment, TableError, Unextended, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
+    Granule64K, Iova, LAST_LEVEL, MediaTek, Options, PhysAddr, Prot, Segment, TableError,
+    Unextended, VtdS2, X86_64,
 };
 use machine::Walked;
 use proptest::prelude::*;
@@ -85,8 +87,7 @@ fn compare<F: Walked>(config: Config, raw: &[Raw]) {
         if let Some(&(phys, prot)) = pages.get(&at) {
             let found = found.unwrap_or_else(|fault| panic!("{at:#x}: {fault}"));
             assert_eq!(found.address, phys + within);
-            assert_eq!(found.permissions.unprivileged.write, prot.contains(Prot::WRITE));
-            assert_eq!(found.permissions.unprivileged.execute, prot.contains(Prot::EXECUTE));
+            assert_eq!(found.permissions.unprivileged, F::permissions(prot).unprivileged);
             let own = own.map(|own| (own.phys.0, own.prot, own.leaf_bytes));
             assert_eq!(own, Some((phys + within, prot, found.leaf_size)));
         } else {
@@ -97,13 +98,14 @@ fn compare<F: Walked>(config: Config, raw: &[Raw]) {
 }
 
 macro_rules! comparisons {
-    ($($name:ident: $format:ty, $input:literal, $output:literal, $cases:literal;)*) => {
+    ($($name:ident: $format:ty, $input:literal, $output:literal, $cases:literal $(, $options:expr)?;)*) => {
         $(
             proptest! {
                 #![proptest_config(ProptestConfig { cases: $cases, ..ProptestConfig::default() })]
                 #[test]
                 fn $name(raw in prop::collection::vec(raw(), 1..12)) {
-                    compare::<$format>(Config::new($input, $output), &raw);
+                    let config = Config::new($input, $output)$(.with($options))?;
+                    compare::<$format>(config, &raw);
                 }
             }
         )*
@@ -121,7 +123,14 @@ comparisons! {
     amd_v1_pages: AmdV1, 64, 48, 256;
     amd_v1_of_one_level_pages: AmdV1, 21, 48, 512;
     arm_v7s_pages: ArmV7s<Unextended>, 32, 32, 512;
-    mediatek_v7s_pages: ArmV7s<MediaTek>, 32, 35, 256;
+    mediatek_v7s_pages: ArmV7s<MediaTek>, 34, 35, 256;
+    arm32_s1_pages: Arm32S1, 32, 40, 256;
+    arm32_s2_pages: Arm32S2, 40, 40, 256;
+    vtd_s2_pages: VtdS2, 39, 39, 256;
+    riscv_pages: RiscV<FirstStage>, 57, 56, 256, Options::MEMORY_TYPES;
+    riscv_guest_pages: RiscV<GStage>, 41, 56, 256, Options::MEMORY_TYPES;
+    dart_pages: Dart<T8020>, 36, 36, 32;
+    dart_of_four_roots_pages: Dart<T6000>, 38, 42, 32;
 }
 
 #[test]

@@ -7,11 +7,11 @@ mod machine;
 mod model;
 mod ops;
 
-use iopgtable::format::{FirstStage, GStage, RiscV};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
     AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Gather, Granule4K,
-    Granule16K, Granule64K, Iova, IovaRange, Lpa2, Options, PhysAddr, Prot, Reserved,
-    ReservedError, Segment, TableCount, TableError, Unextended, X86_64,
+    Granule16K, Granule64K, Iova, IovaRange, Lpa2, MediaTek, Options, PhysAddr, Prot, Reserved,
+    ReservedError, Segment, TableCount, TableError, Unextended, VtdS2, X86_64,
 };
 use machine::{Memory, Table, Walked, finish, range};
 use model::{Change, Model};
@@ -213,6 +213,10 @@ histories! {
     reserved_amd_v1: AmdV1, 64, 52;
     reserved_amd_v1_of_one_level: AmdV1, 21, 48;
     reserved_arm_v7s: ArmV7s<Unextended>, 32, 32;
+    reserved_mediatek_v7s: ArmV7s<MediaTek>, 34, 35;
+    reserved_vtd_s2: VtdS2, 48, 52, Options::FORCE_SNOOP;
+    reserved_dart: Dart<T8020>, 36, 36;
+    reserved_dart_of_four_roots: Dart<T6000>, 38, 42;
     reserved_riscv_napot: RiscV<FirstStage>, 48, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
     reserved_riscv_guest_napot: RiscV<GStage>, 41, 56, Options::CONTIGUOUS.with(Options::MEMORY_TYPES);
     reserved_x86_64_five_levels_upper_half: X86_64, 57, 52, Options::UPPER_HALF;

@@ -11,12 +11,12 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use iopgtable::format::{Dart, FirstStage, RiscV, T6000};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::memory::{AllocError, Heap, Pool, Publish, Region};
 use iopgtable::{
-    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K, Granule16K, Granule64K,
-    Iova, IovaRange, LAST_LEVEL, Options, PhysAddr, Prot, Segment, SharedPageTable, Splits,
-    TableError, Unextended, Unwalked, Visit, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K,
+    Granule16K, Granule64K, Iova, IovaRange, LAST_LEVEL, MediaTek, Options, PhysAddr, Prot,
+    Segment, SharedPageTable, Splits, TableError, Unextended, Unwalked, Visit, VtdS2, X86_64,
 };
 use machine::{Memory, Walked, range};
 use proptest::prelude::*;
@@ -174,6 +174,12 @@ histories! {
     threads_amd_v1: AmdV1, Config::new(57, 48);
     threads_amd_v1_of_one_level: AmdV1, Config::new(21, 48);
     threads_arm_v7s: ArmV7s<Unextended>, Config::new(32, 32);
+    threads_mediatek_v7s: ArmV7s<MediaTek>, Config::new(34, 35);
+    threads_arm32_s1: Arm32S1, Config::new(32, 40);
+    threads_arm32_s2: Arm32S2, Config::new(40, 40).with(Options::CONTIGUOUS);
+    threads_vtd_s2: VtdS2, Config::new(57, 52).with(Options::FORCE_SNOOP);
+    threads_riscv_guest: RiscV<GStage>, Config::new(50, 56).with(Options::MEMORY_TYPES);
+    threads_dart_t8020: Dart<T8020>, Config::new(36, 36);
 }
 
 const fn send_and_sync<T: Send + Sync>() {}

@@ -7,10 +7,11 @@ mod machine;
 mod slices;
 mod staged;
 
-use iopgtable::format::{Dart, T6000};
+use iopgtable::format::{Dart, FirstStage, GStage, RiscV, T6000, T8020};
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, Options, PageTable,
-    PhysAddr, Prot, Segment, SharedPageTable, Unwalked, Visit, X86_64,
+    AmdV1, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K,
+    Granule64K, Iova, MediaTek, Options, PageTable, PhysAddr, Prot, Segment, SharedPageTable,
+    Unextended, Unwalked, Visit, VtdS2, X86_64,
 };
 use machine::{Walked, range};
 use proptest::prelude::*;
@@ -72,7 +73,7 @@ impl Operation {
 /// has the other one run and return then.
 fn stop_everywhere(before: &[Operation], slow: Operation, fast: Operation) {
     for points in 0.. {
-        let memory = staged::memory(false);
+        let memory = staged::memory::<S1>(false);
         let config = Config::new(48, 48).with(Options::CONTIGUOUS);
         let table = PageTable::<S1, _>::new(config, &memory).expect("a good configuration");
         let mut table = table.into_shared();
@@ -183,7 +184,7 @@ fn a_group_that_another_thread_takes_apart_is_taken_apart_before_one_goes_on() {
 }
 
 fn history<F: Walked>(config: Config, plan: &Plan) {
-    let memory = staged::memory(true);
+    let memory = staged::memory::<F>(true);
     let table = PageTable::<F, _>::new(config, &memory).expect("a good configuration");
     let (mut table, units) = plan.prepare(table);
     let units = plan.run(&table, &units, |address| memory.look_meanwhile(&table, address));
@@ -218,5 +219,14 @@ histories! {
     published_s2_64k: Arm64S2<Granule64K>, Config::new(42, 42);
     published_mali: ArmMali, Config::new(33, 40);
     published_x86_64: X86_64, Config::new(57, 48);
+    published_arm32_s1: Arm32S1, Config::new(32, 40);
+    published_arm32_s2: Arm32S2, Config::new(40, 40);
+    published_amd_v1: AmdV1, Config::new(48, 48);
+    published_vtd_s2: VtdS2, Config::new(48, 48).with(Options::FORCE_SNOOP);
+    published_riscv: RiscV<FirstStage>, Config::new(48, 56).with(Options::MEMORY_TYPES);
+    published_riscv_guest: RiscV<GStage>, Config::new(41, 56).with(Options::MEMORY_TYPES);
+    published_arm_v7s_without_a_bit_for_it: ArmV7s<Unextended>, Config::new(32, 32);
+    published_mediatek_v7s_without_a_bit_for_it: ArmV7s<MediaTek>, Config::new(34, 35);
+    published_dart_t8020_without_a_bit_for_it: Dart<T8020>, Config::new(36, 36);
     published_dart_without_a_bit_for_it: Dart<T6000>, Config::new(38, 42);
 }

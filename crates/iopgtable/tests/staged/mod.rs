@@ -5,14 +5,14 @@
 
 use std::ptr::NonNull;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, ThreadId};
 
 use iopgtable::memory::{PageList, Publish, Region, TableLayout, TablePage};
 use iopgtable::{
-    AllocContext, AllocError, Iova, PhysAddr, Prot, SharedPageTable, TableAllocator, TableCount,
-    TableMemory,
+    AllocContext, AllocError, Format, Iova, PhysAddr, Prot, SharedPageTable, TableAllocator,
+    TableCount, TableMemory,
 };
 use walkers::{Access, Fault, FaultKind};
 
@@ -26,6 +26,8 @@ const GARBAGE: u64 = 0x0000_dead_bee0_0003;
 /// What walkers see: what was published, in the order in which it was.
 pub(crate) struct Screen {
     words: Vec<AtomicU64>,
+    /// The bytes of an entry, as which all is written and read.
+    entry_bytes: usize,
     turn: Mutex<()>,
     pause: Mutex<Option<Pause>>,
     /// Whether threads give way before they publish, to meet others in between.
@@ -63,17 +65,30 @@ impl Screen {
 // SAFETY: publications take turns, each reading the bytes in its turn.
 unsafe impl Publish for Screen {
     fn publish(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize) {
-        assert_eq!((phys.0 % 8, bytes % 8), (0, 0), "whole entries");
+        let entry = self.entry_bytes;
+        assert_eq!((phys.0 % entry as u64, bytes % entry), (0, 0), "whole entries");
         self.point();
         if self.yields {
             thread::yield_now();
         }
-        let first = usize::try_from((phys.0 - TABLES.0) / 8).expect("in the region");
+        let first = usize::try_from(phys.0 - TABLES.0).expect("in the region");
         let turn = self.turn.lock().expect("nobody panics with it");
-        for index in 0..bytes / 8 {
-            // SAFETY: so many bytes are there; whoever else writes them does so atomically.
-            let word = unsafe { AtomicU64::from_ptr(cpu.cast::<u64>().add(index).as_ptr()) };
-            self.words[first + index].store(word.load(Ordering::Relaxed), Ordering::Relaxed);
+        for offset in (0..bytes).step_by(entry) {
+            // SAFETY: so many bytes are there.
+            let cpu = unsafe { cpu.add(offset) };
+            let seen = &self.words[(first + offset) / 8];
+            let word = if entry == 4 {
+                // SAFETY: whoever else writes the entry does so atomically, as one of four bytes.
+                let half = unsafe { AtomicU32::from_ptr(cpu.cast::<u32>().as_ptr()) };
+                let shift = 8 * ((first + offset) % 8);
+                let half = u64::from(half.load(Ordering::Relaxed)) << shift;
+                seen.load(Ordering::Relaxed) & !(0xffff_ffff << shift) | half
+            } else {
+                // SAFETY: whoever else writes the entry does so atomically, as one of eight bytes.
+                let word = unsafe { AtomicU64::from_ptr(cpu.cast::<u64>().as_ptr()) };
+                word.load(Ordering::Relaxed)
+            };
+            seen.store(word, Ordering::Relaxed);
         }
         drop(turn);
     }
@@ -82,10 +97,11 @@ unsafe impl Publish for Screen {
 /// Also stops threads that allocate: between their survey and their first write.
 pub(crate) struct Memory(Region<Screen>);
 
-pub(crate) fn memory(yields: bool) -> Memory {
+pub(crate) fn memory<F: Format>(yields: bool) -> Memory {
     let words = (0..CAPACITY / 8).map(|_| AtomicU64::new(GARBAGE)).collect();
     let (turn, pause) = (Mutex::new(()), Mutex::new(None));
-    let screen = Screen { words, turn, pause, yields };
+    let entry_bytes = size_of::<F::Word>();
+    let screen = Screen { words, entry_bytes, turn, pause, yields };
     Memory(
         Region::with_capacity_and_publisher(TABLES, CAPACITY, screen)
             .expect("the numbers make a region"),
