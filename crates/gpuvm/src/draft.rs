@@ -1,22 +1,20 @@
 //! A job on its way from operations to steps: planned, supplied, and taken back whole where an
 //! operation is refused.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use iopgtable::{
-    Format, Geometry, Iova, IovaRange, Prot, Reservation, Splits, TableAllocator, TableCount,
-    TableError,
+    Format, Iova, IovaRange, Prot, Reservation, Splits, TableAllocator, TableCount, TableError,
 };
 
 use crate::backing::Backing;
+use crate::desk::{Desk, Need};
 use crate::device::Device;
-use crate::job::{Act, Job, Jobs, Step};
+use crate::job::{Act, Step, push};
 use crate::plan::{self, Delta};
 use crate::reach::Reach;
 use crate::refusal::SubmitReason;
-use crate::space::{Change, Mapping, Placed, Transition};
+use crate::space::{Change, Mapping, Transition};
 use crate::steps::Steps;
 use crate::timeline::Point;
 use crate::vm::{Inner, Op, Planned};
@@ -34,48 +32,6 @@ pub(crate) struct Draft<'v, F: Format, A: TableAllocator, D: Device> {
     pub(crate) footprint: Option<IovaRange>,
     /// How many of the pages that it has taken are the VM's spare ones.
     borrowed: usize,
-}
-
-/// What a draft needs besides what it makes. Empty between drafts.
-#[derive(Default)]
-pub(crate) struct Desk {
-    done: Vec<Done>,
-    transitions: Vec<Transition>,
-    needs: Vec<Need>,
-    /// Those of the job that operations are added to: its steps, and what it reaches.
-    steps: Vec<Step>,
-    reach: Vec<IovaRange>,
-    pub(crate) jobs: Jobs,
-    /// Jobs that have run, to be used again.
-    pub(crate) idle: Jobs,
-    missing: TableCount,
-    freed: TableCount,
-}
-
-/// What has been done to the plan, and can be taken back.
-enum Done {
-    /// By the last of the transitions.
-    Changed,
-    /// A map has filled the gap from there on.
-    Filled(Iova),
-    /// Whether this backing was evicted before.
-    Marked(Arc<Backing>, bool),
-}
-
-impl Desk {
-    fn change(&mut self, transition: Transition) {
-        self.transitions.push(transition);
-        self.done.push(Done::Changed);
-    }
-}
-
-/// The tables that a transition will find missing.
-struct Need {
-    job: usize,
-    op: usize,
-    first: Iova,
-    missing: TableCount,
-    is_unmap: bool,
 }
 
 impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
@@ -116,10 +72,10 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         self.need(range.first(), Change::Map, &missing);
         self.missing += missing;
         self.touch(range);
-        let Desk { reach, steps, done, .. } = &mut self.planned.desk;
-        push_reach(reach, range);
-        steps.push(Step { op: self.ops, act: Act::Map(new) });
-        done.push(Done::Filled(range.first()));
+        let desk = &mut self.planned.desk;
+        desk.reach(range);
+        push(desk.steps(), Step { op: self.ops, act: Act::Map(new) });
+        desk.fill(range.first());
         self.ops += 1;
         Ok(())
     }
@@ -202,7 +158,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
 
     fn mark(&mut self, backing: &Arc<Backing>, is_evicted: bool) {
         let was = self.planned.space.set_evicted(backing, is_evicted);
-        self.planned.desk.done.push(Done::Marked(Arc::clone(backing), was));
+        self.planned.desk.mark(Arc::clone(backing), was);
     }
 
     /// Finds what `transition`, which the plan has made, does to the tables, and the steps for it.
@@ -224,9 +180,9 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
             // Also where it finds nothing: an earlier job may be about to make it so. (What an
             // evict or a restore changes lies in the mappings of its backing.)
             let reach = delta.footprint.map_or(range, |footprint| footprint.hull(range));
-            push_reach(&mut desk.reach, reach);
+            desk.reach(reach);
         }
-        let mut steps = Steps { op: self.ops, steps: &mut desk.steps };
+        let mut steps = Steps { op: self.ops, steps: desk.steps() };
         steps.add(geometry, &mut transition, &delta);
         desk.change(transition);
         self.need(range.first(), change, &delta.missing);
@@ -247,7 +203,7 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         let Desk { needs, jobs, .. } = &mut self.planned.desk;
         if *missing != TableCount::ZERO {
             let (job, op, is_unmap) = (jobs.len(), self.ops, change == Change::Unmap);
-            needs.push(Need { job, op, first, missing: *missing, is_unmap });
+            push(needs, Need { job, op, first, missing: *missing, is_unmap });
         }
     }
 
@@ -270,11 +226,9 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
         let missing = core::mem::take(&mut self.missing);
         let freed = core::mem::take(&mut self.freed);
         let desk = &mut self.planned.desk;
-        let mut job = desk.idle.pop().unwrap_or_else(|| Box::new(Job::new()));
+        let mut job = desk.take_job();
         job.ops = core::mem::take(&mut self.ops);
-        // Not a step more: jobs may wait for long.
-        job.steps.reserve_exact(desk.steps.len());
-        job.steps.append(&mut desk.steps);
+        job.end_steps();
         (job.missing, job.freed) = (missing.total(), freed.total());
         job.footprint = self.footprint.take();
         job.reach = Reach::new(&mut desk.reach);
@@ -313,13 +267,8 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
 
     /// All is done: the pages, for whoever takes the jobs from the desk.
     pub(crate) fn finish(self) -> &'v mut Reservation<A> {
-        let Planned { space, desk, added, gone, pages, .. } = self.planned;
-        desk.done.clear();
-        desk.transitions.drain(..).for_each(|transition| space.settle(transition));
-        desk.needs.clear();
-        *added += core::mem::take(&mut desk.missing);
-        *gone += core::mem::take(&mut desk.freed);
-        pages
+        self.planned.settle();
+        &mut self.planned.pages
     }
 
     /// Takes all back.
@@ -330,49 +279,6 @@ impl<'v, F: Format, A: TableAllocator + Clone, D: Device> Draft<'v, F, A, D> {
             }
         }
         self.planned.take_back();
-    }
-}
-
-fn push_reach(all: &mut Vec<IovaRange>, reach: IovaRange) {
-    if all.last().is_none_or(|last| !last.covers(reach)) {
-        all.push(reach);
-    }
-}
-
-impl<A: TableAllocator> Planned<A> {
-    /// What a map that has just filled a gap with `new` does to the tables, found the long way.
-    fn delta_of_map(&mut self, geometry: &Geometry, new: &Mapping) -> Delta {
-        let Self { space, planner, .. } = self;
-        let transition = Transition {
-            change: Change::Map,
-            range: new.range,
-            removed: Vec::new(),
-            left: None,
-            right: None,
-            inserted: Vec::from([Placed::present(new.clone())]),
-        };
-        planner.delta(geometry, space, &transition)
-    }
-
-    /// Takes back what is on the desk, the latest first.
-    fn take_back(&mut self) {
-        let Self { space, desk, pages, .. } = self;
-        pages.free();
-        for done in desk.done.drain(..).rev() {
-            match done {
-                Done::Changed => desk.transitions.pop().into_iter().for_each(|one| space.undo(one)),
-                Done::Filled(first) => space.empty(first),
-                Done::Marked(backing, was) => {
-                    space.set_evicted(&backing, was);
-                }
-            }
-        }
-        desk.needs.clear();
-        desk.steps.clear();
-        desk.reach.clear();
-        (desk.missing, desk.freed) = (TableCount::ZERO, TableCount::ZERO);
-        // What they would have signalled is the caller's again.
-        desk.jobs.drain(..).for_each(|mut job| job.clear());
     }
 }
 

@@ -70,6 +70,17 @@ pub(crate) struct Job {
     pub(crate) next: Option<Box<Job>>,
 }
 
+/// How long a list is that grows by one at a time, and whose memory a job keeps when it has run.
+const FEW: usize = 4;
+
+/// Adds to a list that mostly has one element: a short one takes no more memory than it needs.
+pub(crate) fn push<T>(list: &mut Vec<T>, one: T) {
+    if list.len() == list.capacity() && list.len() < FEW {
+        list.reserve_exact(1);
+    }
+    list.push(one);
+}
+
 /// A list of jobs.
 pub(crate) type Jobs = Vec<Box<Job>>;
 
@@ -202,6 +213,13 @@ impl Job {
         }
     }
 
+    /// It has no more steps, and keeps no room for any: jobs may wait for long.
+    pub(crate) fn end_steps(&mut self) {
+        if self.steps.capacity() > FEW {
+            self.steps.shrink_to_fit();
+        }
+    }
+
     /// What it unmaps, and where.
     pub(crate) fn lets_go(&self) -> impl Iterator<Item = (IovaRange, &Arc<Backing>)> {
         self.steps.iter().filter_map(|step| match &step.act {
@@ -232,9 +250,8 @@ impl Job {
     /// Makes it a job that was never queued: its points are as they were. It keeps memory for a few
     /// steps.
     pub(crate) fn clear(&mut self) {
-        const STEPS: usize = 4;
         self.steps.clear();
-        if self.steps.capacity() > STEPS {
+        if self.steps.capacity() > FEW {
             self.steps = Vec::new();
         }
         self.reach = Reach::default();
@@ -244,7 +261,7 @@ impl Job {
             blockers.clear();
             waits.clear();
             signals.clear();
-            if blockers.capacity().max(waits.capacity()).max(signals.capacity()) > STEPS {
+            if blockers.capacity().max(waits.capacity()).max(signals.capacity()) > FEW {
                 self.ties = None;
             }
         }

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `vm`, `options` | [`Vm`]: the face |
 //! | `queue`, `lanes`, `reach`, `latest` | [`Queue`]: further queues, and what keeps jobs in order |
-//! | `submit`, `draft`, `refusal` | a [`Submission`] on its way, and why it may be refused |
+//! | `submit`, `draft`, `desk`, `refusal` | a [`Submission`] on its way, and why it may be refused |
 //! | `flight`, `spare`, `relief` | [`InFlight`], a limit on what queued jobs hold; pages for unmaps without memory; who waits for some |
 //! | `run`, `ban`, `teardown` | jobs run in order, what ends that, and what can be done then |
 //! | `figures`, `state`, `record` | [`State`]: what a VM tells about itself |
@@ -67,6 +67,7 @@ extern crate std;
 
 mod backing;
 mod ban;
+mod desk;
 mod device;
 mod doorbell;
 mod draft;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use iopgtable::{Geometry, IovaRange};
 
-use crate::job::{Act, Step};
+use crate::job::{Act, Step, push};
 use crate::plan::Delta;
 use crate::space::{Change, Placed, Transition};
 
@@ -64,7 +64,7 @@ impl Steps<'_> {
     }
 
     fn push(&mut self, act: Act) {
-        self.steps.push(Step { op: self.op, act });
+        push(self.steps, Step { op: self.op, act });
     }
 
     /// Unmaps in holes that hold the tables that come loose, and no other (`HOLE`).

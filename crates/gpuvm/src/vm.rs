@@ -16,9 +16,9 @@ use iopgtable::{
 
 use crate::backing::Backing;
 use crate::ban::Ban;
+use crate::desk::Desk;
 use crate::device::Device;
 use crate::doorbell::Doorbell;
-use crate::draft::Desk;
 use crate::figures::{Counters, Figures};
 use crate::flight::InFlight;
 use crate::job::{Job, Room};
