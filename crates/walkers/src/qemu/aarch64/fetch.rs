@@ -71,10 +71,10 @@ pub(super) fn outcome(operation: Operation) -> Result<Result<(), Refusal>, MmuEr
     }
 }
 
-/// An access that has ended in no way that is known.
+/// A fetch that has ended in no way that is known.
 pub(super) fn unexpected([address, _, syndromes, from]: Operation) -> MmuError {
     MmuError::Broken(format!(
-        "an access to {address:#x} ended at {from:#x} with the syndromes {:#x} and {:#x}",
+        "a fetch from {address:#x} ended at {from:#x} with the syndromes {:#x} and {:#x}",
         syndromes as u32,
         syndromes >> 32
     ))

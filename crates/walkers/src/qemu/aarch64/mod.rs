@@ -229,7 +229,9 @@ impl Aarch64 {
                 .ok_or_else(no_fetches)?;
             let mut list: Vec<Operation> = those
                 .iter()
-                .map(|&at| [requests[at].address & !3, stub::access(requests[at].access), 0, 0])
+                .map(|&at| {
+                    [requests[at].address & !3, stub::fetch(requests[at].access.privilege), 0, 0]
+                })
                 .collect();
             let engine = self.engine(setup)?;
             // What other words were put there before must not be run.

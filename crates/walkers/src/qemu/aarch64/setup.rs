@@ -69,8 +69,6 @@ pub(super) struct Setup {
     pub(super) sctlr: u64,
     /// `VBAR_EL1`.
     pub(super) vectors: u64,
-    /// Where EL1 finds the code.
-    pub(super) code: u64,
 }
 
 impl Setup {
@@ -171,30 +169,30 @@ impl Setup {
     /// EL1 ends at once in one to EL2, of another address. None where there is no such place.
     pub(super) fn with_own_half(self, tested: Half, own: u64, code: u64) -> Option<Self> {
         let beyond = 1u64.checked_shl(self.ipa_bits() as u32).filter(|&beyond| beyond < 1 << 52);
-        let (own, vectors) = match (self.has_stage1(), self.has_stage2()) {
-            (true, false) => (own, code),
+        let own = match (self.has_stage1(), self.has_stage2()) {
+            (true, false) => own,
             // A base beyond the output size would be a fault of stage 1, for EL1.
-            (true, true) => (beyond.filter(|&beyond| beyond < 1 << self.output_bits())?, code),
+            (true, true) => beyond.filter(|&beyond| beyond < 1 << self.output_bits())?,
             (false, _) => return Some(Self { vectors: beyond?, ..self }),
         };
         let lower = 0x3f | EPD0 | 0b11 << 14;
         let upper = lower << 16;
         let base = tagged(own, (self.ttbr0 >> SPACE) as u16);
-        let setup = match tested {
+        let vectors = code + EL1_VECTORS;
+        Some(match tested {
             Half::Lower => Self {
                 tcr: self.tcr & !upper | OWN_SIZE << 16 | OWN_TG1 << 30,
                 ttbr1: base,
-                code: OWN_UPPER | vectors,
+                vectors: OWN_UPPER | vectors,
                 ..self
             },
             Half::Upper => Self {
                 tcr: self.tcr & !lower | OWN_SIZE | OWN_TG0 << 14,
                 ttbr0: base,
-                code: vectors,
+                vectors,
                 ..self
             },
-        };
-        Some(Self { vectors: setup.code + EL1_VECTORS, ..setup })
+        })
     }
 
     /// Bits of an output of stage 1, at most 48: the widest that each granule has.
@@ -209,9 +207,9 @@ impl Setup {
         }
     }
 
-    pub(super) const fn words(self) -> [u64; 10] {
-        let Self { hcr, vtcr, vttbr, tcr, ttbr0, ttbr1, mair, sctlr, vectors, code } = self;
-        [hcr, vtcr, vttbr, tcr, ttbr0, ttbr1, mair, sctlr, vectors, code]
+    pub(super) const fn words(self) -> [u64; 9] {
+        let Self { hcr, vtcr, vttbr, tcr, ttbr0, ttbr1, mair, sctlr, vectors } = self;
+        [hcr, vtcr, vttbr, tcr, ttbr0, ttbr1, mair, sctlr, vectors]
     }
 }
 

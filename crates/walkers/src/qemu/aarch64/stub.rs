@@ -15,19 +15,19 @@ pub(super) const FROM_VECTOR: u16 = 1;
 pub(super) const SETUP: u64 = 0;
 
 /// Forgets everything of the EL1&0 regime.
-pub(super) const FORGET_ALL: u64 = 15;
+pub(super) const FORGET_ALL: u64 = 11;
 /// Forgets what the current VMID has, of both stages.
-pub(super) const FORGET_VMID: u64 = 16;
+pub(super) const FORGET_VMID: u64 = 12;
 /// Forgets an ASID.
-pub(super) const FORGET_ASID: u64 = 17;
+pub(super) const FORGET_ASID: u64 = 13;
 /// Forgets an address of stage 1, an ASID above it.
-pub(super) const FORGET_ADDRESS: u64 = 18;
+pub(super) const FORGET_ADDRESS: u64 = 14;
 /// Forgets a range of stage 1.
-pub(super) const FORGET_RANGE: u64 = 20;
+pub(super) const FORGET_RANGE: u64 = 16;
 /// Forgets an address of stage 2.
-pub(super) const FORGET_IPA: u64 = 22;
+pub(super) const FORGET_IPA: u64 = 18;
 /// Forgets a range of stage 2.
-pub(super) const FORGET_IPA_RANGE: u64 = 24;
+pub(super) const FORGET_IPA_RANGE: u64 = 20;
 /// To be added to the last four: leaves only.
 pub(super) const LEAVES_ONLY: u64 = 1;
 
@@ -56,15 +56,10 @@ pub(super) const fn translate(stages: Stages, access: Access) -> u64 {
         }
 }
 
-/// The access itself.
-pub(super) const fn access(access: Access) -> u64 {
-    let unprivileged = match access.privilege {
-        Privilege::Privileged => 0,
-        Privilege::Unprivileged => 1,
-    };
-    match access.kind {
-        AccessKind::Execute => 9 + unprivileged,
-        AccessKind::Read => 11 + unprivileged,
-        AccessKind::Write => 13 + unprivileged,
+/// The fetch itself.
+pub(super) const fn fetch(privilege: Privilege) -> u64 {
+    match privilege {
+        Privilege::Privileged => 9,
+        Privilege::Unprivileged => 10,
     }
 }

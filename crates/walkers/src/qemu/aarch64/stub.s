@@ -4,9 +4,9 @@
 //   0x10000   control: words that the host and this code agree on, see the offsets below
 //   0x100000  the list: four words an operation
 //
-// An operation is an address, a number (see the table), a word of no use, and a value to store. In
-// the place of the last three stand, afterwards: PAR_EL1, of no use, of no use (for AT); what was
-// loaded, ESR_EL2 with ESR_EL1 above it, and ELR_EL2 (for accesses).
+// An operation is an address, a number (see the table), and two words of no use. In the place of the
+// number stands PAR_EL1 afterwards (for AT); in the place of the last two, ESR_EL2 with ESR_EL1 above
+// it, and ELR_EL2 (for fetches).
 //
 // It runs wherever it is put.
 
@@ -39,7 +39,6 @@ read:
 next:
     cbz x21, done
     ldp x0, x1, [x10]
-    ldr x3, [x10, #24]
     add x2, x23, x1, lsl #4
     br x2
 keep_par:
@@ -70,22 +69,15 @@ setup:
     ldp x0, x1, [x4], #16
     msr mair_el1, x0
     msr sctlr_el1, x1
-    ldp x0, x24, [x4], #16      // where EL1 finds its vectors, and this code
+    ldr x0, [x4]
     msr vbar_el1, x0
-    add x24, x24, #(el1_accesses - start)
     dsb sy
     isb
     b advance
 
-// Accesses are made at EL1 or EL0, and come back through EL2's vector for lower levels.
+// Fetches are made at EL1 or EL0, and come back through EL2's vector for lower levels.
 fetch:
     msr elr_el2, x0
-    b leave
-access:
-    add x5, x24, x6
-    msr elr_el2, x5
-    mov x5, #EL1H
-leave:
     msr spsr_el2, x5
     msr esr_el1, xzr
     isb
@@ -115,15 +107,6 @@ table:
     .balign 16
     mov x5, #EL0T               // 10: fetch at EL0
     b fetch
-.macro at_el1 offset
-    .balign 16
-    mov x6, #\offset
-    b access
-.endm
-    at_el1 0                    // 11: load with EL1's rights
-    at_el1 8                    // 12: load with EL0's
-    at_el1 16                   // 13: store with EL1's
-    at_el1 24                   // 14: store with EL0's
 .macro forget operation:vararg
     .balign 16
     tlbi \operation
@@ -131,25 +114,24 @@ table:
     isb
     b advance
 .endm
-    forget alle1                // 15
-    forget vmalls12e1           // 16
-    forget aside1, x0           // 17
-    forget vae1, x0             // 18
-    forget vale1, x0            // 19
-    forget rvae1, x0            // 20
-    forget rvale1, x0           // 21
-    forget ipas2e1, x0          // 22
-    forget ipas2le1, x0         // 23
-    forget ripas2e1, x0         // 24
-    forget ripas2le1, x0        // 25
+    forget alle1                // 11
+    forget vmalls12e1           // 12
+    forget aside1, x0           // 13
+    forget vae1, x0             // 14
+    forget vale1, x0            // 15
+    forget rvae1, x0            // 16
+    forget rvale1, x0           // 17
+    forget ipas2e1, x0          // 18
+    forget ipas2le1, x0         // 19
+    forget ripas2e1, x0         // 20
+    forget ripas2le1, x0        // 21
 
-// An access of a lower level has ended in an exception.
+// A fetch of a lower level has ended in an exception.
 ended:
     mrs x4, esr_el2
     mrs x5, esr_el1
     bfi x4, x5, #32, #32
     mrs x5, elr_el2
-    str x3, [x10, #8]
     stp x4, x5, [x10, #16]
     b advance
 
@@ -166,17 +148,6 @@ lost:
     add x1, x20, #(REPLY + 1)
     hlt #0xf000
     b read
-
-// What runs at EL1, eight bytes each.
-el1_accesses:
-    ldr x3, [x0]
-    hvc #2
-    ldtr x3, [x0]
-    hvc #2
-    str x3, [x0]
-    hvc #2
-    sttr x3, [x0]
-    hvc #2
 
 .org 0x800
 el2_vectors:
