@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use walkers::qemu::Aarch64;
-use walkers::soft::SoftMmu;
-use walkers::{Access, Answer, FaultKind, Mmu, Ram, Refusal, Regime, Request, require};
+use walkers::{Access, AccessKind, Answer, FaultKind, Mmu, Ram, Refusal, Regime, Request, require};
+
+use crate::opinion::{compare, of_model};
+pub(crate) use crate::opinion::{expect, reached};
 
 /// The RAM: what the machine takes, then tables, then targets.
 pub(crate) const BYTES: u64 = 64 << 20;
@@ -25,23 +27,6 @@ pub(crate) fn machine() -> Option<(Arc<Ram>, Aarch64)> {
     Some((ram, machine))
 }
 
-/// The first answer that is not as expected, for people.
-pub(crate) fn expect(mmu: &mut dyn Mmu, wanted: &[(u64, Access, Answer)]) {
-    let requests: Vec<_> =
-        wanted.iter().map(|&(address, access, _)| Request { address, access }).collect();
-    let mut answers = Vec::new();
-    mmu.translate(&requests, &mut answers).expect("the machine answers");
-    assert_eq!(answers.len(), requests.len());
-    for (&(address, access, wanted), got) in wanted.iter().zip(answers) {
-        assert_eq!(got, wanted, "{}: {access:?} at {address:#x}", mmu.name());
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "an answer like `refused`")]
-pub(crate) fn reached(address: u64) -> Answer {
-    Ok(walkers::Reached { address, translation: None })
-}
-
 pub(crate) fn refused(kind: FaultKind, level: i8) -> Answer {
     Err(Refusal { kind: Some(kind), level: Some(level) })
 }
@@ -57,27 +42,22 @@ pub(crate) fn agree(
     regime: &Regime,
     requests: &[Request],
 ) -> (usize, usize) {
-    let mut model = SoftMmu::new(Arc::clone(ram));
-    model.install(regime, 1).expect("a model walks all of Arm's tables");
-    mmu.install(regime, 1).expect("the machine walks them, too");
-    let says = mmu.says(regime).expect("the machine walks them, too");
-    let mut expected = Vec::new();
-    model.translate(requests, &mut expected).expect("a model always answers");
+    mmu.install(regime, 1).expect("the machine walks such tables");
+    let says = mmu.says(regime).expect("the machine walks such tables");
     let reads: Vec<Request> = requests
         .iter()
         .map(|request| Request { access: Access::PRIVILEGED_READ, ..*request })
         .collect();
-    let mut read = Vec::new();
-    model.translate(&reads, &mut read).expect("a model always answers");
     let nested = matches!(regime, Regime::Nested(..));
     let is_permission_fault =
         |answer: &Answer| matches!(answer, Err(Refusal { kind: Some(FaultKind::Permission), .. }));
-    let (requests, expected): (Vec<Request>, Vec<Answer>) = requests
+    let asked: Vec<(Request, Answer)> = requests
         .iter()
-        .zip(expected)
-        .zip(read)
+        .copied()
+        .zip(of_model(ram, regime, requests))
+        .zip(of_model(ram, regime, &reads))
         .filter(|((request, answer), read)| {
-            let fetch = request.access.kind == walkers::AccessKind::Execute;
+            let fetch = request.access.kind == AccessKind::Execute;
             let safe = answer.is_err() || answer.is_ok_and(|to| to.address >= TARGETS);
             // The machine makes no fetch from where stage 2 allows no data access.
             let data = answer.is_err()
@@ -88,24 +68,6 @@ pub(crate) fn agree(
             !fetch || says.execute && safe && data && (!nested || !is_permission_fault(read))
         })
         .map(|(asked, _)| asked)
-        .unzip();
-    let mut answers = Vec::new();
-    mmu.translate(&requests, &mut answers).expect("the machine answers");
-    assert_eq!(answers.len(), requests.len());
-    for ((request, wanted), got) in requests.iter().zip(&expected).zip(&answers) {
-        let same = match (wanted, got) {
-            (Ok(wanted), Ok(got)) => wanted.address == got.address,
-            (Err(wanted), Err(got)) => wanted == got,
-            _ => false,
-        };
-        assert!(
-            same,
-            "{:?} at {:#x}: {} says {got:x?}, {} says {wanted:x?}\nwalking {regime:#x?}",
-            request.access,
-            request.address,
-            mmu.name(),
-            model.name(),
-        );
-    }
-    (requests.len(), expected.iter().filter(|answer| answer.is_err()).count())
+        .collect();
+    compare(mmu, regime, &asked, |wanted, got| wanted == got)
 }

@@ -4,6 +4,8 @@
 
 mod machine;
 mod nested;
+#[path = "../opinion/mod.rs"]
+mod opinion;
 mod random;
 mod stage1;
 mod stage2;

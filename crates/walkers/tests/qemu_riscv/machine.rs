@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use walkers::qemu::RiscV;
-use walkers::soft::SoftMmu;
 use walkers::{
     Access, AccessKind, Answer, FaultKind, Mmu, PhysMemory, Ram, Regime, Request,
     RiscVGuestRegisters, RiscVRegisters, require,
 };
+
+use crate::opinion::{compare, of_model};
 
 /// The RAM: what the machine takes, then tables, then targets.
 const BYTES: u64 = 64 << 20;
@@ -150,11 +151,7 @@ pub(crate) fn agree(
     regime: &Regime,
     requests: &[Request],
 ) -> (usize, usize) {
-    let mut model = SoftMmu::new(Arc::clone(ram));
-    model.install(regime, 1).expect("a model walks all of these");
-    mmu.install(regime, 1).expect("the machine walks them, too");
-    let mut expected = Vec::new();
-    model.translate(requests, &mut expected).expect("a model always answers");
+    mmu.install(regime, 1).expect("the machine walks such tables");
     let reads: Vec<Request> = requests
         .iter()
         .map(|request| Request {
@@ -162,36 +159,17 @@ pub(crate) fn agree(
             ..*request
         })
         .collect();
-    let mut read = Vec::new();
-    model.translate(&reads, &mut read).expect("a model always answers");
     let is_asked = |answer: Answer| match answer {
         Ok(to) => (TARGETS..=LAST).contains(&to.address),
         Err(refusal) => refusal.kind != Some(FaultKind::Conflict),
     };
-    let (requests, expected): (Vec<Request>, Vec<Answer>) = requests
+    let asked: Vec<(Request, Answer)> = requests
         .iter()
-        .zip(expected)
-        .zip(read)
+        .copied()
+        .zip(of_model(ram, regime, requests))
+        .zip(of_model(ram, regime, &reads))
         .filter(|((_, answer), read)| is_asked(*answer) && is_asked(*read))
         .map(|(asked, _)| asked)
-        .unzip();
-    let mut answers = Vec::new();
-    mmu.translate(&requests, &mut answers).expect("the machine answers");
-    assert_eq!(answers.len(), requests.len());
-    for ((request, wanted), got) in requests.iter().zip(&expected).zip(&answers) {
-        let same = match (wanted, got) {
-            (Ok(wanted), Ok(got)) => wanted.address == got.address,
-            (Err(_), Err(got)) => got.kind.is_none(),
-            _ => false,
-        };
-        assert!(
-            same,
-            "{:?} at {:#x}: {} says {got:x?}, {} says {wanted:x?}\nwalking {regime:#x?}",
-            request.access,
-            request.address,
-            mmu.name(),
-            model.name(),
-        );
-    }
-    (requests.len(), expected.iter().filter(|answer| answer.is_err()).count())
+        .collect();
+    compare(mmu, regime, &asked, |_, got| got.kind.is_none())
 }

@@ -3,5 +3,7 @@
 #![cfg(feature = "machines")]
 
 mod machine;
+#[path = "../opinion/mod.rs"]
+mod opinion;
 mod random;
 mod rules;

@@ -1,28 +1,12 @@
 //! One rule after the other, in all six modes.
 
-use walkers::{
-    Access, AccessKind, Answer, Forget, Mmu, PhysMemory, Privilege, Reached, Refusal, Request,
-};
+use walkers::{Access, AccessKind, Answer, Forget, Mmu, PhysMemory, Privilege, Refusal, Request};
 
 use crate::machine::{
     A, D, LAST, Mode, NAPOT, R, Switches, TABLES, TARGETS, Tree, U, V, W, X, entry, machine,
     span_bits,
 };
-
-fn expect(mmu: &mut dyn Mmu, mode: Mode, wanted: &[(u64, Access, Answer)]) {
-    let requests: Vec<_> =
-        wanted.iter().map(|&(address, access, _)| Request { address, access }).collect();
-    let mut answers = Vec::new();
-    mmu.translate(&requests, &mut answers).expect("the machine answers");
-    for (&(address, access, wanted), got) in wanted.iter().zip(answers) {
-        assert_eq!(got, wanted, "{mode:?}: {access:?} at {address:#x}");
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "an answer like `REFUSED`")]
-fn reached(address: u64) -> Answer {
-    Ok(Reached { address, translation: None })
-}
+use crate::opinion::{expect, reached};
 
 const REFUSED: Answer = Err(Refusal { kind: None, level: None });
 
@@ -93,7 +77,7 @@ fn every_level_and_permission_is_walked_in_every_mode() {
             }
             let regime = mode.regime(tree.root, switches);
             machine.install(&regime, 3).unwrap();
-            expect(&mut machine, mode, &wanted);
+            expect(&mut machine, &wanted);
         }
     }
 }
@@ -112,7 +96,6 @@ fn flags_are_set_by_hardware_or_faults() {
             let answer = if adue { reached(TARGETS) } else { REFUSED };
             expect(
                 &mut machine,
-                mode,
                 &[
                     (0x1000, Access::UNPRIVILEGED_READ, answer),
                     (0x1000, Access::UNPRIVILEGED_EXECUTE, answer),
@@ -150,7 +133,6 @@ fn groups_and_memory_types_are_there_if_the_registers_say_so() {
             ] {
                 expect(
                     &mut machine,
-                    mode,
                     &[
                         (0x1_5008, access, if_there(napot, TARGETS + 0x5008)),
                         (0x1_f008, access, if_there(napot, TARGETS + 0xf008)),
@@ -160,7 +142,7 @@ fn groups_and_memory_types_are_there_if_the_registers_say_so() {
                 );
                 // The reserved type is only refused with all others.
                 if !pbmt {
-                    expect(&mut machine, mode, &[(0x2_2008, access, REFUSED)]);
+                    expect(&mut machine, &[(0x2_2008, access, REFUSED)]);
                 }
             }
         }
@@ -198,7 +180,7 @@ fn reserved_entries_are_faults() {
             wanted.push((2 * at, access, REFUSED));
         }
         machine.install(&mode.regime(tree.root, Switches::default()), 3).unwrap();
-        expect(&mut machine, mode, &wanted);
+        expect(&mut machine, &wanted);
     }
 }
 
@@ -226,11 +208,11 @@ fn what_was_walked_is_remembered_until_it_is_forgotten() {
                     .map(|&access| (0x5018, access, reached(to)))
                     .collect::<Vec<_>>()
             };
-            expect(&mut machine, mode, &at(TARGETS + 0x18));
+            expect(&mut machine, &at(TARGETS + 0x18));
             ram.write_u64(place, entry(LAST - 0xfff, all));
-            expect(&mut machine, mode, &at(TARGETS + 0x18));
+            expect(&mut machine, &at(TARGETS + 0x18));
             machine.forget(what).unwrap();
-            expect(&mut machine, mode, &at(LAST - 0xfff + 0x18));
+            expect(&mut machine, &at(LAST - 0xfff + 0x18));
         }
     }
 }
