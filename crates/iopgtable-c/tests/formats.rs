@@ -1,9 +1,5 @@
 //! What a table may be: every format, every option, and whether blocks may be cut.
 
-#![expect(
-    clippy::undocumented_unsafe_blocks,
-    reason = "every call is a test's: its pointers are the fixture's"
-)]
 #![allow(clippy::borrow_as_ptr, reason = "as C writes it")]
 
 mod fixture;
@@ -23,12 +19,14 @@ const GIB: u64 = 1 << 30;
 
 fn shape(table: *const Table) -> Shape {
     let mut shape = Shape::default();
+    // SAFETY: the caller's table is there; the shape is written during the call.
     assert_eq!(unsafe { iopgtable_shape(table, &mut shape) }, Status::Ok);
     shape
 }
 
 fn registers(table: *const Table) -> Registers {
     let mut registers = Registers::default();
+    // SAFETY: the caller's table is there, and no walker is given its registers.
     assert_eq!(unsafe { iopgtable_registers(table, &mut registers) }, Status::Ok);
     registers
 }
@@ -45,7 +43,9 @@ fn every_format_and_granule_maps_and_translates() {
             let config = Config { format, granule, input_bits: 32, output_bits, ..CONFIG };
             let mut table = null_mut();
             let allocator = counted.low_allocator();
+            // SAFETY: the pointers are to locals; the allocator outlives the table.
             match unsafe { iopgtable_create(&config, &allocator, &mut table) } {
+                // SAFETY: it was made just now, and nobody walks it.
                 Status::Ok => assert_eq!(unsafe { iopgtable_destroy(table) }, Status::Ok),
                 Status::AddressSize if short && granule == 0x1000 => {
                     made += 1;
@@ -111,6 +111,7 @@ fn tables_of_32_bits_say_what_to_program() {
         options: IOPGTABLE_UPPER_HALF,
         ..CONFIG
     };
+    // SAFETY: the pointers are to locals; the allocator outlives the table.
     assert_eq!(unsafe { iopgtable_create(&config, &allocator, &mut table) }, Status::Ok);
     let found = shape(table);
     assert_eq!((found.first_iova, found.last_iova), (0xc000_0000, 0xffff_ffff));
@@ -118,11 +119,14 @@ fn tables_of_32_bits_say_what_to_program() {
     assert_eq!(values.control >> 16 & 0b111, 2, "T1SZ");
     assert_eq!(values.control >> 31, 1, "EAE");
     assert_eq!(values.attributes, 0x04_ff44);
+    // SAFETY: it was made above, and nobody walks it.
     unsafe { iopgtable_destroy(table) };
     let config = Config { format: IOPGTABLE_ARM32_S2, input_bits: 40, output_bits: 40, ..CONFIG };
+    // SAFETY: the pointers are to locals; the allocator outlives the table.
     assert_eq!(unsafe { iopgtable_create(&config, &allocator, &mut table) }, Status::Ok);
     assert_eq!(shape(table).root_bytes, 0x2000);
     assert_eq!(registers(table).control & 0x1f, 0x18, "T0SZ with its sign");
+    // SAFETY: it was made above, and nobody walks it.
     unsafe { iopgtable_destroy(table) };
 }
 
@@ -238,6 +242,7 @@ fn leaves_are_as_large_as_the_configuration_permits() {
         assert_eq!(shape(f.table).leaf_sizes, sizes);
         assert_eq!(f.map(GIB, &[segment(GIB, GIB)], RW).0, Status::Ok);
         let mut found = Translation::default();
+        // SAFETY: the table is the fixture's, which lives.
         assert_eq!(unsafe { iopgtable_translate(f.table, GIB, &mut found) }, Status::Ok);
         assert_eq!(found.leaf_bytes, 1 << sizes.ilog2());
     }
@@ -249,6 +254,7 @@ fn a_block_is_cut_or_not_as_the_configuration_says() {
     let f = Fixture::with(&forbidden, null());
     assert_eq!(f.map(BLOCK, &[segment(0, BLOCK)], RW).0, Status::Ok);
     let mut error = Detail::default();
+    // SAFETY: the handles are the fixture's, which lives; the error is a local.
     for status in unsafe {
         [
             iopgtable_unmap(f.table, BLOCK + 0x1000, 0x1000, null(), f.gather, &mut error),
@@ -268,6 +274,7 @@ fn a_block_is_cut_or_not_as_the_configuration_says() {
     assert_eq!(f.stale().break_before_make, Range { iova: BLOCK, bytes: BLOCK });
     assert_eq!(f.stale().reasons, IOPGTABLE_RESIZED);
     // One gather adds up.
+    // SAFETY: the handles are the fixture's, which lives.
     let status = unsafe {
         let device = RW | IOPGTABLE_DEVICE;
         iopgtable_protect(f.table, BLOCK, 0x1000, device, f.gather, null_mut())
@@ -282,13 +289,15 @@ fn a_block_is_cut_or_not_as_the_configuration_says() {
 fn what_is_protected_translates_with_its_new_rights() {
     let f = Fixture::new(null());
     assert_eq!(f.map(0x1000, &[segment(0x5000, 0x3000)], RW).0, Status::Ok);
-    let protect = |iova, bytes, prot| unsafe {
-        iopgtable_protect(f.table, iova, bytes, prot, f.gather, null_mut())
+    let protect = |iova, bytes, prot| {
+        // SAFETY: the handles are the fixture's, which lives.
+        unsafe { iopgtable_protect(f.table, iova, bytes, prot, f.gather, null_mut()) }
     };
     assert_eq!(protect(0x2000, 0x1000, IOPGTABLE_READ), Status::Ok);
     assert_eq!(f.stale().leaves, Range { iova: 0x2000, bytes: 0x1000 });
     let prot = |iova| {
         let mut found = Translation::default();
+        // SAFETY: the table is the fixture's, which lives.
         assert_eq!(unsafe { iopgtable_translate(f.table, iova, &mut found) }, Status::Ok);
         found.prot
     };
@@ -305,6 +314,7 @@ fn what_is_cleared_keeps_its_tables() {
     let f = Fixture::new(&counted.allocator());
     assert_eq!(f.map(0x1000, &[segment(0x5000, 0x3000)], RW).0, Status::Ok);
     let out = counted.out();
+    // SAFETY: the handles are the fixture's, which lives.
     let status = unsafe { iopgtable_clear(f.table, 0, BLOCK, f.gather, null_mut()) };
     assert_eq!((status, f.phys(0x1000)), (Status::Ok, None));
     assert_eq!(f.stale().walks, Range::default());
@@ -319,6 +329,7 @@ fn what_was_written_is_noted_and_made_clean() {
     assert_eq!(f.map(0x3000, &[segment(0x9000, 0x1000)], IOPGTABLE_READ).0, Status::Ok);
     let mut words = [0, 0];
     let first = words.as_mut_ptr();
+    // SAFETY: the handles are those of fixtures that live, and as many words as are said are there.
     unsafe {
         assert_eq!(iopgtable_read_dirty(f.table, 0, 0x4_1000, first, 2, null_mut()), Status::Ok);
         assert_eq!(words, [0b0110, 0]);

@@ -82,6 +82,7 @@ impl Counted {
 }
 
 fn of<'a>(cookie: *mut c_void) -> &'a Counted {
+    // SAFETY: the cookie is the one that `allocator` says, of counts which outlive the table.
     unsafe { &*cookie.cast::<Counted>() }
 }
 
@@ -103,14 +104,19 @@ unsafe extern "C" fn take(
     }
     counted.allowed.fetch_sub(1, Relaxed);
     counted.out.fetch_add(1, Relaxed);
+    // SAFETY: the layout is that of a page, which is not empty.
     let page = unsafe { alloc(layout(bytes)) };
-    // Not zeroed, and visibly so.
-    unsafe { page.write_bytes(0xa5, bytes) };
+    if !page.is_null() {
+        // Not zeroed, and visibly so.
+        // SAFETY: so many bytes were allocated just now.
+        unsafe { page.write_bytes(0xa5, bytes) };
+    }
     page
 }
 
 unsafe extern "C" fn put(cookie: *mut c_void, page: *mut u8, bytes: usize) {
     of(cookie).out.fetch_sub(1, Relaxed);
+    // SAFETY: `take` has allocated the page with this layout, and nobody uses it any more.
     unsafe { dealloc(page, layout(bytes)) };
 }
 
