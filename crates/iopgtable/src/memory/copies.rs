@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::Publish;
 use super::lock::SpinLock;
@@ -75,7 +75,9 @@ impl<'q> Iterator for Copies<'q> {
 /// be wrong, however well the order is kept: of an entry that was published and has since become a
 /// link, it brings over the link, ahead of the table.)
 ///
-/// Publications of several threads take turns, submissions included.
+/// Publications of several threads take turns, submissions included. What shares a word of eight bytes
+/// with what is published is copied, too: for tables with entries of four bytes, say so
+/// ([`with_short_entries`](Self::with_short_entries)).
 ///
 /// ```
 /// # #[cfg(feature = "alloc")] {
@@ -119,6 +121,8 @@ impl<'q> Iterator for Copies<'q> {
 /// room for [`MIN_WORDS`](CopyQueue::MIN_WORDS).
 pub struct CopyQueue<'m, E> {
     engine: E,
+    /// Whether entries have four bytes.
+    short_entries: bool,
     state: SpinLock<State<'m>>,
 }
 
@@ -153,7 +157,15 @@ impl<'m, E: CopyEngine> CopyQueue<'m, E> {
     pub fn new(buffer: &'m mut [u64], engine: E) -> Option<Self> {
         let enough = buffer.len() >= Self::MIN_WORDS;
         let state = State { buffer, used: 0, figures: CopyFigures::default() };
-        enough.then(|| Self { engine, state: SpinLock::new(state) })
+        enough.then(|| Self { engine, short_entries: false, state: SpinLock::new(state) })
+    }
+
+    /// The same for tables whose entries have four bytes (Arm's short descriptors), two of them in a
+    /// word that is copied. Each is read by itself, as it is written, since threads that share a table
+    /// may write the one while the other is published.
+    #[must_use]
+    pub fn with_short_entries(self) -> Self {
+        Self { short_entries: true, ..self }
     }
 
     /// The engine.
@@ -203,10 +215,14 @@ unsafe impl<E: CopyEngine> Publish for CopyQueue<'_, E> {
         let before = (phys.0 % 8) as usize;
         let (start, count) = (phys.0 - before as u64, (before + bytes).div_ceil(8));
         let read = |index: usize| {
-            let word = cpu.as_ptr().wrapping_sub(before).wrapping_add(8 * index).cast();
+            let word = cpu.as_ptr().wrapping_sub(before).wrapping_add(8 * index);
+            if self.short_entries {
+                return read_halves(word);
+            }
             // SAFETY: the word lies in the table that the caller publishes a part of, which is
-            // aligned alike in both address spaces; who else may touch it, does so atomically.
-            unsafe { AtomicU64::from_ptr(word) }.load(Ordering::Relaxed)
+            // aligned alike in both address spaces; who else may touch it, does so atomically, by
+            // entries of this size.
+            unsafe { AtomicU64::from_ptr(word.cast()) }.load(Ordering::Relaxed)
         };
         let mut state = self.state.lock();
         state.figures.publications += 1;
@@ -226,6 +242,19 @@ unsafe impl<E: CopyEngine> Publish for CopyQueue<'_, E> {
     fn commit(&self) {
         self.submit(&mut self.state.lock());
     }
+}
+
+/// Two entries of four bytes as they lie in memory, one read after the other. `word` points to them,
+/// in a table that a part is published of.
+fn read_halves(word: *mut u8) -> u64 {
+    let half = |offset: usize| {
+        let entry = word.wrapping_add(offset).cast();
+        // SAFETY: the entry lies in that table, which is aligned alike in both address spaces; who else
+        // may touch it, does so atomically, by entries of this size.
+        u64::from(unsafe { AtomicU32::from_ptr(entry) }.load(Ordering::Relaxed))
+    };
+    let (first, second) = (half(0), half(4));
+    if cfg!(target_endian = "little") { first | second << 32 } else { first << 32 | second }
 }
 
 impl<E> fmt::Debug for CopyQueue<'_, E> {
