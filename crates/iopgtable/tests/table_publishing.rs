@@ -8,10 +8,12 @@ mod mirror;
 mod model;
 mod ops;
 
+use iopgtable::format::{FirstStage, RiscV};
 use iopgtable::memory::{Pool, TableAllocator, TableLayout, Watermarks};
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Granule4K, Granule16K, Granule64K, Iova, IovaRange, Options,
-    PageTable, PhysAddr, Prot, ReservedError, Segment, SegmentSlice, TableCount, X86_64,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Granule4K, Granule16K, Granule64K, Iova,
+    IovaRange, MediaTek, Options, PageTable, PhysAddr, Prot, ReservedError, Segment, SegmentSlice,
+    TableCount, Unextended, X86_64,
 };
 use machine::{Walked, finish, range};
 use mirror::{Event, Memory, Mirror, expected};
@@ -36,7 +38,7 @@ fn replay<F: Walked, A: TableAllocator>(
         mirror.apply(&event);
         for &address in &addresses {
             let found = mirror.get(table, address);
-            let allowed = [expected(old, address), expected(new, address)];
+            let allowed = [expected::<F>(old, address), expected::<F>(new, address)];
             assert!(allowed.contains(&found), "{address:#x} leads to {found:x?}, not {allowed:x?}");
         }
     }
@@ -67,7 +69,7 @@ fn history<F: Walked, A: TableAllocator + Clone>(
         assert_eq!(commits, 1, "one commit at the end of an operation");
         mirror.check_equal(&table, memory);
         for address in model.addresses(range, 20) {
-            assert_eq!(mirror.get(&table, address), expected(&model, address));
+            assert_eq!(mirror.get(&table, address), expected::<F>(&model, address));
         }
         // What is freed is perhaps zeroed and published, but none of it is seen.
         finish(&table, gather);
@@ -107,13 +109,13 @@ fn histories<F: Walked>(config: Config, raw: &[(Raw, bool)]) {
 }
 
 macro_rules! histories {
-    ($($name:ident: $format:ty, $input:literal, $output:literal;)*) => {
+    ($($name:ident: $format:ty, $input:literal, $output:literal $(, $options:expr)?;)*) => {
         proptest! {
             #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
             $(
                 #[test]
                 fn $name(raw in prop::collection::vec((ops::small(), any::<bool>()), 1..12)) {
-                    histories::<$format>(Config::new($input, $output), &raw);
+                    histories::<$format>(Config::new($input, $output)$(.with($options))?, &raw);
                 }
             )*
         }
@@ -126,6 +128,11 @@ histories! {
     publishing_s2_64k: Arm64S2<Granule64K>, 42, 42;
     publishing_mali: ArmMali, 33, 40;
     publishing_x86_64: X86_64, 57, 48;
+    publishing_amd_v1: AmdV1, 48, 48;
+    publishing_amd_v1_of_one_level: AmdV1, 21, 48;
+    publishing_riscv_napot: RiscV<FirstStage>, 48, 56, Options::CONTIGUOUS;
+    publishing_arm_v7s: ArmV7s<Unextended>, 32, 32;
+    publishing_mediatek_v7s: ArmV7s<MediaTek>, 34, 35;
 }
 
 proptest! {
@@ -146,12 +153,12 @@ fn a_new_table_is_published_before_its_link() {
     let page = Segment::new(PhysAddr(0), 0x1000);
     let _ = table.map(range(0x1000, 0x1000), [page], Prot::RW).unwrap();
     let events = memory.publisher().take();
-    let [tables @ .., Event::Publish { phys, words }, Event::Commit] = &events[..] else {
+    let [tables @ .., Event::Publish { phys, halves }, Event::Commit] = &events[..] else {
         panic!("{events:x?}");
     };
-    assert_eq!(words.len(), 1, "one link makes all of it visible");
+    assert_eq!(halves.len(), 2, "one link makes all of it visible");
     let published = |event: &Event| match event {
-        Event::Publish { phys, words } => (*phys, words.len()),
+        Event::Publish { phys, halves } => (*phys, halves.len() / 2),
         Event::Commit => panic!("a commit in between"),
     };
     let published: Vec<_> = tables.iter().map(published).collect();

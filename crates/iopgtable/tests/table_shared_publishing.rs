@@ -225,6 +225,8 @@ histories! {
     published_vtd_s2: VtdS2, Config::new(48, 48).with(Options::FORCE_SNOOP);
     published_riscv: RiscV<FirstStage>, Config::new(48, 56).with(Options::MEMORY_TYPES);
     published_riscv_guest: RiscV<GStage>, Config::new(41, 56).with(Options::MEMORY_TYPES);
+    published_riscv_napot: RiscV<FirstStage>,
+        Config::new(48, 56).with(Options::CONTIGUOUS | Options::MEMORY_TYPES);
     published_arm_v7s_without_a_bit_for_it: ArmV7s<Unextended>, Config::new(32, 32);
     published_mediatek_v7s_without_a_bit_for_it: ArmV7s<MediaTek>, Config::new(34, 35);
     published_dart_t8020_without_a_bit_for_it: Dart<T8020>, Config::new(36, 36);

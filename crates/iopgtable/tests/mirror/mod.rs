@@ -13,10 +13,10 @@ use crate::model::Model;
 
 pub(crate) const CAPACITY: usize = 8 << 20;
 
-/// What was told to a [`Recorder`].
+/// What was told to a [`Recorder`]: what was published in halves of words, the smallest entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    Publish { phys: u64, words: Vec<u64> },
+    Publish { phys: u64, halves: Vec<u32> },
     Commit,
 }
 
@@ -34,13 +34,13 @@ impl Recorder {
 // SAFETY: what is recorded is in the order of the calls.
 unsafe impl Publish for Recorder {
     fn publish(&self, cpu: NonNull<u8>, phys: PhysAddr, bytes: usize) {
-        assert_eq!((phys.0 % 8, bytes % 8), (0, 0), "whole entries");
+        assert_eq!((phys.0 % 4, bytes % 4), (0, 0), "whole entries");
         let read = |index| {
             // SAFETY: the caller has just written so many bytes there, on this thread.
-            unsafe { cpu.cast::<u64>().add(index).read() }
+            unsafe { cpu.cast::<u32>().add(index).read() }
         };
-        let words = (0..bytes / 8).map(read).collect();
-        self.0.borrow_mut().push(Event::Publish { phys: phys.0, words });
+        let halves = (0..bytes / 4).map(read).collect();
+        self.0.borrow_mut().push(Event::Publish { phys: phys.0, halves });
     }
 
     fn commit(&self) {
@@ -56,25 +56,27 @@ pub(crate) fn memory() -> Memory {
 }
 
 /// The walker's side of a region.
-pub(crate) struct Mirror(Vec<u64>);
+pub(crate) struct Mirror(Vec<u32>);
 
-/// A link to nowhere to every walker, and so is each part of it.
-const GARBAGE: u64 = 0x0000_dead_bee0_0003;
+/// A link to nowhere to every walker of entries of eight bytes, and so is each part of it. Of those of
+/// four, one is a link to nowhere, and the other a leaf that leads where nothing is mapped to.
+const GARBAGE: [u32; 2] = [0xbee0_0003, 0x0000_dead];
 
 impl Mirror {
     pub(crate) fn new() -> Self {
-        Self(vec![GARBAGE; CAPACITY / 8])
+        Self(GARBAGE.repeat(CAPACITY / 8))
     }
 
     pub(crate) fn read(&self, phys: u64) -> Option<u64> {
         let index = usize::try_from(phys.checked_sub(TABLES.0)? / 8).ok()?;
-        self.0.get(index).copied()
+        let halves = self.0.get(2 * index..2 * index + 2)?;
+        Some(u64::from(halves[0]) | u64::from(halves[1]) << 32)
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
-        if let Event::Publish { phys, words } = event {
-            let index = usize::try_from((phys - TABLES.0) / 8).expect("in the region");
-            self.0[index..index + words.len()].copy_from_slice(words);
+        if let Event::Publish { phys, halves } = event {
+            let index = usize::try_from((phys - TABLES.0) / 4).expect("in the region");
+            self.0[index..index + halves.len()].copy_from_slice(halves);
         }
     }
 
@@ -139,7 +141,8 @@ fn root<F: Walked, A: TableAllocator>(table: &PageTable<F, A>) -> u64 {
 }
 
 /// What [`Mirror::get`] is to find.
-pub(crate) fn expected(model: &Model, address: u64) -> Option<(u64, bool, bool)> {
+pub(crate) fn expected<F: Walked>(model: &Model, address: u64) -> Option<(u64, bool, bool)> {
     let (phys, prot) = model.get(address)?;
+    let prot = F::granted(prot);
     Some((phys, prot.contains(Prot::WRITE), prot.contains(Prot::EXECUTE)))
 }
