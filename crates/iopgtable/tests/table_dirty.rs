@@ -8,9 +8,10 @@ mod machine;
 
 use std::collections::BTreeMap;
 
+use iopgtable::format::{FirstStage, RiscV};
 use iopgtable::{
-    Arm64S1, Arm64S2, Config, Granule4K, Granule64K, IovaRange, Options, PageTable, PhysAddr, Prot,
-    Segment, TableError, TableMemory,
+    AmdV1, Arm64S1, Arm64S2, Config, Granule4K, Granule64K, IovaRange, Lpa2, Options, PageTable,
+    PhysAddr, Prot, Segment, TableError, TableMemory,
 };
 use machine::{Memory, Table, Walked, finish, range};
 use proptest::prelude::*;
@@ -161,11 +162,14 @@ fn a_group_with_the_hint_is_written_as_one() {
 }
 
 /// Hardware notes a write to a group in any one of its leaves, which may be another one than what
-/// was written to.
-#[test]
-fn what_is_left_of_a_written_group_is_written() {
+/// was written to. `flip` is the bit by which a written leaf differs from a clean one.
+fn what_is_left_of_a_written_group_is_written<F: Walked>(config: Config, flip: u64, shared: bool) {
     let memory = machine::memory();
-    let mut table = machine::table::<S1>(config().with(Options::CONTIGUOUS), &memory);
+    let options = Options::HARDWARE_DIRTY | Options::CONTIGUOUS;
+    let mut table = machine::table::<F>(
+        config.with(options.without(Options::CONTIGUOUS.without(F::OPTIONS))),
+        &memory,
+    );
     let group = range(0x1_0000, 0x1_0000);
     let mapped = table.map(group, [Segment::new(PhysAddr(0x1_0000), 0x1_0000)], Prot::RW);
     finish(&table, mapped.unwrap());
@@ -179,14 +183,39 @@ fn what_is_left_of_a_written_group_is_written() {
     });
     let entries = memory.cpu_address(pages_table.unwrap());
     // SAFETY: the table lies there, and nobody else uses it; entry 19 is the group's fourth.
-    unsafe { *entries.as_ptr().add(19) &= !(1 << 7) };
+    unsafe { *entries.as_ptr().add(19) ^= flip };
     let page = range(0x1_5000, PAGE);
-    let gather = table.unmap(page, page).unwrap();
-    finish(&table, gather);
+    if shared {
+        let other = table.into_shared();
+        let gather = other.unmap(page).unwrap();
+        table = other.into_exclusive();
+        finish(&table, gather);
+    } else {
+        let gather = table.unmap(page, page).unwrap();
+        finish(&table, gather);
+    }
     let mut bitmap = [0; 1];
     table.read_dirty(group, &mut bitmap).unwrap();
     let left: Vec<u64> = (0..16).filter(|&page| page != 5).collect();
-    assert_eq!(pages(&bitmap), left);
+    assert_eq!(pages(&bitmap), left, "{} {shared}", F::NAME);
+}
+
+#[test]
+fn what_is_left_of_a_group_that_was_written_anywhere_is_written() {
+    for shared in [false, true] {
+        what_is_left_of_a_written_group_is_written::<S1>(Config::new(48, 48), 1 << 7, shared);
+        let wide = Config::new(52, 52);
+        what_is_left_of_a_written_group_is_written::<Arm64S1<Lpa2<Granule4K>>>(
+            wide,
+            1 << 7,
+            shared,
+        );
+        let stage_2 = Config::new(40, 40);
+        what_is_left_of_a_written_group_is_written::<Arm64S2<Granule4K>>(stage_2, 1 << 7, shared);
+        let riscv = Config::new(39, 56);
+        what_is_left_of_a_written_group_is_written::<RiscV<FirstStage>>(riscv, 1 << 7, shared);
+        what_is_left_of_a_written_group_is_written::<AmdV1>(Config::new(48, 48), 1 << 6, shared);
+    }
 }
 
 #[test]

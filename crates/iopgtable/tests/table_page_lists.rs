@@ -8,14 +8,16 @@ mod machine;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use iopgtable::format::{FirstStage, RiscV};
 use iopgtable::memory::AllocError;
 use iopgtable::{
-    Arm64S1, Arm64S2, ArmMali, Config, Format, Granule4K, Granule16K, Iova, Lpa2, Options,
-    PageTable, PhysAddr, Prot, Segment, SegmentList, SegmentSlice, TableAllocator, TableError,
-    Visit, X86_64,
+    AmdV1, Arm64S1, Arm64S2, ArmMali, ArmV7s, Config, Format, Granule4K, Granule16K, Iova,
+    IovaRange, Lpa2, MediaTek, Options, PageTable, PhysAddr, Prot, Segment, SegmentList,
+    SegmentSlice, TableAllocator, TableError, Unextended, Visit, X86_64,
 };
 use machine::{Walked, range};
 use proptest::prelude::*;
+use walkers::{Access, FaultKind};
 
 const FREE: &str = "there is room, and memory";
 
@@ -153,6 +155,93 @@ outcomes! {
     with_packed_addresses: Arm64S1<Lpa2<Granule4K>>, Config::new(52, 52);
     for_mali: ArmMali, Config::new(48, 40);
     for_x86: X86_64, Config::new(48, 48);
+    for_amd_v1: AmdV1, Config::new(48, 48);
+    for_riscv_with_large_pages: RiscV<FirstStage>, Config::new(39, 56).with(Options::CONTIGUOUS);
+    for_short_descriptors: ArmV7s<Unextended>, Config::new(32, 32);
+}
+
+/// Pages side by side in both address spaces, in a list that looks at each step what a walker that
+/// snoops finds where they are to be mapped.
+#[derive(Clone)]
+struct Watching<'a, F: Walked> {
+    rest: &'a [Segment],
+    range: IovaRange,
+    memory: &'a machine::Memory,
+    registers: F::Registers,
+    looks: &'a Cell<u32>,
+}
+
+impl<F: Walked> Iterator for Watching<'_, F> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        if self.rest.len() % 128 == 1 {
+            // SAFETY: this is the only thread, and linked tables are only touched atomically.
+            let read = |phys| unsafe { self.memory.upstream().read(PhysAddr(phys)) };
+            for address in (self.range.first().0..self.range.last().0).step_by(0x7000) {
+                let access = Access::UNPRIVILEGED_READ;
+                let found =
+                    iopgtable_conformance::walk::<F>(self.registers, &read, address, access);
+                let fault =
+                    found.map(|found| found.address).expect_err("it is not known to be good");
+                assert_eq!(fault.kind, FaultKind::Translation, "{address:#x}");
+                self.looks.set(self.looks.get() + 1);
+            }
+        }
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.rest.len(), Some(self.rest.len()))
+    }
+}
+
+/// With tables in the range that are linked already, and groups that the pages could be taken for.
+fn is_watched<F: Walked>(config: Config) {
+    let memory = machine::memory();
+    let mut table = machine::table::<F>(config, &memory);
+    let count = 1 << (F::TABLE_BITS + 2);
+    prepare(&mut table, (0, count), &[5, count / 2, count / 2 + 1]);
+    let whole = range(0, count << 12);
+    // SAFETY: only the list and the checks below walk, and they end while the table lives.
+    let registers = unsafe { table.registers() };
+    let looks = Cell::new(0);
+    let watched = |list| Watching::<F> {
+        rest: list,
+        range: whole,
+        memory: &memory,
+        registers,
+        looks: &looks,
+    };
+    let good: Vec<Segment> =
+        (0..count).map(|page| Segment::new(PhysAddr(0x10_0000 + (page << 12)), 0x1000)).collect();
+    // What is no page is so late that nobody expects it.
+    let mut bad = good.clone();
+    bad[good.len() - 3].bytes = 0x1_0000;
+    let contents = machine::contents(&table);
+    let refused = table.map(whole, watched(&bad), Prot::RW).map(|_| ());
+    assert!(matches!(refused, Err(TableError::SegmentsLength { .. })), "{refused:?}");
+    assert!(machine::contents(&table) == contents, "not a byte has changed");
+    let before = looks.get();
+    let gather = table.map(whole, watched(&good), Prot::RW).expect(FREE);
+    machine::finish(&table, gather);
+    assert!(before > 0 && looks.get() > before, "somebody has looked");
+    for (at, page) in (0u64..).zip(&good) {
+        let found = machine::walk(&table, at << 12, Access::UNPRIVILEGED_READ);
+        let found = found.expect("it is mapped");
+        assert_eq!((found.address, found.leaf_size), (page.phys.0, 0x1000), "each for itself");
+    }
+}
+
+#[test]
+fn walkers_see_nothing_of_a_list_before_all_of_it_is_good() {
+    is_watched::<Arm64S1<Granule4K>>(Config::new(48, 48).with(Options::CONTIGUOUS));
+    is_watched::<AmdV1>(Config::new(48, 48));
+    is_watched::<RiscV<FirstStage>>(Config::new(39, 56).with(Options::CONTIGUOUS));
+    is_watched::<ArmV7s<Unextended>>(Config::new(32, 32));
+    is_watched::<ArmV7s<MediaTek>>(Config::new(34, 35));
 }
 
 #[test]
