@@ -7,9 +7,8 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{EduMmu, Emulator, is_mmu};
 use super::edu_pc;
-use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
-use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
+use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 
 /// An IOMMU of AMD's that QEMU 10 emulates: it walks the tables, and `edu` devices make the
 /// accesses.
@@ -44,21 +43,12 @@ use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
 #[derive(Debug)]
 pub struct AmdVi(EduMmu<Unit>);
 
-is_mmu!(AmdVi);
+is_mmu!(AmdVi, "qemu-system-x86_64");
 
 impl AmdVi {
     /// The physical address of the first byte of the machine's RAM. The first MiB is the machine's
     /// own, and it has at most 2 GiB.
     pub const RAM: u64 = 0;
-
-    /// Where QEMU 10 is.
-    ///
-    /// # Errors
-    ///
-    /// [`Absent`], where it is not.
-    pub fn locate() -> Result<Emulator, Absent> {
-        Program::locate("qemu-system-x86_64", Series::Ten).map(Emulator)
-    }
 
     /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
     ///

@@ -7,10 +7,9 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine, is_mmu};
 use super::edu_pci::{Configuration, Slots};
-use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
 use super::riscv_iommu_queue::{Command, CommandQueue, FaultQueue};
-use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
+use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 
 /// A RISC-V IOMMU that QEMU 10 emulates: it walks the tables, and `edu` devices make the accesses.
 ///
@@ -41,7 +40,7 @@ use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
 #[derive(Debug)]
 pub struct RiscVIommu(EduMmu<Unit>);
 
-is_mmu!(RiscVIommu);
+is_mmu!(RiscVIommu, "qemu-system-riscv64");
 
 /// Where the machine has its RAM, its configuration space, and room for registers.
 const RAM: u64 = 0x8000_0000;
@@ -97,15 +96,6 @@ impl RiscVIommu {
     /// The physical address of the first byte of the machine's RAM. The first and the last 2 MiB
     /// are the machine's own.
     pub const RAM: u64 = RAM;
-
-    /// Where QEMU 10 is.
-    ///
-    /// # Errors
-    ///
-    /// [`Absent`], where it is not.
-    pub fn locate() -> Result<Emulator, Absent> {
-        Program::locate("qemu-system-riscv64", Series::Ten).map(Emulator)
-    }
 
     /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
     ///

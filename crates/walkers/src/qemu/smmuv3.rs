@@ -7,13 +7,12 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine, is_mmu};
 use super::edu_pci::{Configuration, Slots};
-use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
 use super::smmuv3_config::{
     ContextDescriptor, STREAM_TABLE_ENTRY_BYTES, StreamTableEntry, supported,
 };
 use super::smmuv3_queue::{Command, Event, EventQueue, Queue};
-use crate::{Absent, Forget, MmuError, Ram, Regime, Says, Unsupported};
+use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 
 /// An `SMMUv3` that QEMU 10 emulates: it walks the tables, and `edu` devices make the accesses.
 ///
@@ -83,15 +82,6 @@ impl SmmuV3 {
     /// machine's own.
     pub const RAM: u64 = RAM;
 
-    /// Where QEMU 10 is.
-    ///
-    /// # Errors
-    ///
-    /// [`Absent`], where it is not.
-    pub fn locate() -> Result<Emulator, Absent> {
-        Program::locate("qemu-system-aarch64", Series::Ten).map(Emulator)
-    }
-
     /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
     ///
     /// # Errors
@@ -128,7 +118,7 @@ impl SmmuV3 {
     }
 }
 
-is_mmu!(SmmuV3);
+is_mmu!(SmmuV3, "qemu-system-aarch64");
 
 /// The SMMU's driver.
 #[derive(Debug)]
@@ -229,14 +219,14 @@ impl Smmu {
         ROLES.into_iter().filter_map(of_role).collect()
     }
 
+    /// Puts commands, no more than there is room for, into the queue, where they lie before the
+    /// script runs that has the SMMU read them.
     fn command(&mut self, script: &mut Script, ram: &Ram, commands: &[Command]) {
-        for some in commands.chunks(Queue::ROOM) {
-            for &command in some {
-                self.commands.push(ram, command);
-            }
-            self.commands.push(ram, Command::sync());
-            script.write_u32(REGISTERS + CMDQ_PROD, self.commands.produced());
+        for &command in commands {
+            self.commands.push(ram, command);
         }
+        self.commands.push(ram, Command::sync());
+        script.write_u32(REGISTERS + CMDQ_PROD, self.commands.produced());
     }
 }
 
@@ -303,7 +293,11 @@ impl Iommu for Smmu {
                 .map(|(command, granule)| command.page(address, granule, level))
                 .collect(),
         };
-        self.command(script, ram, &commands);
+        if commands.len() > Queue::ROOM {
+            self.command(script, ram, &[Command::all()]);
+        } else {
+            self.command(script, ram, &commands);
+        }
     }
 
     fn bypass(&mut self, script: &mut Script, _: &Ram, on: bool) {

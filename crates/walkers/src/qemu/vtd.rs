@@ -7,11 +7,10 @@ use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{EduMmu, Emulator, is_mmu};
 use super::edu_pc;
-use super::locate::{Program, Series};
 use super::qtest::{Answers, Asked, Script};
 use super::vtd_scalable::Scalable;
 use crate::{
-    Absent, FaultKind, Forget, MmuError, Ram, Regime, Says, Unsupported, VtdSecondStageRegisters,
+    FaultKind, Forget, MmuError, Ram, Regime, Says, Unsupported, VtdSecondStageRegisters,
     X86_64Registers,
 };
 
@@ -47,21 +46,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Vtd(EduMmu<Dmar>);
 
-is_mmu!(Vtd);
+is_mmu!(Vtd, "qemu-system-x86_64");
 
 impl Vtd {
     /// The physical address of the first byte of the machine's RAM. The first MiB is the machine's
     /// own, and it has at most 2 GiB.
     pub const RAM: u64 = 0;
-
-    /// Where QEMU 10 is.
-    ///
-    /// # Errors
-    ///
-    /// [`Absent`], where it is not.
-    pub fn locate() -> Result<Emulator, Absent> {
-        Program::locate("qemu-system-x86_64", Series::Ten).map(Emulator)
-    }
 
     /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
     ///

@@ -48,9 +48,21 @@ impl<I: Iommu> Mmu for EduMmu<I> {
     }
 }
 
-/// Has a machine that is an [`EduMmu`] inside be an [`Mmu`].
+/// Has a machine that is an [`EduMmu`] inside, and needs the QEMU `$program`, be an [`Mmu`].
 macro_rules! is_mmu {
-    ($machine:ty) => {
+    ($machine:ty, $program:literal) => {
+        impl $machine {
+            /// Where QEMU 10 is.
+            ///
+            /// # Errors
+            ///
+            /// [`Absent`](crate::Absent), where it is not.
+            pub fn locate() -> Result<crate::qemu::Emulator, crate::Absent> {
+                use crate::qemu::locate::{Program, Series};
+                Program::locate($program, Series::Ten).map(crate::qemu::Emulator)
+            }
+        }
+
         impl crate::Mmu for $machine {
             fn name(&self) -> &'static str {
                 self.0.name()
