@@ -3,13 +3,11 @@
 use core::fmt;
 
 use super::PageTable;
-use super::groups;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::TableError;
 use crate::format::Format;
 use crate::gather::{Gather, stale};
-use crate::geometry::LAST_LEVEL;
 use crate::memory::TableAllocator;
 use crate::prot::Prot;
 use crate::segments::{Segments, Source};
@@ -83,21 +81,9 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
     /// As for [`PageTable::map`].
     #[inline]
     pub fn map_page(&mut self, iova: Iova, phys: PhysAddr, prot: Prot) -> Result<(), TableError> {
-        let PageTable { tree, allocator: memory, recent, encoded, .. } = &mut *self.table;
-        let aligned = (iova.0 | phys.0) & (Tree::<F>::granule() - 1) == 0;
-        // A table that is there lies within the input size, and so does what it translates.
-        if aligned && phys <= tree.geometry.last_narrow_phys() {
-            let attributes = encoded.get::<F>(tree.options, prot);
-            let place = recent.seek(tree, memory, iova);
-            if let (Some(attributes), Some((node, table))) = (attributes, place) {
-                let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
-                if node.load(index) == 0 {
-                    node.store(index, attributes.leaf::<F>(LAST_LEVEL, phys));
-                    Tree::<F>::publish(memory, node, table, index, 1);
-                    self.wrote = true;
-                    return Ok(());
-                }
-            }
+        if self.table.map_page_near(iova, phys, prot) {
+            self.wrote = true;
+            return Ok(());
         }
         self.map_elsewhere(iova, phys, prot)
     }
@@ -116,21 +102,10 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
     /// As for [`PageTable::unmap`].
     #[inline]
     pub fn unmap_page(&mut self, iova: Iova) -> Result<(), TableError> {
-        let PageTable { tree, allocator: memory, recent, .. } = &mut *self.table;
-        let aligned = iova.0 & (Tree::<F>::granule() - 1) == 0;
-        // Groups are looked after the long way.
-        if aligned && (tree.hint == 0 || F::GROUPS.are_pages()) {
-            if let Some((node, table)) = recent.seek(tree, memory, iova) {
-                let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
-                if groups::are_whole(tree.hint, node, LAST_LEVEL, (index, 1)) {
-                    node.store(index, 0);
-                    Tree::<F>::publish(memory, node, table, index, 1);
-                    self.wrote = true;
-                    let page = page::<F>(iova);
-                    stale(&mut self.gather.stale.leaves, page);
-                    return Ok(());
-                }
-            }
+        if self.table.unmap_page_near(iova) {
+            self.wrote = true;
+            stale(&mut self.gather.stale.leaves, page::<F>(iova));
+            return Ok(());
         }
         self.unmap_page_elsewhere(iova)
     }
@@ -156,10 +131,7 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
         let segments = segments.source();
         if let Some(segment) = segments.single() {
             let table = &mut *self.table;
-            if table.map_near(range, segment, prot)
-                || table.map_one(range, segment, prot)
-                || table.map_apart(range, segment, prot)?
-            {
+            if table.map_near(range, segment, prot) || table.map_one(range, segment, prot)? {
                 return Ok(());
             }
         }
@@ -175,12 +147,14 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
     /// As for `PageTable::unmap`.
     #[inline]
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<(), TableError> {
-        if self.table.unmap_near(range, hole) || self.table.unmap_short(range, hole) {
+        if self.table.unmap_near(range, hole) {
             stale(&mut self.gather.stale.leaves, range);
             return Ok(());
         }
-        let gather = self.table.unmap_any(range, hole)?;
-        self.take(gather);
+        match self.table.unmap_any(range, hole)? {
+            Some(gather) => self.take(gather),
+            None => stale(&mut self.gather.stale.leaves, range),
+        }
         Ok(())
     }
 

@@ -51,7 +51,10 @@ impl<F: Format> Leaves<F> {
         level: i8,
         phys: PhysAddr,
     ) {
-        if seen {
+        if count == 1 {
+            // No group is as small.
+            node.store(index, self.attributes.leaf::<F>(level, phys));
+        } else if seen {
             self.ramp(node.live(index, count), index, level, phys);
         } else {
             self.ramp(node.fresh(index, count), index, level, phys);

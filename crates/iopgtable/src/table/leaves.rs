@@ -12,6 +12,7 @@ use super::PageTable;
 use super::fill::{Leaves, in_field};
 use super::groups;
 use super::node::{Node, Slot};
+use super::path::Run;
 use super::recent::Recent;
 use super::survey;
 use super::tree::Tree;
@@ -98,10 +99,6 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         count: usize,
         attributes: Attributes,
     ) -> Result<bool, TableError> {
-        if let Some(recent) = self.find::<LEVEL>(iova) {
-            self.recent = recent;
-            return Ok(self.map_in::<LEVEL>(recent, iova, phys, count, attributes));
-        }
         let geometry = &self.tree.geometry;
         let (shift, reach) = (Tree::<F>::entry_shift(LEVEL), geometry.last_narrow_phys().0);
         // A table has at most so many entries, or more if it is the root, which is never missing.
@@ -118,7 +115,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if (iova.0 | phys.0) & ((1 << shift) - 1) != 0 || !fits {
             return Ok(false);
         }
-        self.map_path(iova, phys, LEVEL, count, attributes)
+        self.map_run(Run { iova, phys, level: LEVEL, count }, attributes)
     }
 
     #[inline(always)]
@@ -142,12 +139,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if in_field::<F>(phys, LEVEL) < count as u64 {
             return false;
         }
-        if count == 1 {
-            // No group is as small.
-            node.store(index, attributes.leaf::<F>(LEVEL, phys));
-        } else {
-            Leaves::new(&self.tree, attributes).write(node, true, (index, count), LEVEL, phys);
-        }
+        Leaves::new(&self.tree, attributes).write(node, true, (index, count), LEVEL, phys);
         Tree::<F>::publish(&self.allocator, node, recent.table, index, count);
         self.allocator.commit();
         true

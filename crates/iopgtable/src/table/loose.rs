@@ -20,14 +20,50 @@ use crate::memory::{PageList, TableAllocator, TableMemory, TablePage};
 ///
 /// # Invariants
 ///
-/// `subtrees` tables are in the list; none is reachable from another one by entries. `head` is the
-/// first of a chain, whose tables are each linked by the first entry of the one before. A table of
-/// pages in the chain names further ones in its entries from [`NAMES`] on: as many as `named` says
-/// of the head, and entry [`COUNT`] of the others.
+/// None of the tables in the list is reachable from another one by entries. `head` is the first of
+/// a chain, whose tables are each linked by the first entry of the one before. A table of pages in
+/// the chain names further ones in its entries from [`NAMES`] on: as many as `count` says of the
+/// head, and entry [`COUNT`] of the others.
+///
+/// Two words, so that an empty one goes through calls in registers.
 pub(crate) struct Loose {
     head: Link,
-    named: usize,
-    subtrees: usize,
+    count: Count,
+}
+
+/// How many tables a list has, and how many of them its head names: in the bits from
+/// [`SHIFT`](Self::SHIFT) on, and in those below, which are enough for the entries of a table.
+#[derive(Clone, Copy)]
+struct Count(u64);
+
+impl Count {
+    const SHIFT: u32 = 16;
+    /// One table, which the head does not name.
+    const ONE: Self = Self(1 << Self::SHIFT);
+
+    // CAST: a list's tables are in memory; their number fits.
+    const fn subtrees(self) -> usize {
+        (self.0 >> Self::SHIFT) as usize
+    }
+
+    const fn named(self) -> usize {
+        (self.0 & ((1 << Self::SHIFT) - 1)) as usize
+    }
+
+    /// One more, which the head names.
+    const fn with_named(self) -> Self {
+        Self(self.0 + Self::ONE.0 + 1)
+    }
+
+    /// One more, which is the new head.
+    const fn with_head(self) -> Self {
+        Self((self.0 >> Self::SHIFT << Self::SHIFT) + Self::ONE.0)
+    }
+
+    /// That of a list before, whose head stays, and one after it.
+    const fn and(self, after: Self) -> Self {
+        Self(self.0 + (after.0 >> Self::SHIFT << Self::SHIFT))
+    }
 }
 
 /// Where a table of pages in the chain has the number of tables that it names, times eight.
@@ -69,15 +105,15 @@ impl Link {
 
 impl Loose {
     pub(crate) const fn new() -> Self {
-        Self { head: Link::NONE, named: 0, subtrees: 0 }
+        Self { head: Link::NONE, count: Count(0) }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.subtrees == 0
+        self.count.0 == 0
     }
 
     pub(crate) const fn subtrees(&self) -> usize {
-        self.subtrees
+        self.count.subtrees()
     }
 
     /// Takes the subtree under `table`, a table at `level` whose link is gone.
@@ -90,10 +126,10 @@ impl Loose {
     ) {
         if self.head.is_of_pages() {
             let head = Tree::<F>::child(memory, self.head.table::<F>());
-            if NAMES + self.named < head.entries() {
-                head.store(NAMES + self.named, Link::new::<F>(table, level).0);
-                self.named += 1;
-                self.subtrees += 1;
+            let place = NAMES + self.count.named();
+            if place < head.entries() {
+                head.store(place, Link::new::<F>(table, level).0);
+                self.count = self.count.with_named();
                 return;
             }
         }
@@ -120,8 +156,7 @@ impl Loose {
             self.close::<F, M>(memory);
             node.store(0, self.head.0);
             self.head = Link::new::<F>(table, level);
-            self.named = 0;
-            self.subtrees += 1;
+            self.count = self.count.with_head();
             match below {
                 Some(below) => (table, level) = (below, level + 1),
                 None => break,
@@ -133,7 +168,7 @@ impl Loose {
     fn close<F: Format, M: TableMemory + ?Sized>(&self, memory: &M) {
         if self.head.is_of_pages() {
             let head = Tree::<F>::child(memory, self.head.table::<F>());
-            head.store(COUNT, (self.named as u64) << 3);
+            head.store(COUNT, (self.count.named() as u64) << 3);
         }
     }
 
@@ -157,8 +192,7 @@ impl Loose {
         }
         // INVARIANT: the chain of `other` now goes on with this one's.
         self.head = other.head;
-        self.named = other.named;
-        self.subtrees += other.subtrees;
+        self.count = other.count.and(self.count);
     }
 
     /// Gives all tables to `allocator`, and says how many they were.
@@ -185,7 +219,7 @@ impl Loose {
         let mut sink = Sink::new(allocator, kept, keep);
         // SAFETY: the caller's promise; a page is taken after all that is read in it.
         let mut take = |page| unsafe { sink.take(page) };
-        let (mut link, mut named) = (self.head, self.named);
+        let (mut link, mut named) = (self.head, self.count.named());
         while link != Link::NONE {
             let (table, level) = (link.table::<F>(), link.level());
             let node = Tree::<F>::child(allocator, table);
@@ -215,7 +249,7 @@ impl Loose {
 
 impl fmt::Debug for Loose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Loose({} subtrees)", self.subtrees)
+        write!(f, "Loose({} subtrees)", self.subtrees())
     }
 }
 

@@ -33,7 +33,7 @@
 
 use core::fmt;
 
-use crate::addr::{Iova, IovaRange};
+use crate::addr::{Iova, IovaRange, Segment};
 use crate::error::{CreateError, TableError};
 use crate::format::{Attributes, Config, ConfigError, Encoded, Format, Options};
 use crate::gather::Gather;
@@ -196,7 +196,11 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// # Errors
     ///
     /// Everything in [`TableError`]. The table is as it was before, always.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a few instructions, if the gather stays in registers"
+    )]
+    #[inline(always)]
     pub fn map<S>(
         &mut self,
         range: IovaRange,
@@ -207,18 +211,32 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         S: Segments,
     {
         let segments = segments.source();
-        if let Some(segment) = segments.single() {
-            if self.map_near(range, segment, prot)
-                || self.map_one(range, segment, prot)
-                || self.map_apart(range, segment, prot)?
-            {
-                return Ok(Gather::new(self.tree.id));
-            }
+        let Some(segment) = segments.single() else { return self.map_any(range, segments, prot) };
+        if self.map_near(range, segment, prot) {
+            return Ok(Gather::new(self.tree.id));
         }
-        self.map_any(range, segments, prot)
+        let gather = self.map_segment(range, segment, prot)?;
+        Ok(gather.unwrap_or(Gather::new(self.tree.id)))
     }
 
-    /// Maps what is more than one segment, or not to be done the shortest way.
+    /// Maps one segment that is not to be mapped the shortest way. Nothing is an empty gather: one
+    /// that the caller makes itself need not be in memory.
+    #[inline(never)]
+    fn map_segment(
+        &mut self,
+        range: IovaRange,
+        segment: Segment,
+        prot: Prot,
+    ) -> Result<Option<Gather>, TableError> {
+        if self.map_one(range, segment, prot)? {
+            return Ok(None);
+        }
+        let segments = segment.source();
+        let (attributes, shape) = self.check_map(range, &segments, prot)?;
+        self.map_surveyed(range, segments, shape, attributes).map(Some)
+    }
+
+    /// Maps what is more than one segment.
     #[inline(never)]
     fn map_any(
         &mut self,
@@ -274,18 +292,31 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     ///
     /// [`TableError::UnalignedRange`], [`TableError::InputRange`], [`TableError::Hole`], and
     /// [`TableError::Alloc`] where a leaf is cut. The table is as it was before then.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a few instructions, if the gather stays in registers"
+    )]
+    #[inline(always)]
     pub fn unmap(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
-        if self.unmap_near(range, hole) || self.unmap_short(range, hole) {
+        if self.unmap_near(range, hole) {
             return Ok(self.cleared(range));
         }
-        self.unmap_any(range, hole)
+        let gather = self.unmap_any(range, hole)?;
+        Ok(gather.unwrap_or(self.cleared(range)))
     }
 
-    /// Removes what is not to be removed the short way.
+    /// Removes what is not to be removed the shortest way. Nothing is a gather of the range alone,
+    /// likewise.
     #[inline(never)]
-    fn unmap_any(&mut self, range: IovaRange, hole: IovaRange) -> Result<Gather, TableError> {
-        self.edit_surveyed(range, Edit::unmap(&self.tree, range, hole)?)
+    fn unmap_any(
+        &mut self,
+        range: IovaRange,
+        hole: IovaRange,
+    ) -> Result<Option<Gather>, TableError> {
+        if self.unmap_short(range, hole) {
+            return Ok(None);
+        }
+        self.edit_surveyed(range, Edit::unmap(&self.tree, range, hole)?).map(Some)
     }
 
     /// What is stale when pages are gone, and nothing else.

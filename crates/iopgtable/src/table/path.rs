@@ -1,5 +1,5 @@
-//! A path of new tables: for leaves side by side in one table that is not there, nor perhaps some
-//! of those above it. Most first binds: one walk, no survey, and the tables are linked as a whole.
+//! One segment whose leaves lie in one table: one walk, no survey. Most binds. If that table is not
+//! there, nor perhaps some of those above it, they are new, a path, and linked as a whole.
 
 use super::PageTable;
 use super::fill::{Leaves, in_field};
@@ -12,7 +12,17 @@ use crate::geometry::{LAST_LEVEL, TableCount};
 use crate::memory::{PageList, TableAllocator, TableMemory};
 use crate::prot::Prot;
 
-/// Where the path begins: the entry of a linked table that is to link it.
+/// Where a walk to the table at some level ends.
+enum Way<F: Format> {
+    /// There it is, at `table`, below `above` (or itself, if it is the root).
+    Table { node: Node<F>, table: PhysAddr, above: Node<F> },
+    /// It is missing.
+    Gap(Gap<F>),
+    /// A leaf stands in its place.
+    Leaf,
+}
+
+/// Where a path begins: the entry of a linked table that is to link it.
 struct Gap<F: Format> {
     level: i8,
     node: Node<F>,
@@ -20,11 +30,21 @@ struct Gap<F: Format> {
     index: usize,
 }
 
+/// Leaves side by side, of which one table may hold all.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub(super) iova: Iova,
+    pub(super) phys: PhysAddr,
+    pub(super) level: i8,
+    pub(super) count: usize,
+}
+
 impl<F: Format, A: TableAllocator> PageTable<F, A> {
-    /// Maps one segment, where it makes leaves of one size in one table that is missing. Otherwise
-    /// does nothing, and says so; also for arguments that [`map`](Self::map) refuses.
-    #[inline(never)]
-    pub(super) fn map_apart(
+    /// Maps one segment, where it makes leaves of one size in one table, which is empty in their
+    /// place or missing. Otherwise does nothing, and says so; also for arguments that
+    /// [`map`](Self::map) refuses.
+    #[inline]
+    pub(super) fn map_one(
         &mut self,
         range: IovaRange,
         segment: Segment,
@@ -52,83 +72,113 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
             return Ok(false);
         }
         // CAST: at most the entries of a table.
-        self.map_path(first, phys, level, (bytes >> shift) as usize, attributes)
+        let count = (bytes >> shift) as usize;
+        self.map_run(Run { iova: first, phys, level, count }, attributes)
     }
 
-    /// Maps `count` leaves at `level` from `phys` on at `iova`, where the table that is to hold them
-    /// all is missing; otherwise does nothing, and says so.
+    /// Maps leaves where the table that is to hold them all is empty in their place or missing;
+    /// otherwise does nothing, and says so.
     ///
     /// Both addresses are aligned to the leaf, which may stand at that level, and all of it lies
     /// within the sizes and one table.
-    #[inline]
-    pub(super) fn map_path(
-        &mut self,
-        iova: Iova,
-        phys: PhysAddr,
-        level: i8,
-        count: usize,
-        attributes: Attributes,
-    ) -> Result<bool, TableError> {
+    pub(super) fn map_run(&mut self, run: Run, attributes: Attributes) -> Result<bool, TableError> {
         let Self { tree, allocator: memory, recent, .. } = self;
-        let Some(gap) = find_gap(tree, memory, iova, level) else { return Ok(false) };
+        let Run { iova, phys, level, count } = run;
         if in_field::<F>(phys, level) < count as u64 {
             return Ok(false);
         }
-        let (mut pages, missing) = (PageList::new(), TableCount::way(gap.level + 1, level));
-        let layout = Tree::<F>::layout();
-        crate::memory::take_pages(&mut pages, memory, layout, &missing, (iova, true))?;
-        // The allocator hands out as many as it is asked for.
-        let Some(page) = pages.pop() else { return Ok(false) };
-        let (node, mut table) = (Tree::<F>::node_of(&page), page.phys());
+        let (node, table) = match find(tree, memory, iova, level) {
+            Way::Table { node, table, above } => {
+                // SAFETY: the walk has just led there.
+                unsafe {
+                    recent.set::<F>(level, iova, node, table);
+                    if level == LAST_LEVEL {
+                        recent.set_parent(tree, iova, above);
+                    }
+                }
+                (node, table)
+            }
+            Way::Gap(gap) => return self.map_path(&gap, run, attributes).map(|()| true),
+            Way::Leaf => return Ok(false),
+        };
         let index = node.index(iova.0, Tree::<F>::entry_shift(level));
-        if count == 1 {
-            // No group is as small.
-            node.store(index, attributes.leaf::<F>(level, phys));
-        } else {
-            let leaves = Leaves::new(tree, attributes);
-            leaves.write(node, false, (index, count), level, phys);
+        if !tree.is_zero(node, index, count) {
+            return Ok(false);
         }
-        complete(memory, node, table, (index, index + count), page.is_zeroed());
-        // SAFETY: the table is linked below, before anybody asks for it.
-        unsafe { recent.set::<F>(level, iova, node, table) };
-        let mut above = level - 1;
-        while let Some(page) = pages.pop() {
-            let node = Tree::<F>::node_of(&page);
-            let index = node.index(iova.0, Tree::<F>::entry_shift(above));
-            node.store(index, tree.table_entry(above, table));
-            table = page.phys();
-            complete(memory, node, table, (index, index + 1), page.is_zeroed());
-            above -= 1;
-        }
-        gap.node.link(gap.index, tree.table_entry(gap.level, table));
-        Tree::<F>::publish(memory, gap.node, gap.table, gap.index, 1);
+        Leaves::new(tree, attributes).write(node, true, (index, count), level, phys);
+        Tree::<F>::publish(memory, node, table, index, count);
         memory.commit();
         Ok(true)
     }
+
+    /// Maps leaves at the end of a new path, which begins at `gap`.
+    fn map_path(
+        &mut self,
+        gap: &Gap<F>,
+        run: Run,
+        attributes: Attributes,
+    ) -> Result<(), TableError> {
+        let Self { tree, allocator: memory, recent, .. } = self;
+        let Run { iova, phys, level, count } = run;
+        let (mut pages, missing) = (PageList::new(), TableCount::way(gap.level + 1, level));
+        let layout = Tree::<F>::layout();
+        crate::memory::take_pages(&mut pages, memory, layout, &missing, (iova, true))?;
+        let leaves = Leaves::new(tree, attributes);
+        let (mut above, mut below) = (level, None);
+        // The allocator hands out as many as it is asked for.
+        while let Some(page) = pages.pop() {
+            let (node, table) = (Tree::<F>::node_of(&page), page.phys());
+            let index = node.index(iova.0, Tree::<F>::entry_shift(above));
+            let written = match below {
+                None => {
+                    leaves.write(node, false, (index, count), level, phys);
+                    // SAFETY: the table is linked below, before anybody asks for it.
+                    unsafe { recent.set::<F>(level, iova, node, table) };
+                    (index, index + count)
+                }
+                Some(below) => {
+                    node.store(index, tree.table_entry(above, below));
+                    (index, index + 1)
+                }
+            };
+            complete(memory, node, table, written, page.is_zeroed());
+            (above, below) = (above - 1, Some(table));
+        }
+        if let Some(below) = below {
+            gap.node.link(gap.index, tree.table_entry(gap.level, below));
+        }
+        Tree::<F>::publish(memory, gap.node, gap.table, gap.index, 1);
+        memory.commit();
+        Ok(())
+    }
 }
 
-/// The empty entry on the way to the table at `level` for `iova`, if there is one.
+/// Walks to the table at `level` for `iova`.
 #[inline]
-fn find_gap<F: Format, M: TableMemory + ?Sized>(
+fn find<F: Format, M: TableMemory + ?Sized>(
     tree: &Tree<F>,
     memory: &M,
     iova: Iova,
     level: i8,
-) -> Option<Gap<F>> {
+) -> Way<F> {
     let first_level = tree.geometry.first_level();
     let (mut node, mut table) = (tree.root(), tree.root_phys());
+    let mut above = node;
     // Written out, so that each level's shift is a constant.
     for at in F::MIN_LEVEL..LAST_LEVEL {
         if at >= first_level && at < level {
             let index = node.index(iova.0, Tree::<F>::entry_shift(at));
             match F::decode(node.load(index), at) {
-                Entry::Table(below) => (node, table) = (Tree::<F>::child(memory, below), below),
-                Entry::Empty => return Some(Gap { level: at, node, table, index }),
-                Entry::Leaf(_) => return None,
+                Entry::Table(below) => {
+                    above = node;
+                    (node, table) = (Tree::<F>::child(memory, below), below);
+                }
+                Entry::Empty => return Way::Gap(Gap { level: at, node, table, index }),
+                Entry::Leaf(_) => return Way::Leaf,
             }
         }
     }
-    None
+    Way::Table { node, table, above }
 }
 
 /// Makes a new table fit to be linked, whose entries from `written.0` to before `written.1` are

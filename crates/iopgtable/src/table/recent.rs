@@ -6,10 +6,14 @@ use super::node::Node;
 use super::tree::Tree;
 use crate::addr::{Iova, PhysAddr};
 use crate::format::Format;
-use crate::geometry::{LAST_LEVEL, level_index};
+use crate::geometry::LAST_LEVEL;
 use crate::memory::TableMemory;
 
 /// Tables that were found, and are still linked.
+///
+/// A key is the first address that its table translates, with a number in the bits below pages,
+/// which addresses of pages do not have. So one look at what an address differs in from a key
+/// tells whether the address is that of a page, and whether the table is that page's.
 ///
 /// # Invariants
 ///
@@ -26,13 +30,16 @@ pub(super) struct Recent {
     parent: NonNull<u64>,
 }
 
+/// The number of no table. Those of tables are how many levels they stand above the last one.
+const NOBODY: u64 = 0b1111;
+
 impl Recent {
-    /// No table: no level has this number, and no address is that high.
+    /// No table.
     pub(super) const NONE: Self = Self {
-        key: u64::MAX,
+        key: NOBODY,
         node: NonNull::dangling(),
         table: PhysAddr(0),
-        parent_key: u64::MAX,
+        parent_key: NOBODY,
         parent: NonNull::dangling(),
     };
 
@@ -54,26 +61,55 @@ impl Recent {
         self.table = table;
     }
 
-    /// Whether it is the table at `level` that translates `iova`.
+    /// Remembers the table above that of pages for `iova`, unless it is the root.
+    ///
+    /// # Safety
+    ///
+    /// `parent` is that table, in `tree`, which holds this.
+    #[inline]
+    pub(super) unsafe fn set_parent<F: Format>(
+        &mut self,
+        tree: &Tree<F>,
+        iova: Iova,
+        parent: Node<F>,
+    ) {
+        if tree.geometry.first_level() < LAST_LEVEL - 1 {
+            self.parent_key = Self::key::<F>(LAST_LEVEL - 1, iova);
+            self.parent = parent.base();
+        }
+    }
+
+    /// Whether it is the table at `level` that translates `iova`, a multiple of the granule. No
+    /// other address has a table here.
     #[inline]
     pub(super) const fn is_at<F: Format>(&self, level: i8, iova: Iova) -> bool {
-        self.key == Self::key::<F>(level, iova)
+        Self::names::<F>(self.key, level, iova)
     }
 
-    /// Names the table at `level` for `iova`: the address without what the table translates, and
-    /// the level in bits that are then free.
+    const fn number(level: i8) -> u64 {
+        level.abs_diff(LAST_LEVEL) as u64
+    }
+
+    /// What the table at `level` translates, less one.
+    const fn low<F: Format>(level: i8) -> u64 {
+        (1 << Tree::<F>::table_shift(level)) - 1
+    }
+
+    /// Names the table at `level` for `iova`.
     #[inline]
     const fn key<F: Format>(level: i8, iova: Iova) -> u64 {
-        iova.0 >> Tree::<F>::table_shift(level) << 2 | level_index(level) as u64 & 0b11
+        iova.0 & !Self::low::<F>(level) | Self::number(level)
     }
 
-    /// Names the table above the one of pages for `iova`.
+    /// Whether `key` names the table at `level` for `iova`, which is a page's address.
     #[inline]
-    const fn parent_key<F: Format>(iova: Iova) -> u64 {
-        iova.0 >> Tree::<F>::table_shift(LAST_LEVEL - 1)
+    const fn names<F: Format>(key: u64, level: i8, iova: Iova) -> bool {
+        let offset = Tree::<F>::granule() - 1;
+        let inside = Self::low::<F>(level) & !offset;
+        iova.0 & offset == 0 && (iova.0 ^ key) & !inside == Self::number(level)
     }
 
-    /// The table of pages that translates `iova`, if it is this one.
+    /// The table of pages that translates `iova`, a multiple of the granule, if it is this one.
     #[inline]
     pub(super) fn leaf_table<F: Format>(&self, iova: Iova) -> Option<(Node<F>, PhysAddr)> {
         if !self.is_at::<F>(LAST_LEVEL, iova) {
@@ -84,8 +120,8 @@ impl Recent {
         Some((unsafe { Node::new(self.node, 1 << F::TABLE_BITS) }, self.table))
     }
 
-    /// The table of pages that translates `iova`, if there is one, which is then this one. Nothing
-    /// for addresses beyond the input size.
+    /// The table of pages that translates `iova`, a multiple of the granule, if there is one, which
+    /// is then this one. Nothing for other addresses, nor beyond the input size.
     #[inline]
     pub(super) fn seek<F: Format, M: TableMemory + ?Sized>(
         &mut self,
@@ -106,7 +142,7 @@ impl Recent {
         if let Some(found) = self.leaf_table::<F>(iova) {
             return Some(found);
         }
-        if self.parent_key == Self::parent_key::<F>(iova) {
+        if Self::names::<F>(self.parent_key, LAST_LEVEL - 1, iova) {
             // SAFETY: the invariant; it is not the root, so it has a table's worth of entries.
             let parent = unsafe { Node::new(self.parent, 1 << F::TABLE_BITS) };
             let (node, table) = Tree::<F>::table_below(memory, parent, LAST_LEVEL - 1, iova)?;
@@ -137,11 +173,9 @@ impl Recent {
         let parent = tree.parent_table(memory, iova)?;
         let (node, table) = Tree::<F>::table_below(memory, parent, LAST_LEVEL - 1, iova)?;
         // SAFETY: the walk has just led there.
-        unsafe { self.set::<F>(LAST_LEVEL, iova, node, table) };
-        if tree.geometry.first_level() < LAST_LEVEL - 1 {
-            // INVARIANT: so has it here, and this is not the root.
-            self.parent_key = Self::parent_key::<F>(iova);
-            self.parent = parent.base();
+        unsafe {
+            self.set::<F>(LAST_LEVEL, iova, node, table);
+            self.set_parent(tree, iova, parent);
         }
         Some((node, table))
     }

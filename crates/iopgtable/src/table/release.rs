@@ -1,6 +1,6 @@
 //! What becomes of tables that came loose from a [`PageTable`].
 
-use super::PageTable;
+use super::{Loose, PageTable, TableId};
 use crate::format::Format;
 use crate::gather::{Gather, Invalidate, InvalidateError, Invalidated};
 use crate::memory::{Reservation, TableAllocator};
@@ -18,25 +18,31 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         gather: Gather,
         device: &mut D,
     ) -> Result<usize, InvalidateError<D::Error>> {
-        let is_loose = !gather.loose.is_empty();
-        let invalidated = gather.invalidate(device)?;
-        Ok(if is_loose { self.free(invalidated) } else { 0 })
+        // A copy, so that nothing else of the gather need be in memory.
+        let stale = *gather.stale();
+        if !stale.is_empty() {
+            if let Err(error) = device.invalidate(&stale) {
+                return Err(InvalidateError { gather, error });
+            }
+        }
+        Ok(self.free(Invalidated { loose: gather.loose, table: gather.table }))
     }
 
     /// Gives tables that the device has forgotten back to the allocator, and says how many they
     /// were. Tables of another page table are left alone (and so lost).
     #[inline]
     pub fn free(&self, invalidated: Invalidated) -> usize {
-        if invalidated.loose.is_empty() { 0 } else { self.free_loose(invalidated) }
+        let Invalidated { loose, table } = invalidated;
+        if loose.is_empty() { 0 } else { self.free_loose(loose, table) }
     }
 
     #[inline(never)]
-    fn free_loose(&self, invalidated: Invalidated) -> usize {
-        if invalidated.table != self.tree.id {
+    fn free_loose(&self, loose: Loose, table: TableId) -> usize {
+        if table != self.tree.id {
             return 0;
         }
-        // SAFETY: an `Invalidated` is the proof that no walker reaches them.
-        unsafe { invalidated.loose.free::<F, A>(&self.allocator) }
+        // SAFETY: whoever calls this had an `Invalidated`, the proof that no walker reaches them.
+        unsafe { loose.free::<F, A>(&self.allocator) }
     }
 
     /// The same, but pages stay with `reservation` until it holds `target`: for whoever must have

@@ -2,7 +2,7 @@
 
 use super::PageTable;
 use super::edit::Edit;
-use super::fill::{Leaves, Pages, in_field};
+use super::fill::{Leaves, Pages};
 use super::groups;
 use super::node::Node;
 use super::sharing::Sharing;
@@ -23,89 +23,75 @@ pub(super) const fn is_short<F: Format>(range: IovaRange) -> bool {
 
 /// These do what they are asked to, or nothing, and say which; also for arguments that
 /// [`map`](PageTable::map) and [`unmap`](PageTable::unmap) refuse. The near ones need no walk, and
-/// keep nothing on the stack for what else there might be to do.
+/// are a part of the caller, who so sees that nothing came loose.
 impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Maps a page that nothing is in the way of, with the permissions that were used last, near
     /// the place that was used last.
-    #[inline(never)]
+    #[inline]
     pub(super) fn map_near(&mut self, range: IovaRange, segment: Segment, prot: Prot) -> bool {
+        let granule = Tree::<F>::granule();
+        let length = range.last().0.wrapping_sub(range.first().0);
+        (length ^ (granule - 1)) | (segment.bytes ^ granule) == 0
+            && self.map_page_near(range.first(), segment.phys, prot)
+            && self.committed()
+    }
+
+    /// The same for a page at two addresses, which is then to be committed.
+    #[inline]
+    pub(super) fn map_page_near(&mut self, iova: Iova, phys: PhysAddr, prot: Prot) -> bool {
         let Self { tree, allocator: memory, recent, encoded, .. } = self;
-        let (first, granule) = (range.first(), Tree::<F>::granule());
-        let odd = ((first.0 | segment.phys.0) & (granule - 1))
-            | (segment.bytes ^ granule)
-            | (range.last().0.wrapping_sub(first.0) ^ (granule - 1));
-        if odd != 0 || segment.phys > tree.geometry.last_narrow_phys() {
+        if !tree.is_page(phys) {
             return false;
         }
         let Some(attributes) = encoded.known(prot) else { return false };
         // A table that is there lies within the input size, and so does what it translates.
-        let Some((node, table)) = recent.near::<F, A>(memory, first) else { return false };
-        let index = node.index(first.0, Tree::<F>::entry_shift(LAST_LEVEL));
+        let Some((node, table)) = recent.near::<F, A>(memory, iova) else { return false };
+        let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
         if node.load(index) != 0 {
             return false;
         }
-        node.store(index, attributes.leaf::<F>(LAST_LEVEL, segment.phys));
+        node.store(index, attributes.leaf::<F>(LAST_LEVEL, phys));
         Tree::<F>::publish(memory, node, table, index, 1);
-        memory.commit();
-        true
-    }
-
-    /// Maps one segment of pages that nothing is in the way of, where their table is there.
-    #[inline(never)]
-    pub(super) fn map_one(&mut self, range: IovaRange, segment: Segment, prot: Prot) -> bool {
-        let Self { tree, allocator: memory, recent, encoded, .. } = self;
-        let (first, last, Segment { phys, bytes }) = (range.first(), range.last(), segment);
-        let Some(attributes) = encoded.get::<F>(tree.options, prot) else { return false };
-        let aligned = (first.0 | phys.0 | bytes) & (Tree::<F>::granule() - 1) == 0;
-        // No bytes are too many here, and so is the whole address space.
-        let (rest, reach) = (bytes.wrapping_sub(1), tree.geometry.last_narrow_phys().0);
-        let fits = phys.0 <= reach && rest <= reach - phys.0 && last.0 - first.0 == rest;
-        if !aligned || !fits || !is_short::<F>(range) {
-            return false;
-        }
-        // All that a table translates may be one larger leaf.
-        if bytes >> Tree::<F>::table_shift(LAST_LEVEL) != 0
-            && tree.geometry.leaf_level(first, phys, bytes) != LAST_LEVEL
-        {
-            return false;
-        }
-        // A table that is there lies within the input size, and so does what it translates.
-        let Some((node, table)) = recent.seek(tree, memory, first) else { return false };
-        let (index, count) = entries::<F>(node, range);
-        if in_field::<F>(phys, LAST_LEVEL) < count as u64 || !tree.is_zero(node, index, count) {
-            return false;
-        }
-        Leaves::new(tree, attributes).write(node, true, (index, count), LAST_LEVEL, phys);
-        Tree::<F>::publish(memory, node, table, index, count);
-        memory.commit();
         true
     }
 
     /// Removes a page near the place that was used last.
-    #[inline(never)]
+    #[inline]
     pub(super) fn unmap_near(&mut self, range: IovaRange, hole: IovaRange) -> bool {
-        let Self { tree, allocator: memory, recent, .. } = self;
-        let first = range.first();
         // A hole that is larger may cover the table.
-        let narrow = range == hole && range.last().0.wrapping_sub(first.0) < Tree::<F>::granule();
+        range == hole
+            && range.last().0.wrapping_sub(range.first().0) == Tree::<F>::granule() - 1
+            && self.unmap_page_near(range.first())
+            && self.committed()
+    }
+
+    /// The same for a page at an address, which is then to be committed.
+    #[inline]
+    pub(super) fn unmap_page_near(&mut self, iova: Iova) -> bool {
+        let Self { tree, allocator: memory, recent, .. } = self;
         // Groups are looked after the long way.
-        let may_be_cut = tree.hint != 0 && !F::GROUPS.are_pages();
-        if !narrow || !range.is_aligned(Tree::<F>::granule()) || may_be_cut {
+        if tree.hint != 0 && !F::GROUPS.are_pages() {
             return false;
         }
-        let Some((node, table)) = recent.near::<F, A>(memory, first) else { return false };
-        let index = node.index(first.0, Tree::<F>::entry_shift(LAST_LEVEL));
+        let Some((node, table)) = recent.near::<F, A>(memory, iova) else { return false };
+        let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
         if F::GROUPS.are_pages() && !groups::are_whole(tree.hint, node, LAST_LEVEL, (index, 1)) {
             return false;
         }
         node.store(index, 0);
         Tree::<F>::publish(memory, node, table, index, 1);
-        memory.commit();
+        true
+    }
+
+    /// Ends an operation that has done what it was asked to.
+    #[inline]
+    fn committed(&self) -> bool {
+        self.allocator.commit();
         true
     }
 
     /// Removes pages where their table is there and stays.
-    #[inline(never)]
+    #[inline]
     pub(super) fn unmap_short(&mut self, range: IovaRange, hole: IovaRange) -> bool {
         let Self { tree, allocator: memory, recent, .. } = self;
         let find = |iova| recent.seek(tree, memory, iova);

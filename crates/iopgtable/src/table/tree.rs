@@ -48,6 +48,9 @@ pub(crate) struct Tree<F: Format, S = Exclusive> {
     /// What entries that link tables have once they are published, if that is to be seen (`SEEN`);
     /// else zero.
     pub(crate) published: u64,
+    /// The bits that no page's physical address has: those of an offset into a page, and those
+    /// beyond the output size, or the part of it that pages lead to.
+    no_page: u64,
     root: NonNull<u64>,
     root_phys: PhysAddr,
     kind: PhantomData<(F, S)>,
@@ -80,6 +83,7 @@ impl<F: Format> Tree<F> {
             },
             table_bits: F::table_bits(options),
             published: 0,
+            no_page: !geometry.last_narrow_phys().0 | (Self::granule() - 1),
             root,
             root_phys,
             kind: PhantomData,
@@ -92,14 +96,27 @@ impl<F: Format> Tree<F> {
     ///
     /// Nobody uses this one before the other one is gone.
     pub(crate) const unsafe fn shared(&self, coherent: bool) -> Tree<F, Shared> {
-        let &Self { geometry, id, options, splits, hint, table_bits, root, root_phys, .. } = self;
+        let &Self { geometry, id, options, splits, hint, table_bits, no_page, .. } = self;
+        let &Self { root, root_phys, .. } = self;
         let published = match (coherent, F::PUBLISHED) {
             (true, _) => 0,
             (false, 0) => NEVER_PUBLISHED,
             (false, bit) => bit,
         };
         let kind = PhantomData;
-        Tree { geometry, id, options, splits, hint, table_bits, published, root, root_phys, kind }
+        Tree {
+            geometry,
+            id,
+            options,
+            splits,
+            hint,
+            table_bits,
+            published,
+            no_page,
+            root,
+            root_phys,
+            kind,
+        }
     }
 }
 
@@ -136,6 +153,12 @@ impl<F: Format, S> Tree<F, S> {
 
     pub(crate) const fn granule() -> u64 {
         1 << F::PAGE_SHIFT
+    }
+
+    /// Whether a page at `phys` can be mapped.
+    #[inline]
+    pub(crate) const fn is_page(&self, phys: PhysAddr) -> bool {
+        phys.0 & self.no_page == 0
     }
 
     /// Checks that `range` is one that can be mapped. As [`Geometry::check_range`] does, but with
