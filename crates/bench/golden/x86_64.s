@@ -6,24 +6,22 @@
 # golden_clear: 11 instructions / 8
 # golden_is_zero: 7 instructions / 4
 # golden_translate: 46 instructions / 1
-# golden_cursor_map: 106 instructions / 1
-# golden_cursor_unmap: 88 instructions / 1
-# golden_map_call: 74 instructions / 1
-# golden_unmap_call: 53 instructions / 1
-# 8map_near: 64 instructions / 1
-# 10unmap_near: 54 instructions / 1
+# golden_cursor_map: 64 instructions / 1
+# golden_cursor_unmap: 68 instructions / 1
+# golden_map_call: 92 instructions / 1
+# golden_unmap_call: 80 instructions / 1
 
 golden_fill_fresh:
 	orq (%rsi), %rdx
 	movq %rdx, %xmm0
 	pshufd $68, %xmm0, %xmm0
-	paddq .LCPI147_0(%rip), %xmm0
+	paddq .LCPI149_0(%rip), %xmm0
 	xorl %eax, %eax
-	movdqa .LCPI147_1(%rip), %xmm1
-	movdqa .LCPI147_2(%rip), %xmm2
-	movdqa .LCPI147_3(%rip), %xmm3
-	movdqa .LCPI147_4(%rip), %xmm4
-.LBB147_1:
+	movdqa .LCPI149_1(%rip), %xmm1
+	movdqa .LCPI149_2(%rip), %xmm2
+	movdqa .LCPI149_3(%rip), %xmm3
+	movdqa .LCPI149_4(%rip), %xmm4
+.LBB149_1:
 	movdqa %xmm0, %xmm5
 	paddq %xmm1, %xmm5
 	movdqu %xmm0, (%rdi,%rax,8)
@@ -37,7 +35,7 @@ golden_fill_fresh:
 	addq $8, %rax
 	paddq %xmm4, %xmm0
 	cmpq $512, %rax
-	jne .LBB147_1
+	jne .LBB149_1
 	retq
 
 golden_fill_live:
@@ -61,13 +59,13 @@ golden_list_fresh:
 	movl $512, %eax
 	cmovbq %rcx, %rax
 	testq %rcx, %rcx
-	je .LBB150_9
+	je .LBB152_9
 	movq (%rsi), %rsi
 	cmpq $5, %rcx
-	jae .LBB150_3
+	jae .LBB152_3
 	xorl %r8d, %r8d
-	jmp .LBB150_5
-.LBB150_3:
+	jmp .LBB152_5
+.LBB152_3:
 	movl %eax, %r8d
 	andl $3, %r8d
 	movl $4, %r9d
@@ -78,7 +76,7 @@ golden_list_fresh:
 	pshufd $68, %xmm0, %xmm0
 	leaq 32(%rdx), %r9
 	xorl %r10d, %r10d
-.LBB150_4:
+.LBB152_4:
 	movq -16(%r9), %xmm1
 	movdqu -32(%r9), %xmm2
 	punpcklqdq %xmm1, %xmm2
@@ -92,23 +90,23 @@ golden_list_fresh:
 	addq $4, %r10
 	addq $64, %r9
 	cmpq %r10, %r8
-	jne .LBB150_4
-.LBB150_5:
+	jne .LBB152_4
+.LBB152_5:
 	movq %r8, %r9
 	shlq $4, %r9
 	addq %r9, %rdx
-.LBB150_6:
+.LBB152_6:
 	movq (%rdx), %r9
 	orq %rsi, %r9
 	movq %r9, (%rdi,%r8,8)
 	incq %r8
 	addq $16, %rdx
 	cmpq %r8, %rax
-	jne .LBB150_6
+	jne .LBB152_6
 	cmpq $511, %rcx
-	jbe .LBB150_9
+	jbe .LBB152_9
 	retq
-.LBB150_9:
+.LBB152_9:
 	leaq (,%rax,8), %rcx
 	movl $4096, %edx
 	subq %rcx, %rdx
@@ -123,20 +121,20 @@ golden_list_live:
 	movl $512, %r8d
 	cmovbq %rcx, %r8
 	testq %rcx, %rcx
-	je .LBB151_8
+	je .LBB153_8
 	movq (%rsi), %rsi
 	movl %r8d, %r9d
 	andl $3, %r9d
 	cmpq $4, %rcx
-	jae .LBB151_3
+	jae .LBB153_3
 	xorl %ecx, %ecx
-	jmp .LBB151_6
-.LBB151_3:
+	jmp .LBB153_6
+.LBB153_3:
 	movl %r8d, %r10d
 	andl $1020, %r10d
 	leaq 48(%rdx), %r11
 	xorl %ecx, %ecx
-.LBB151_4:
+.LBB153_4:
 	movq -48(%r11), %rbx
 	orq %rsi, %rbx
 	movq %rbx, (%rdi,%rcx,8)
@@ -152,35 +150,35 @@ golden_list_live:
 	addq $4, %rcx
 	addq $64, %r11
 	cmpq %rcx, %r10
-	jne .LBB151_4
+	jne .LBB153_4
 	testq %r9, %r9
-	je .LBB151_8
-.LBB151_6:
+	je .LBB153_8
+.LBB153_6:
 	leaq (%rdi,%rcx,8), %r10
 	shlq $4, %rcx
 	addq %rcx, %rdx
 	shll $3, %r9d
 	xorl %ecx, %ecx
-.LBB151_7:
+.LBB153_7:
 	movq (%rdx,%rcx,2), %r11
 	orq %rsi, %r11
 	movq %r11, (%r10,%rcx)
 	addq $8, %rcx
 	cmpq %rcx, %r9
-	jne .LBB151_7
-.LBB151_8:
+	jne .LBB153_7
+.LBB153_8:
 	subq %r8, %rax
 	leaq (%rdi,%r8,8), %rcx
 	movl %eax, %edx
 	andl $7, %edx
 	andq $1016, %rax
-	je .LBB151_14
+	je .LBB153_14
 	movl $504, %r9d
 	subq %r8, %r9
 	movq %rcx, %rsi
 	movq %rax, %rdi
 	testb $8, %r9b
-	jne .LBB151_11
+	jne .LBB153_11
 	movq $0, (%rcx)
 	movq $0, 8(%rcx)
 	movq $0, 16(%rcx)
@@ -191,11 +189,11 @@ golden_list_live:
 	movq $0, 56(%rcx)
 	leaq 64(%rcx), %rsi
 	leaq -8(%rax), %rdi
-.LBB151_11:
+.LBB153_11:
 	cmpq $8, %r9
-	jb .LBB151_14
+	jb .LBB153_14
 	xorl %r8d, %r8d
-.LBB151_13:
+.LBB153_13:
 	movq $0, (%rsi,%r8,8)
 	movq $0, 8(%rsi,%r8,8)
 	movq $0, 16(%rsi,%r8,8)
@@ -214,30 +212,30 @@ golden_list_live:
 	movq $0, 120(%rsi,%r8,8)
 	addq $16, %r8
 	cmpq %r8, %rdi
-	jne .LBB151_13
-.LBB151_14:
+	jne .LBB153_13
+.LBB153_14:
 	testq %rdx, %rdx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, (%rcx,%rax,8)
 	cmpl $1, %edx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, 8(%rcx,%rax,8)
 	cmpl $2, %edx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, 16(%rcx,%rax,8)
 	cmpl $3, %edx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, 24(%rcx,%rax,8)
 	cmpl $4, %edx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, 32(%rcx,%rax,8)
 	cmpl $5, %edx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, 40(%rcx,%rax,8)
 	cmpl $6, %edx
-	je .LBB151_22
+	je .LBB153_22
 	movq $0, 48(%rcx,%rax,8)
-.LBB151_22:
+.LBB153_22:
 	popq %rbx
 	retq
 
@@ -248,7 +246,7 @@ golden_clear:
 	cmpq %rdx, %rcx
 	cmovaeq %rdx, %rcx
 	testq %rdx, %rdx
-	je .LBB144_7
+	je .LBB146_7
 	movl %esi, %eax
 	leaq (%rdi,%rax,8), %rax
 	shll $3, %ecx
@@ -257,22 +255,22 @@ golden_clear:
 	notl %edi
 	movq %rax, %rdx
 	testb $56, %dil
-	je .LBB144_4
+	je .LBB146_4
 	movl %esi, %edi
 	shrl $3, %edi
 	incl %edi
 	andl $7, %edi
 	movq %rax, %rdx
-.LBB144_3:
+.LBB146_3:
 	movq $0, (%rdx)
 	addq $8, %rdx
 	decq %rdi
-	jne .LBB144_3
-.LBB144_4:
+	jne .LBB146_3
+.LBB146_4:
 	cmpq $56, %rsi
-	jb .LBB144_7
+	jb .LBB146_7
 	addq %rcx, %rax
-.LBB144_6:
+.LBB146_6:
 	movq $0, (%rdx)
 	movq $0, 8(%rdx)
 	movq $0, 16(%rdx)
@@ -283,37 +281,37 @@ golden_clear:
 	movq $0, 56(%rdx)
 	addq $64, %rdx
 	cmpq %rax, %rdx
-	jne .LBB144_6
-.LBB144_7:
+	jne .LBB146_6
+.LBB146_7:
 	retq
 
 golden_is_zero:
 	andl $511, %esi
 	cmpq $1, %rdx
-	jne .LBB149_2
+	jne .LBB151_2
 	movq (%rdi,%rsi,8), %rdx
-.LBB149_11:
+.LBB151_11:
 	testq %rdx, %rdx
 	sete %al
 	retq
-.LBB149_2:
+.LBB151_2:
 	movl $512, %eax
 	subq %rsi, %rax
 	cmpq %rdx, %rax
 	cmovaeq %rdx, %rax
 	testq %rdx, %rdx
-	je .LBB149_3
+	je .LBB151_3
 	cmpq $4, %rax
-	jae .LBB149_6
+	jae .LBB151_6
 	xorl %edx, %edx
 	movq %rsi, %rcx
-	jmp .LBB149_9
-.LBB149_3:
+	jmp .LBB151_9
+.LBB151_3:
 	xorl %edx, %edx
 	testq %rdx, %rdx
 	sete %al
 	retq
-.LBB149_6:
+.LBB151_6:
 	movl %eax, %r8d
 	andl $1020, %r8d
 	leaq (%rsi,%r8), %rcx
@@ -324,28 +322,28 @@ golden_is_zero:
 	pxor %xmm0, %xmm0
 	xorl %r10d, %r10d
 	pxor %xmm1, %xmm1
-.LBB149_7:
+.LBB151_7:
 	movdqu -16(%r9,%r10), %xmm2
 	por %xmm2, %xmm1
 	movdqu (%r9,%r10), %xmm2
 	por %xmm2, %xmm0
 	addq $32, %r10
 	cmpq %r10, %rdx
-	jne .LBB149_7
+	jne .LBB151_7
 	por %xmm1, %xmm0
 	pshufd $238, %xmm0, %xmm1
 	por %xmm0, %xmm1
 	movq %xmm1, %rdx
 	cmpq %r8, %rax
-	je .LBB149_11
-.LBB149_9:
+	je .LBB151_11
+.LBB151_9:
 	addq %rsi, %rax
-.LBB149_10:
+.LBB151_10:
 	orq (%rdi,%rcx,8), %rdx
 	incq %rcx
 	cmpq %rcx, %rax
-	jne .LBB149_10
-	jmp .LBB149_11
+	jne .LBB151_10
+	jmp .LBB151_11
 
 golden_translate:
 	pushq %rbx
@@ -354,10 +352,10 @@ golden_translate:
 	movq 144(%rdi), %rax
 	xorq %rsi, %rax
 	cmpq 152(%rdi), %rax
-	ja .LBB153_3
+	ja .LBB155_3
 	movq %rsi, %rbx
-	leaq 96(%rdi), %rax
-	leaq 88(%rdi), %rcx
+	leaq 88(%rdi), %rax
+	leaq 80(%rdi), %rcx
 	leaq 16(%rsp), %rdx
 	movq %rdx, 24(%rsp)
 	movq %rcx, 32(%rsp)
@@ -373,9 +371,9 @@ golden_translate:
 	callq _ZN9iopgtable5table4tree17Tree$LT$F$C$S$GT$7leaf_at28_$u7b$$u7b$closure$u7d$$u7d$
 	movq 64(%rsp), %rax
 	cmpq $2, %rax
-	je .LBB153_3
+	je .LBB155_3
 	testb $1, %al
-	je .LBB153_3
+	je .LBB155_3
 	movb $3, %al
 	subb 80(%rsp), %al
 	movzbl %al, %eax
@@ -390,496 +388,341 @@ golden_translate:
 	addq $96, %rsp
 	popq %rbx
 	retq
-.LBB153_3:
+.LBB155_3:
 	xorl %eax, %eax
 	addq $96, %rsp
 	popq %rbx
 	retq
 
 golden_cursor_map:
-	pushq %r15
-	pushq %r14
-	pushq %r12
-	pushq %rbx
-	subq $104, %rsp
-	movq %rdx, %rbx
-	movq %rsi, %r15
-	movq %rdi, %r14
-	movl %ebx, %eax
-	orl %r15d, %eax
-	testl $4095, %eax
-	jne .LBB145_2
-	movq 112(%r14), %r12
-	xorl %ecx, %ecx
-	subb 178(%r12), %cl
-	movq $-1, %rax
-	shrq %cl, %rax
-	cmpq %rax, %rbx
-	ja .LBB145_2
-	leaq 24(%r12), %rsi
-	cmpb $3, 40(%r12)
-	jne .LBB145_5
-	movq $1, 32(%rsp)
-	movups (%rsi), %xmm0
-	movups %xmm0, 40(%rsp)
-	jmp .LBB145_6
-.LBB145_5:
-	movl 184(%r12), %edx
-	leaq 32(%rsp), %rdi
-	movl $3, %ecx
-	callq *_ZN9iopgtable6format7Encoded6encode
-.LBB145_6:
-	movq %r15, %rax
-	shrq $21, %rax
-	leaq 1(,%rax,4), %rax
-	cmpq %rax, 64(%r12)
-	jne .LBB145_7
-	movq 48(%r12), %rdx
-	movq 72(%r12), %rcx
-.LBB145_10:
-	movq %rdx, 8(%rsp)
-	movq $511, 16(%rsp)
-	movq %rcx, 24(%rsp)
-	cmpl $1, 32(%rsp)
-	je .LBB145_13
-	jmp .LBB145_2
-.LBB145_7:
-	movq %r15, %rcx
-	shrq $30, %rcx
-	cmpq %rcx, 80(%r12)
-	jne .LBB145_11
-	movq 56(%r12), %rcx
-	movl %r15d, %edx
-	shrl $18, %edx
-	andl $4088, %edx
-	movq (%rcx,%rdx), %rcx
-	movl %ecx, %edx
-	notl %edx
-	testb $3, %dl
-	jne .LBB145_11
-	movabsq $281474976706560, %rdx
-	andq %rdx, %rcx
-	movq 88(%r12), %rsi
-	movq %rcx, %rdx
-	subq 3080(%rsi), %rdx
-	movq 3072(%rsi), %rsi
-	addq %rsi, %rdx
-	cmoveq %rsi, %rdx
-	movq %rax, 64(%r12)
-	movq %rdx, 48(%r12)
-	movq %rcx, 72(%r12)
-	jmp .LBB145_10
-.LBB145_11:
-	leaq 48(%r12), %rsi
-	leaq 96(%r12), %rdx
-	addq $88, %r12
+	movq %rdx, %rcx
+	movq %rsi, %rdx
+	movq %rdi, %rsi
+	movq 104(%rdi), %rdi
+	testq %rcx, 120(%rdi)
+	jne .LBB147_8
+	cmpb $3, 32(%rdi)
+	jne .LBB147_8
+	movq %rdx, %rax
+	shlq $52, %rax
+	je .LBB147_3
+.LBB147_8:
+	subq $56, %rsp
 	leaq 8(%rsp), %rdi
-	movq %r12, %rcx
-	movq %r15, %r8
-	callq *_ZN9iopgtable5table6recent6Recent4walk
-	cmpl $1, 32(%rsp)
-	jne .LBB145_2
-.LBB145_13:
-	movq 8(%rsp), %rax
-	testq %rax, %rax
-	je .LBB145_2
-	movq 40(%rsp), %rcx
-	movq %r15, %rdx
-	shrq $12, %rdx
-	andq 16(%rsp), %rdx
-	movq (%rax,%rdx,8), %rsi
-	testq %rsi, %rsi
-	je .LBB145_15
-.LBB145_2:
-	leaq 56(%rsp), %rdi
-	movq %r14, %rsi
-	movq %r15, %rdx
-	movq %rbx, %rcx
 	movl $3, %r8d
 	callq *_ZN9iopgtable5table6cursor19Cursor$LT$F$C$A$GT$13map_elsewhere
-	cmpb $17, 56(%rsp)
+	cmpb $17, 8(%rsp)
 	sete %al
-.LBB145_16:
-	addq $104, %rsp
-	popq %rbx
-	popq %r12
-	popq %r14
-	popq %r15
+	addq $56, %rsp
 	retq
-.LBB145_15:
-	orq %rbx, %rcx
-	movq %rcx, (%rax,%rdx,8)
-	movb $1, 120(%r14)
+.LBB147_3:
+	movq 16(%rdi), %rax
+	movq 56(%rdi), %r8
+	xorq %rdx, %r8
+	testq $-2093057, %r8
+	je .LBB147_11
+	movq 72(%rdi), %r8
+	xorq %rdx, %r8
+	andq $-1073737729, %r8
+	cmpq $1, %r8
+	jne .LBB147_8
+	movq 48(%rdi), %r8
+	movl %edx, %r9d
+	shrl $18, %r9d
+	andl $4088, %r9d
+	movq (%r8,%r9), %r9
+	movl %r9d, %r8d
+	notl %r8d
+	testb $3, %r8b
+	jne .LBB147_8
+	movabsq $281474976706560, %r8
+	andq %r8, %r9
+	movq 80(%rdi), %r10
+	movq 3072(%r10), %r11
+	movq %r9, %r8
+	subq 3080(%r10), %r8
+	addq %r11, %r8
+	cmoveq %r11, %r8
+	movq %rdx, %r10
+	andq $-2097152, %r10
+	movq %r10, 56(%rdi)
+	movq %r8, 40(%rdi)
+	movq %r9, 64(%rdi)
+	jmp .LBB147_7
+.LBB147_11:
+	movq 40(%rdi), %r8
+.LBB147_7:
+	movl %edx, %edi
+	shrl $12, %edi
+	andl $511, %edi
+	movq (%r8,%rdi,8), %r9
+	testq %r9, %r9
+	jne .LBB147_8
+	orq %rcx, %rax
+	movq %rax, (%r8,%rdi,8)
+	movb $1, 112(%rsi)
 	movb $1, %al
-	jmp .LBB145_16
+	retq
 
 golden_cursor_unmap:
-	pushq %r15
-	pushq %r14
-	pushq %rbx
-	subq $48, %rsp
-	movq %rsi, %rbx
-	movq %rdi, %r14
-	movq %rsi, %rax
-	shlq $52, %rax
-	jne .LBB146_2
-	movq 112(%r14), %r15
-	cmpq $0, 104(%r15)
-	je .LBB146_4
-.LBB146_2:
-	movq %rsp, %rdi
-	movq %r14, %rsi
-	movq %rbx, %rdx
-	callq *_ZN9iopgtable5table6cursor19Cursor$LT$F$C$A$GT$20unmap_page_elsewhere
-	cmpb $17, (%rsp)
-	sete %al
-.LBB146_3:
-	addq $48, %rsp
-	popq %rbx
-	popq %r14
-	popq %r15
-	retq
-.LBB146_4:
-	leaq 48(%r15), %rsi
-	movq %rbx, %rax
-	shrq $21, %rax
-	leaq 1(,%rax,4), %rax
-	cmpq %rax, 64(%r15)
-	jne .LBB146_10
-	movq (%rsi), %rcx
-.LBB146_6:
-	movl $511, %eax
-.LBB146_7:
-	movq %rbx, %rdx
-	shrq $12, %rdx
-	andq %rax, %rdx
-	movq $0, (%rcx,%rdx,8)
-	movb $1, 120(%r14)
-	movq %rbx, %rax
-	orq $4095, %rax
-	cmpq $1, (%r14)
-	jne .LBB146_9
-	movq 8(%r14), %rcx
-	movq 16(%r14), %rdx
-	cmpq %rcx, %rbx
-	cmovaeq %rcx, %rbx
-	cmpq %rdx, %rax
-	cmovbeq %rdx, %rax
-.LBB146_9:
-	movq $1, (%r14)
-	movq %rbx, 8(%r14)
-	movq %rax, 16(%r14)
-	movb $1, %al
-	jmp .LBB146_3
-.LBB146_10:
-	movq %rbx, %rcx
-	shrq $30, %rcx
-	cmpq %rcx, 80(%r15)
-	jne .LBB146_13
-	movq 56(%r15), %rcx
-	movl %ebx, %edx
-	shrl $18, %edx
-	andl $4088, %edx
-	movq (%rcx,%rdx), %rdx
-	movl %edx, %ecx
-	notl %ecx
-	testb $3, %cl
-	jne .LBB146_13
-	movabsq $281474976706560, %rcx
-	andq %rcx, %rdx
-	movq 88(%r15), %rsi
+	movq %rsi, %rdx
+	movq %rdi, %rsi
+	movq 104(%rdi), %rax
+	cmpq $0, 96(%rax)
+	jne .LBB148_6
 	movq %rdx, %rcx
-	subq 3080(%rsi), %rcx
-	movq 3072(%rsi), %rsi
-	addq %rsi, %rcx
-	cmoveq %rsi, %rcx
-	movq %rax, 64(%r15)
-	movq %rcx, 48(%r15)
-	movq %rdx, 72(%r15)
-	jmp .LBB146_6
-.LBB146_13:
-	leaq 96(%r15), %rdx
-	leaq 88(%r15), %rcx
-	movq %rsp, %rdi
-	movq %rbx, %r8
-	callq *_ZN9iopgtable5table6recent6Recent4walk
-	movq (%rsp), %rcx
-	testq %rcx, %rcx
-	je .LBB146_2
-	cmpq $0, 104(%r15)
-	jne .LBB146_2
-	movq 8(%rsp), %rax
-	jmp .LBB146_7
+	shlq $52, %rcx
+	je .LBB148_2
+.LBB148_6:
+	subq $56, %rsp
+	leaq 8(%rsp), %rdi
+	callq *_ZN9iopgtable5table6cursor19Cursor$LT$F$C$A$GT$20unmap_page_elsewhere
+	cmpb $17, 8(%rsp)
+	sete %al
+	addq $56, %rsp
+	retq
+.LBB148_2:
+	movq 56(%rax), %rcx
+	xorq %rdx, %rcx
+	testq $-2093057, %rcx
+	je .LBB148_7
+	movq 72(%rax), %rcx
+	xorq %rdx, %rcx
+	andq $-1073737729, %rcx
+	cmpq $1, %rcx
+	jne .LBB148_6
+	movq 48(%rax), %rcx
+	movl %edx, %edi
+	shrl $18, %edi
+	andl $4088, %edi
+	movq (%rcx,%rdi), %rcx
+	movl %ecx, %edi
+	notl %edi
+	testb $3, %dil
+	jne .LBB148_6
+	movabsq $281474976706560, %rdi
+	andq %rdi, %rcx
+	movq 80(%rax), %r8
+	movq 3072(%r8), %r9
+	movq %rcx, %rdi
+	subq 3080(%r8), %rdi
+	addq %r9, %rdi
+	cmoveq %r9, %rdi
+	movq %rdx, %r8
+	andq $-2097152, %r8
+	movq %r8, 56(%rax)
+	movq %rdi, 40(%rax)
+	movq %rcx, 64(%rax)
+	jmp .LBB148_8
+.LBB148_7:
+	movq 40(%rax), %rdi
+.LBB148_8:
+	movl %edx, %eax
+	shrl $9, %eax
+	andl $4088, %eax
+	movq $0, (%rdi,%rax)
+	movb $1, 112(%rsi)
+	movq %rdx, %rax
+	orq $4095, %rax
+	cmpq $1, (%rsi)
+	jne .LBB148_10
+	movq 8(%rsi), %rcx
+	movq 16(%rsi), %rdi
+	cmpq %rcx, %rdx
+	cmovaeq %rcx, %rdx
+	cmpq %rdi, %rax
+	cmovbeq %rdi, %rax
+.LBB148_10:
+	movq $1, (%rsi)
+	movq %rdx, 8(%rsi)
+	movq %rax, 16(%rsi)
+	movb $1, %al
+	retq
 
 golden_map_call:
-	pushq %r15
-	pushq %r14
-	pushq %r13
-	pushq %r12
 	pushq %rbx
-	subq $176, %rsp
-	movq %r8, %r12
-	movq %rcx, %r13
-	movq %rdx, %r14
-	movq %rsi, %r15
+	subq $112, %rsp
+	movq %r8, %r9
+	movq %rcx, %r8
+	movq %rdx, %rcx
+	movq %rsi, %rdx
 	movq %rdi, %rbx
-	movl $3, %r9d
-	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$8map_near
-	testb %al, %al
-	jne .LBB152_2
-	movq %rbx, %rdi
-	movq %r15, %rsi
-	movq %r14, %rdx
-	movq %r13, %rcx
-	movq %r12, %r8
-	movl $3, %r9d
-	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$7map_one
-	testb %al, %al
-	je .LBB152_6
-.LBB152_2:
-	movq 96(%rbx), %rax
-	xorps %xmm0, %xmm0
-	movups %xmm0, 144(%rsp)
-	movq $0, 160(%rsp)
-	movq %rax, 168(%rsp)
-.LBB152_3:
-	movups 144(%rsp), %xmm0
-	movq 160(%rsp), %rax
-	movq 168(%rsp), %rcx
-	movaps %xmm0, 16(%rsp)
-	cmpq $0, 160(%rsp)
-	movq %rax, 32(%rsp)
-	movq %rcx, 40(%rsp)
-	je .LBB152_5
-	leaq 16(%rsp), %rsi
+	movq %rcx, %rax
+	subq %rsi, %rax
+	xorq $4095, %rax
+	movq %r9, %rsi
+	xorq $4096, %rsi
+	orq %rax, %rsi
+	jne .LBB154_4
+	testq %r8, 120(%rbx)
+	jne .LBB154_4
+	cmpb $3, 32(%rbx)
+	jne .LBB154_4
+	movq %rdx, %rax
+	shlq $52, %rax
+	je .LBB154_10
+.LBB154_4:
+	movl $3, (%rsp)
+	leaq 8(%rsp), %rdi
+	movq %rbx, %rsi
+	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$11map_segment
+	movq 8(%rsp), %rcx
+	cmpq $3, %rcx
+	jne .LBB154_7
+	xorl %eax, %eax
+.LBB154_6:
+	addq $112, %rsp
+	popq %rbx
+	retq
+.LBB154_7:
+	movb $1, %al
+	cmpl $2, %ecx
+	je .LBB154_6
+	movq 96(%rsp), %rdx
+	testq %rdx, %rdx
+	je .LBB154_6
+	movq 88(%rsp), %rsi
+	movq 104(%rsp), %rcx
 	movq %rbx, %rdi
 	callq *_ZN9iopgtable5table7release58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$10free_loose
-.LBB152_5:
 	movb $1, %al
-.LBB152_10:
-	addq $176, %rsp
+	addq $112, %rsp
 	popq %rbx
-	popq %r12
-	popq %r13
-	popq %r14
-	popq %r15
 	retq
-.LBB152_6:
-	movl $3, (%rsp)
-	leaq 16(%rsp), %rdi
-	movq %rbx, %rsi
-	movq %r15, %rdx
-	movq %r14, %rcx
-	movq %r13, %r8
-	movq %r12, %r9
-	callq *_ZN9iopgtable5table4path58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$9map_apart
-	cmpb $17, 16(%rsp)
-	jne .LBB152_9
-	testb $1, 17(%rsp)
-	jne .LBB152_2
-	movq $1, 16(%rsp)
-	movq %r13, 24(%rsp)
-	movq %r12, 32(%rsp)
-	leaq 64(%rsp), %rdi
-	leaq 16(%rsp), %r8
-	movq %rbx, %rsi
-	movq %r15, %rdx
-	movq %r14, %rcx
-	movl $3, %r9d
-	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$7map_any
-	cmpq $2, 64(%rsp)
-	jne .LBB152_3
-.LBB152_9:
-	xorl %eax, %eax
-	jmp .LBB152_10
+.LBB154_10:
+	movq 16(%rbx), %rax
+	movq 56(%rbx), %rsi
+	xorq %rdx, %rsi
+	testq $-2093057, %rsi
+	je .LBB154_14
+	movq 72(%rbx), %rsi
+	xorq %rdx, %rsi
+	andq $-1073737729, %rsi
+	cmpq $1, %rsi
+	jne .LBB154_4
+	movq 48(%rbx), %rsi
+	movl %edx, %edi
+	shrl $18, %edi
+	andl $4088, %edi
+	movq (%rsi,%rdi), %rdi
+	movl %edi, %esi
+	notl %esi
+	testb $3, %sil
+	jne .LBB154_4
+	movabsq $281474976706560, %rsi
+	andq %rsi, %rdi
+	movq 80(%rbx), %r10
+	movq 3072(%r10), %r11
+	movq %rdi, %rsi
+	subq 3080(%r10), %rsi
+	addq %r11, %rsi
+	cmoveq %r11, %rsi
+	movq %rdx, %r10
+	andq $-2097152, %r10
+	movq %r10, 56(%rbx)
+	movq %rsi, 40(%rbx)
+	movq %rdi, 64(%rbx)
+	jmp .LBB154_15
+.LBB154_14:
+	movq 40(%rbx), %rsi
+.LBB154_15:
+	movl %edx, %edi
+	shrl $12, %edi
+	andl $511, %edi
+	movq (%rsi,%rdi,8), %r10
+	testq %r10, %r10
+	jne .LBB154_4
+	orq %r8, %rax
+	movq %rax, (%rsi,%rdi,8)
+	movb $1, %al
+	addq $112, %rsp
+	popq %rbx
+	retq
 
 golden_unmap_call:
-	pushq %r15
-	pushq %r14
 	pushq %rbx
-	subq $144, %rsp
-	movq %rdx, %r14
-	movq %rsi, %r15
+	subq $112, %rsp
+	movq %rdx, %rcx
+	movq %rsi, %rdx
 	movq %rdi, %rbx
-	movq %rsi, %rcx
+	movq %rcx, %rax
+	subq %rsi, %rax
+	cmpq $4095, %rax
+	jne .LBB156_3
+	cmpq $0, 96(%rbx)
+	jne .LBB156_3
+	movq %rdx, %rax
+	shlq $52, %rax
+	je .LBB156_9
+.LBB156_3:
+	leaq 8(%rsp), %rdi
+	movq %rbx, %rsi
 	movq %rdx, %r8
-	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$10unmap_near
-	testb %al, %al
-	jne .LBB154_2
-	movq %rbx, %rdi
-	movq %r15, %rsi
-	movq %r14, %rdx
-	movq %r15, %rcx
-	movq %r14, %r8
-	callq *_ZN9iopgtable5table5short58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$11unmap_short
-	testb %al, %al
-	je .LBB154_6
-.LBB154_2:
-	movq 96(%rbx), %rax
-	xorps %xmm0, %xmm0
-	movups %xmm0, 112(%rsp)
-	movq $0, 128(%rsp)
-	movq %rax, 136(%rsp)
-.LBB154_3:
-	movups 112(%rsp), %xmm0
-	movq 128(%rsp), %rax
-	movq 136(%rsp), %rcx
-	movaps %xmm0, (%rsp)
-	cmpq $0, 128(%rsp)
-	movq %rax, 16(%rsp)
-	movq %rcx, 24(%rsp)
-	je .LBB154_5
-	movq %rsp, %rsi
+	movq %rcx, %r9
+	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$9unmap_any
+	movq 8(%rsp), %rcx
+	cmpq $3, %rcx
+	jne .LBB156_6
+	xorl %eax, %eax
+.LBB156_5:
+	addq $112, %rsp
+	popq %rbx
+	retq
+.LBB156_6:
+	movb $1, %al
+	cmpl $2, %ecx
+	je .LBB156_5
+	movq 96(%rsp), %rdx
+	testq %rdx, %rdx
+	je .LBB156_5
+	movq 88(%rsp), %rsi
+	movq 104(%rsp), %rcx
 	movq %rbx, %rdi
 	callq *_ZN9iopgtable5table7release58_$LT$impl$u20$iopgtable..table..PageTable$LT$F$C$A$GT$$GT$10free_loose
-.LBB154_5:
 	movb $1, %al
-.LBB154_8:
-	addq $144, %rsp
+	addq $112, %rsp
 	popq %rbx
-	popq %r14
-	popq %r15
 	retq
-.LBB154_6:
-	leaq 32(%rsp), %rdi
-	movq %rbx, %rsi
-	movq %r15, %rdx
-	movq %r14, %rcx
-	movq %r15, %r8
-	movq %r14, %r9
-	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$9unmap_any
-	cmpl $2, 32(%rsp)
-	jne .LBB154_3
-	xorl %eax, %eax
-	jmp .LBB154_8
-
-8map_near:
-	subq %rsi, %rdx
-	xorl %eax, %eax
-	cmpq $4095, %rdx
-	jne .LBB95_15
-	movq %rcx, %r10
-	orl %esi, %ecx
-	andl $4095, %ecx
-	orq %r8, %rcx
-	cmpq $4096, %rcx
-	jne .LBB95_15
-	xorl %eax, %eax
-	xorl %ecx, %ecx
-	subb 178(%rdi), %cl
-	movq $-1, %rdx
-	shrq %cl, %rdx
-	cmpq %rdx, %r10
-	ja .LBB95_15
-	cmpb 40(%rdi), %r9b
-	jne .LBB95_15
-	testb %r9b, %r9b
-	je .LBB95_9
-	movq 24(%rdi), %rax
-	movq %rsi, %rcx
-	shrq $21, %rcx
-	leaq 1(,%rcx,4), %rcx
-	cmpq %rcx, 64(%rdi)
-	jne .LBB95_10
-	movq 48(%rdi), %rdx
-.LBB95_7:
-	shrl $12, %esi
-	andl $511, %esi
-	movq (%rdx,%rsi,8), %rcx
-	testq %rcx, %rcx
-	jne .LBB95_9
-	orq %r10, %rax
-	movq %rax, (%rdx,%rsi,8)
-	movb $1, %al
-.LBB95_15:
-	retq
-.LBB95_10:
-	movq %rsi, %rdx
-	shrq $30, %rdx
-	cmpq %rdx, 80(%rdi)
-	jne .LBB95_9
-	movq 56(%rdi), %rdx
-	movl %esi, %r8d
-	shrl $18, %r8d
-	andl $4088, %r8d
-	movq (%rdx,%r8), %r8
-	movl %r8d, %edx
-	notl %edx
-	testb $3, %dl
-	jne .LBB95_9
-	movabsq $281474976706560, %rdx
-	andq %rdx, %r8
-	movq 88(%rdi), %r9
-	movq %r8, %rdx
-	subq 3080(%r9), %rdx
-	movq 3072(%r9), %r9
-	addq %r9, %rdx
-	cmoveq %r9, %rdx
-	movq %rcx, 64(%rdi)
-	movq %rdx, 48(%rdi)
-	movq %r8, 72(%rdi)
-	jmp .LBB95_7
-.LBB95_9:
-	xorl %eax, %eax
-	retq
-
-10unmap_near:
-	xorq %rsi, %rcx
-	xorq %rdx, %r8
-	orq %rcx, %r8
-	jne .LBB92_5
-	movq %rdx, %rcx
-	subq %rsi, %rcx
-	xorl %eax, %eax
-	cmpq $4095, %rcx
-	ja .LBB92_9
-	cmpq $0, 104(%rdi)
-	jne .LBB92_9
-	incl %edx
-	movl %esi, %eax
-	orl %edx, %eax
-	testl $4095, %eax
-	je .LBB92_6
-.LBB92_5:
-	xorl %eax, %eax
-	retq
-.LBB92_6:
-	movq %rsi, %rax
-	shrq $21, %rax
-	leaq 1(,%rax,4), %rax
-	cmpq %rax, 64(%rdi)
-	jne .LBB92_10
-	movq 48(%rdi), %rdx
-.LBB92_8:
-	shrl $9, %esi
+.LBB156_9:
+	movq 56(%rbx), %rax
+	xorq %rdx, %rax
+	testq $-2093057, %rax
+	je .LBB156_13
+	movq 72(%rbx), %rax
+	xorq %rdx, %rax
+	andq $-1073737729, %rax
+	cmpq $1, %rax
+	jne .LBB156_3
+	movq 48(%rbx), %rax
+	movl %edx, %esi
+	shrl $18, %esi
 	andl $4088, %esi
-	movq $0, (%rdx,%rsi)
-	movb $1, %al
-.LBB92_9:
-	retq
-.LBB92_10:
-	movq %rsi, %rcx
-	shrq $30, %rcx
-	cmpq %rcx, 80(%rdi)
-	jne .LBB92_5
-	movq 56(%rdi), %rcx
-	movl %esi, %edx
-	shrl $18, %edx
+	movq (%rax,%rsi), %rax
+	movl %eax, %esi
+	notl %esi
+	testb $3, %sil
+	jne .LBB156_3
+	movabsq $281474976706560, %rcx
+	andq %rcx, %rax
+	movq 80(%rbx), %rsi
+	movq 3072(%rsi), %rdi
+	movq %rax, %rcx
+	subq 3080(%rsi), %rcx
+	addq %rdi, %rcx
+	cmoveq %rdi, %rcx
+	movq %rdx, %rsi
+	andq $-2097152, %rsi
+	movq %rsi, 56(%rbx)
+	movq %rcx, 40(%rbx)
+	movq %rax, 64(%rbx)
+	jmp .LBB156_14
+.LBB156_13:
+	movq 40(%rbx), %rcx
+.LBB156_14:
+	shrl $9, %edx
 	andl $4088, %edx
-	movq (%rcx,%rdx), %rcx
-	movl %ecx, %edx
-	notl %edx
-	testb $3, %dl
-	jne .LBB92_5
-	movabsq $281474976706560, %rdx
-	andq %rdx, %rcx
-	movq 88(%rdi), %r8
-	movq %rcx, %rdx
-	subq 3080(%r8), %rdx
-	movq 3072(%r8), %r8
-	addq %r8, %rdx
-	cmoveq %r8, %rdx
-	movq %rax, 64(%rdi)
-	movq %rdx, 48(%rdi)
-	movq %rcx, 72(%rdi)
-	jmp .LBB92_8
+	movq $0, (%rcx,%rdx)
+	movb $1, %al
+	addq $112, %rsp
+	popq %rbx
+	retq

@@ -3,27 +3,27 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use super::page::{TableLayout, TablePage};
+use super::page::{Contents, TableLayout, TablePage};
 use crate::addr::PhysAddr;
 use crate::geometry::MAX_LEVELS;
 
-/// Owned table pages, in no particular order. A few of them are in the list itself; the others are
-/// linked through their own first bytes. So pushing, popping and appending allocate nothing and take
-/// constant time, and the pages of a small operation are not touched by being in a list.
+/// Owned table pages, in no particular order. A few of them are in the list itself; of the others
+/// one in many, a shelf, holds the rest. So pushing, popping and appending allocate nothing and take
+/// constant time, and hardly a page is touched by being in a list.
 ///
-/// A zeroed page stays zeroed: what the link overwrote is zero again after [`pop`](Self::pop).
-/// But those [`LINK_BYTES`](Self::LINK_BYTES) are then zero for the CPU only; whoever links the
-/// page into a table publishes them.
+/// A zeroed page stays zeroed, but what was a shelf is so for the CPU only when it is popped, and
+/// therefore [does not count as zeroed](TablePage::is_zeroed).
 ///
 /// # Invariants
 ///
-/// The first `held` of the `few` are pages. `ends` are those of a chain of `len - held` pages, each
-/// of which starts with a `Link`. The list owns them all.
+/// The first `held` of the `few` are pages. `top` and `bottom` are the ends of a chain of shelves,
+/// which hold, and are, the other pages, `len` in all. The list owns them all.
 #[must_use = "pages in a list that is dropped are lost: give them back to their allocator"]
 pub struct PageList {
     few: [Option<TablePage>; FEW],
     held: usize,
-    ends: Option<(NonNull<Link>, NonNull<Link>)>,
+    top: Option<NonNull<Shelf>>,
+    bottom: Option<NonNull<Shelf>>,
     len: usize,
 }
 
@@ -39,24 +39,43 @@ impl Default for PageList {
 // SAFETY: the list owns its pages alone, like `TablePage`.
 unsafe impl Send for PageList {}
 
-/// What a page in a list holds in its first bytes.
+/// What a page begins with that is a shelf.
+///
+/// # Invariants
+///
+/// Behind it there is room for `room` pages, of which the first `used` are there. If `zeroed`, all
+/// else in the page is zero, for the CPU.
 #[repr(C)]
-struct Link {
-    next: Option<NonNull<Link>>,
+struct Shelf {
+    next: Option<NonNull<Shelf>>,
     phys: PhysAddr,
-    shift: u8,
+    used: u32,
+    room: u32,
+    layout: TableLayout,
     zeroed: bool,
 }
 
-impl PageList {
-    /// How many bytes of a page, from its start, a list may have overwritten with a link and
-    /// zeroed again without publishing them.
-    pub const LINK_BYTES: usize = size_of::<Link>();
+impl Shelf {
+    /// How many pages there is room for in a shelf of `layout`: at least one.
+    const fn room(layout: TableLayout) -> u32 {
+        const { assert!(size_of::<Self>() + size_of::<TablePage>() <= TableLayout::MIN_BYTES) };
+        let room = (layout.bytes() - size_of::<Self>()) / size_of::<TablePage>();
+        // CAST: what more a huge page has room for is not used.
+        if room > u32::MAX as usize { u32::MAX } else { room as u32 }
+    }
 
+    /// Where the page of that index is.
+    const fn slot(this: NonNull<Self>, index: u32) -> *mut TablePage {
+        // No dereference: callers keep the index below the room.
+        this.as_ptr().wrapping_add(1).cast::<TablePage>().wrapping_add(index as usize)
+    }
+}
+
+impl PageList {
     /// No pages.
     #[inline]
     pub const fn new() -> Self {
-        Self { few: [const { None }; FEW], held: 0, ends: None, len: 0 }
+        Self { few: [const { None }; FEW], held: 0, top: None, bottom: None, len: 0 }
     }
 
     /// How many pages there are.
@@ -77,28 +96,40 @@ impl PageList {
             *slot = Some(page);
             self.held += 1;
         } else {
-            self.chain(page);
+            self.shelve(page);
         }
     }
 
-    /// Puts `page`, which is counted, in front of the chain.
-    #[expect(clippy::needless_pass_by_value, reason = "the list owns the page from here on")]
-    fn chain(&mut self, page: TablePage) {
-        let link = page.cpu().cast::<Link>();
-        let next = self.ends.map(|(head, _)| head);
+    /// Puts `page`, which is counted, on the top shelf, or makes it one.
+    fn shelve(&mut self, page: TablePage) {
+        if let Some(mut top) = self.top {
+            // SAFETY: the list's shelves are there, and nobody else touches them.
+            let shelf = unsafe { top.as_mut() };
+            if shelf.used < shelf.room {
+                // INVARIANT: one more page.
+                shelf.used += 1;
+                let slot = Shelf::slot(top, shelf.used - 1);
+                // SAFETY: there is room for it in the shelf, which is aligned for it.
+                unsafe { slot.write(page) };
+                return;
+            }
+        }
+        let shelf = page.cpu().cast::<Shelf>();
+        let layout = page.layout();
+        let header = Shelf {
+            next: self.top,
+            phys: page.phys(),
+            used: 0,
+            room: Shelf::room(layout),
+            layout,
+            zeroed: page.contents() != Contents::Unknown,
+        };
         // SAFETY: the page is at least `TableLayout::MIN_BYTES` large, aligned to its size, and
         // nobody else uses it (invariant of `TablePage`).
-        unsafe {
-            link.write(Link {
-                next,
-                phys: page.phys(),
-                // CAST: a logarithm of an address-sized number.
-                shift: page.layout().bytes().trailing_zeros() as u8,
-                zeroed: page.is_zeroed(),
-            });
-        }
-        // INVARIANT: one more page, in front of the others.
-        self.ends = Some((link, self.ends.map_or(link, |(_, tail)| tail)));
+        unsafe { shelf.write(header) };
+        // INVARIANT: an empty shelf on top of the others.
+        self.top = Some(shelf);
+        self.bottom = self.bottom.or(self.top);
     }
 
     /// Gives a page out.
@@ -109,30 +140,34 @@ impl PageList {
             self.len -= 1;
             return slot.take();
         }
-        self.unchain()
+        self.unshelve()
     }
 
-    /// Gives the first page of the chain out.
-    fn unchain(&mut self) -> Option<TablePage> {
-        let (head, tail) = self.ends?;
-        // SAFETY: every page of the chain starts with a `Link` that nobody else touches.
-        let link = unsafe { head.read() };
-        self.ends = link.next.map(|next| (next, tail));
+    /// Gives out a page of the top shelf, or the shelf.
+    fn unshelve(&mut self) -> Option<TablePage> {
+        let mut top = self.top?;
         self.len -= 1;
-        if link.zeroed {
-            // SAFETY: as above; the page is larger than a link.
-            unsafe { head.cast::<u8>().write_bytes(0, Self::LINK_BYTES) };
+        // SAFETY: the list's shelves are there, and nobody else touches them.
+        let shelf = unsafe { top.as_mut() };
+        if let Some(last) = shelf.used.checked_sub(1) {
+            shelf.used = last;
+            let slot = Shelf::slot(top, last);
+            // SAFETY: there is a page (invariant), which is not looked at again.
+            let page = unsafe { slot.read() };
+            // SAFETY: as above; any bytes will do for what is no page any more.
+            unsafe { slot.cast::<u8>().write_bytes(0, size_of::<TablePage>()) };
+            return Some(page);
         }
+        let &mut Shelf { next, phys, layout, zeroed, .. } = shelf;
+        // INVARIANT: the next shelf is the top one.
+        self.top = next;
+        self.bottom = self.bottom.filter(|_| next.is_some());
+        // SAFETY: as above; the page is larger than this.
+        unsafe { top.cast::<u8>().write_bytes(0, size_of::<Shelf>()) };
+        let contents = if zeroed { Contents::Cleared } else { Contents::Unknown };
         // SAFETY: the list owned the page and gives it away; it came in as a `TablePage` with the
-        // same address, size and state, and the link's bytes are zero again where it was zeroed.
-        Some(unsafe {
-            TablePage::from_raw_parts(
-                head.cast(),
-                link.phys,
-                TableLayout::from_shift(link.shift),
-                link.zeroed,
-            )
-        })
+        // same address and size. What was written to it is zero again, for the CPU.
+        Some(unsafe { TablePage::with_contents(top.cast(), phys, layout, contents) })
     }
 
     /// Takes all pages of `other` in.
@@ -146,15 +181,14 @@ impl PageList {
             let Some(page) = other.pop() else { break };
             self.push(page);
         }
-        let Some((head, other_tail)) = other.ends.take() else {
+        let (Some(top), Some(mut bottom)) = (other.top.take(), other.bottom.take()) else {
             return;
         };
-        if let Some((next, _)) = self.ends {
-            // SAFETY: the tail of a chain is a page of that list and starts with a `Link`.
-            unsafe { (*other_tail.as_ptr()).next = Some(next) };
-        }
-        let tail = self.ends.map_or(other_tail, |(_, tail)| tail);
-        self.ends = Some((head, tail));
+        // SAFETY: the shelves are those of a list, and nobody else touches them.
+        unsafe { bottom.as_mut() }.next = self.top;
+        // INVARIANT: the shelves of `other` lie on those of this list.
+        self.top = Some(top);
+        self.bottom = self.bottom.or(Some(bottom));
         self.len += core::mem::take(&mut other.len);
     }
 
@@ -164,30 +198,35 @@ impl PageList {
             return core::mem::take(self);
         }
         let mut taken = Self::new();
-        while taken.len < count && self.held > 0 {
+        while taken.len < count {
+            if self.held == 0 && self.take_shelf(&mut taken, count) {
+                continue;
+            }
             let Some(page) = self.pop() else { break };
             taken.push(page);
         }
-        let rest = count - taken.len;
-        if let Some((head, tail)) = self.ends.filter(|_| rest > 0) {
-            let mut last = head;
-            for _ in 1..rest {
-                // SAFETY: `last` is a page of this chain, of which more than `rest` follow the
-                // head.
-                match unsafe { (*last.as_ptr()).next } {
-                    Some(next) => last = next,
-                    None => break,
-                }
-            }
-            // SAFETY: as above.
-            let behind = unsafe { (*last.as_ptr()).next.take() };
-            // INVARIANT: `rest` pages end at `last`; `behind` leads through the others.
-            self.ends = behind.map(|behind| (behind, tail));
-            self.len -= rest;
-            taken.ends = Some((head, last));
-            taken.len += rest;
-        }
         taken
+    }
+
+    /// Moves the top shelf with all that is on it, if these are not more than `taken` lacks to have
+    /// `count` pages.
+    fn take_shelf(&mut self, taken: &mut Self, count: usize) -> bool {
+        let Some(mut top) = self.top else { return false };
+        // SAFETY: the list's shelves are there, and nobody else touches them.
+        let shelf = unsafe { top.as_mut() };
+        let pages = shelf.used as usize + 1;
+        if pages > count - taken.len {
+            return false;
+        }
+        // INVARIANT: the shelf is the top one of the other list.
+        self.top = shelf.next;
+        self.bottom = self.bottom.filter(|_| shelf.next.is_some());
+        self.len -= pages;
+        shelf.next = taken.top;
+        taken.top = Some(top);
+        taken.bottom = taken.bottom.or(taken.top);
+        taken.len += pages;
+        true
     }
 }
 

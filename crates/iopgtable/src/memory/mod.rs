@@ -63,6 +63,7 @@ pub use failing::Failing;
 pub use heap::Heap;
 pub use hooks::{HookTable, Hooks};
 pub use list::PageList;
+pub(crate) use page::Contents;
 pub use page::{TableLayout, TablePage};
 pub use party::{BulkError, Party, PartyError};
 pub use pool::{Pool, PoolFigures, Watermarks};

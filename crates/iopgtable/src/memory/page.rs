@@ -64,7 +64,18 @@ pub struct TablePage {
     cpu: NonNull<u64>,
     phys: PhysAddr,
     layout: TableLayout,
-    zeroed: bool,
+    contents: Contents,
+}
+
+/// What is known of a page's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// Nothing.
+    Unknown,
+    /// They are zero for the CPU; a walker may see something else.
+    Cleared,
+    /// They are zero, and a walker would see them so, were the page linked now.
+    Zeroed,
 }
 
 // SAFETY: the handle owns its memory alone, like a `Box`.
@@ -72,8 +83,7 @@ unsafe impl Send for TablePage {}
 
 impl TablePage {
     /// Makes the handle. `zeroed` says that every byte is zero and that the walker would see it
-    /// so, were the table linked now (see [`PageList::LINK_BYTES`](super::PageList::LINK_BYTES)
-    /// for the exception).
+    /// so, were the table linked now.
     ///
     /// # Safety
     ///
@@ -85,7 +95,26 @@ impl TablePage {
         layout: TableLayout,
         zeroed: bool,
     ) -> Self {
-        Self { cpu, phys, layout, zeroed }
+        let contents = if zeroed { Contents::Zeroed } else { Contents::Unknown };
+        Self { cpu, phys, layout, contents }
+    }
+
+    /// The same with what is known of the bytes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw_parts`](Self::from_raw_parts).
+    pub(crate) const unsafe fn with_contents(
+        cpu: NonNull<u64>,
+        phys: PhysAddr,
+        layout: TableLayout,
+        contents: Contents,
+    ) -> Self {
+        Self { cpu, phys, layout, contents }
+    }
+
+    pub(crate) const fn contents(&self) -> Contents {
+        self.contents
     }
 
     /// Where the CPU reaches it.
@@ -105,23 +134,25 @@ impl TablePage {
 
     /// Whether it is known to hold only zeroes, for the CPU and for the walker.
     pub const fn is_zeroed(&self) -> bool {
-        self.zeroed
+        matches!(self.contents, Contents::Zeroed)
     }
 
     /// Writes zeroes where that is not known to be needless, and has `memory` publish them.
     pub fn make_zeroed<M: super::TableMemory + ?Sized>(&mut self, memory: &M) {
-        if !self.zeroed {
+        if self.contents == Contents::Unknown {
             // SAFETY: the invariant says that the bytes are there, aligned, and ours alone.
             unsafe { self.cpu.cast::<u8>().write_bytes(0, self.layout.bytes()) };
+        }
+        if self.contents != Contents::Zeroed {
             memory.publish(self.cpu.cast(), self.phys, self.layout.bytes());
-            self.zeroed = true;
+            self.contents = Contents::Zeroed;
         }
     }
 }
 
 impl fmt::Debug for TablePage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let zeroed = if self.zeroed { ", zeroed" } else { "" };
+        let zeroed = if self.is_zeroed() { ", zeroed" } else { "" };
         write!(f, "TablePage({}, {:?}{zeroed})", self.phys, self.layout)
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn take_pages<A: TableAllocator>(
     count: &TableCount,
     (iova, may_block): (Iova, bool),
 ) -> Result<(), AllocError> {
-    if *count == TableCount::ZERO {
+    if count.total() == 0 {
         return Ok(());
     }
     let context = AllocContext { may_block, ..AllocContext::table(LAST_LEVEL, iova) };

@@ -149,7 +149,6 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let root_layout = TableLayout::from_shift(geometry.root_bytes().trailing_zeros() as u8);
         let mut root = allocator.alloc(root_layout, AllocContext::root(geometry.first_level()))?;
         root.make_zeroed(&allocator);
-        allocator.publish(root.cpu().cast(), root.phys(), PageList::LINK_BYTES);
         allocator.commit();
         // SAFETY: the page is zeroed, so the root is empty; the table keeps it until it is dropped.
         let tree = unsafe { Tree::new(config, geometry, root.cpu(), root.phys()) };

@@ -9,7 +9,7 @@ use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::TableError;
 use crate::format::{Attributes, Entry, Format, Word};
 use crate::geometry::{LAST_LEVEL, TableCount};
-use crate::memory::{PageList, TableAllocator, TableMemory};
+use crate::memory::{Contents, PageList, TableAllocator, TableMemory};
 use crate::prot::Prot;
 
 /// Where a walk to the table at some level ends.
@@ -141,7 +141,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
                     (index, index + 1)
                 }
             };
-            complete(memory, node, table, written, page.is_zeroed());
+            complete(memory, node, table, written, page.contents());
             (above, below) = (above - 1, Some(table));
         }
         if let Some(below) = below {
@@ -182,29 +182,23 @@ fn find<F: Format, M: TableMemory + ?Sized>(
 }
 
 /// Makes a new table fit to be linked, whose entries from `written.0` to before `written.1` are
-/// written: sees to it that the others are zero, and publishes it.
+/// written, and of whose others `contents` is known: sees to it that these are zero, and publishes it.
 #[inline]
 pub(super) fn complete<F: Format, M: TableMemory + ?Sized>(
     memory: &M,
     node: Node<F>,
     table: PhysAddr,
     written: (usize, usize),
-    zeroed: bool,
+    contents: Contents,
 ) {
-    let (from, to) = written;
-    if zeroed {
-        // What a list's link overwrote is zero again, but only the CPU knows.
-        let link_entries = PageList::LINK_BYTES.div_ceil(F::Word::BYTES);
-        if from > link_entries {
-            Tree::<F>::publish(memory, node, table, 0, link_entries);
-            Tree::<F>::publish(memory, node, table, from, to - from);
-        } else {
-            Tree::<F>::publish(memory, node, table, 0, to.max(link_entries));
-        }
-    } else {
-        blank(node, written);
-        Tree::<F>::publish(memory, node, table, 0, node.entries());
+    if contents == Contents::Zeroed {
+        Tree::<F>::publish(memory, node, table, written.0, written.1 - written.0);
+        return;
     }
+    if contents == Contents::Unknown {
+        blank(node, written);
+    }
+    Tree::<F>::publish(memory, node, table, 0, node.entries());
 }
 
 /// Writes zeroes to all entries of a new table but those from `from` to before `to`.

@@ -16,7 +16,8 @@ use crate::segments::{Facts, Source};
 /// What is known of all segments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
-    /// All lengths or-ed together.
+    /// All lengths or-ed together; zero where there is no room for more than pages, however long
+    /// they are.
     lengths: u64,
 }
 
@@ -42,7 +43,11 @@ pub(super) fn check_segments<F: Format, S>(
     if let Some(Facts { bytes, addresses, lengths, last_phys }) = segments.facts() {
         let aligned = (addresses | lengths) & (Tree::<F>::granule() - 1) == 0;
         if aligned && last_phys <= tree.geometry.last_narrow_phys() && bytes == range.bytes() {
-            return Ok(Shape { lengths });
+            // One segment, that is not where larger leaves could be in both address spaces.
+            let low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
+            let differs = |segment: Segment| (segment.phys.0 ^ range.first().0) & low != 0;
+            let is_apart = lengths > low && segments.single().is_some_and(differs);
+            return Ok(Shape { lengths: if is_apart { 0 } else { lengths } });
         }
         // The facts may be those of a list of which this is a part.
     }
@@ -274,21 +279,41 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Path<'a, F, S, M> {
         Ok(())
     }
 
-    /// Looks where pages will be: table by table, whatever the segments are.
+    /// Looks where pages will be: table by table, whatever the segments are, but for those below
+    /// a missing one, which are missing, too.
     fn look_at_pages(&mut self, range: IovaRange) -> Result<(), TableError> {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
         let mut next = Some(range.first());
         while let Some(iova) = next {
-            let last = Iova(iova.0 | table_low).min(range.last());
-            if let Some(node) = self.seat(iova, LAST_LEVEL)? {
+            let last = if let Some(node) = self.seat(iova, LAST_LEVEL)? {
+                let last = Iova(iova.0 | table_low).min(range.last());
                 let first = node.index(iova.0, shift);
                 let count = node.index(last.0, shift) - first + 1;
                 find_leaf_in(self.tree, self.memory, node, (LAST_LEVEL, first, count), iova)?;
-            }
+                last
+            } else {
+                self.count_missing(iova, range.last())
+            };
             next = last.0.checked_add(1).map(Iova).filter(|next| *next <= range.last());
         }
         Ok(())
+    }
+
+    /// Counts what is missing below the topmost missing table on the path to `iova`, where every
+    /// page is to be mapped up to `end`; the tables on the path are counted. Says where that ends.
+    fn count_missing(&mut self, iova: Iova, end: Iova) -> Iova {
+        let mut level = LAST_LEVEL;
+        while self.nodes[level_index(level - 1)].is_none() {
+            level -= 1;
+        }
+        let low = (1u64 << Tree::<F>::table_shift(level)) - 1;
+        let last = Iova(iova.0 | low).min(end);
+        for below in level + 1..=LAST_LEVEL {
+            let shift = Tree::<F>::table_shift(below);
+            self.missing.increase(below, (last.0 >> shift) - (iova.0 >> shift));
+        }
+        last
     }
 
     /// The table at `level` that translates `iova`, or nothing where it is missing, in which case

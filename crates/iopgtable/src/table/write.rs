@@ -14,7 +14,7 @@ use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Attributes, Entry, Format, Word};
 use crate::gather::{Gather, stale};
 use crate::geometry::{LAST_LEVEL, MAX_LEVELS, level_index};
-use crate::memory::{PageList, TableMemory};
+use crate::memory::{Contents, PageList, TableMemory};
 use crate::segments::Source;
 
 /// What may stand where a mapping is written.
@@ -69,8 +69,8 @@ struct Step<F: Format> {
 struct Fresh {
     /// The entries written so far, one run: leaves come in ascending order.
     written: (usize, usize),
-    /// Whether the others are zero already.
-    zeroed: bool,
+    /// What is known of the others.
+    contents: Contents,
 }
 
 impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
@@ -107,7 +107,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         leaves: Leaves<F>,
         off: Leaves<F>,
     ) -> Result<Iova, Stopped> {
-        self.seat(iova, LAST_LEVEL)?;
+        self.seat_beside(iova)?;
         let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
         let last = Iova(iova.0 | table_low).min(self.range.last());
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
@@ -180,7 +180,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
         let mut next = Some(self.range.first());
         while let Some(iova) = next {
-            self.seat(iova, LAST_LEVEL)?;
+            self.seat_beside(iova)?;
             let last = Iova(iova.0 | table_low).min(self.range.last());
             self.write_pages(iova, last, &mut pages, single, leaves);
             next = last.0.checked_add(1).map(Iova).filter(|next| *next <= self.range.last());
@@ -213,6 +213,28 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
 
     fn top(&mut self) -> &mut Step<F> {
         &mut self.path[level_index(self.depth)]
+    }
+
+    /// Leads the path to the table of pages that translates `iova`, which is likely to be a new one
+    /// below the same new one as the last.
+    #[inline]
+    fn seat_beside(&mut self, iova: Iova) -> Result<(), Stopped> {
+        let parent = &self.path[level_index(LAST_LEVEL - 1)];
+        let index = parent.node.index(iova.0, Tree::<F>::table_shift(LAST_LEVEL));
+        // A fresh table has nothing behind what was written.
+        let is_beside = self.depth == LAST_LEVEL
+            && (iova.0 ^ self.iova) >> Tree::<F>::table_shift(LAST_LEVEL - 1) == 0
+            && (iova.0 ^ self.iova) >> Tree::<F>::table_shift(LAST_LEVEL) != 0
+            && parent.fresh.is_some_and(|fresh| fresh.written.1 <= index);
+        if !is_beside {
+            return self.seat(iova, LAST_LEVEL);
+        }
+        self.leave()?;
+        self.iova = iova.0;
+        let step = self.fresh_table(iova)?;
+        self.depth = LAST_LEVEL;
+        *self.top() = step;
+        Ok(())
     }
 
     /// Leads the path to the table at `level` that translates `iova`.
@@ -260,7 +282,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
 
     fn fresh_table(&mut self, at: Iova) -> Result<Step<F>, Stopped> {
         let page = self.pages.pop().ok_or(Stopped { at })?;
-        let fresh = Some(Fresh { written: (0, 0), zeroed: page.is_zeroed() });
+        let fresh = Some(Fresh { written: (0, 0), contents: page.contents() });
         Ok(Step { node: Tree::<F>::node_of(&page), phys: page.phys(), fresh })
     }
 
@@ -277,7 +299,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         let phys = groups::member::<F>(leaf, level, phys, span.first());
         self.tree.fill_in_place_of(step.node, leaf, level, phys);
         groups::strip::<F>(step.node, level + 1, span, self.range, self.tree.hint);
-        step.fresh = Some(Fresh { written: (0, step.node.entries()), zeroed: true });
+        step.fresh = Some(Fresh { written: (0, step.node.entries()), contents: Contents::Zeroed });
         self.stale_leaves(span);
         if self.top().fresh.is_none() {
             self.gather.live.resized(span);
@@ -336,12 +358,12 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
     fn leave(&mut self) -> Result<(), Stopped> {
         let Step { node, phys, fresh } = *self.top();
         self.depth -= 1;
-        let Some(Fresh { written: (from, to), zeroed }) = fresh else {
+        let Some(Fresh { written: (from, to), contents }) = fresh else {
             return Ok(());
         };
         if !self.is_staged {
-            path::complete(self.memory, node, phys, (from, to), zeroed);
-        } else if !zeroed {
+            path::complete(self.memory, node, phys, (from, to), contents);
+        } else if contents == Contents::Unknown {
             path::blank(node, (from, to));
         }
         let iova = self.iova;

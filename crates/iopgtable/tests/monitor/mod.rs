@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 
 use iopgtable::memory::{
-    AllocContext, AllocError, BulkError, PageList, Party, PartyError, Publish, Region,
-    TableAllocator, TableLayout, TableMemory, TablePage,
+    AllocContext, AllocError, BulkError, Party, PartyError, Publish, Region, TableAllocator,
+    TableLayout, TableMemory, TablePage,
 };
 use iopgtable::{PhysAddr, Segment};
 
@@ -344,12 +344,12 @@ impl Seen {
         self.0.lock().expect("not poisoned").words.get(Self::index(phys)).copied()
     }
 
-    /// Asserts that a walker finds nothing but zeroes in the page, but for what a list overwrote.
+    /// Asserts that a walker finds nothing but zeroes in the page.
     fn check_zeroed(&self, page: Segment) {
         let seen = self.0.lock().expect("not poisoned");
         let mine = thread::current().id();
         assert!(!seen.uncommitted.contains(&mine), "zeroes are on their way");
-        let first = Self::index(page.phys.0) + PageList::LINK_BYTES / 8;
+        let first = Self::index(page.phys.0);
         let last = Self::index(page.phys.0 + page.bytes - 8);
         assert!(seen.words[first..=last].iter().all(|&word| word == 0), "{page:?} gives away");
     }
