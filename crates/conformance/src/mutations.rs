@@ -96,8 +96,8 @@ impl PhysMemory for Recorder<'_> {
 
 /// Maps leaves of each size with every set of permissions, then flips every bit of every kind of
 /// entry on the way to them, one after the other, and asks what the machines of `rig` answer.
-/// Models are asked for every access, other machines for reads of whole words; that one of these can
-/// no longer answer is another answer, too.
+/// Models are asked for every access, other machines for reads of whole words; that one of these
+/// can no longer answer is another answer, too.
 ///
 /// # Panics
 ///

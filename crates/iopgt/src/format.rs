@@ -87,9 +87,12 @@ pub(crate) fn granules() -> PossibleValuesParser {
 /// More address bits are not used, unless somebody asks for them.
 const MOST_BITS: u8 = 48;
 
-/// The largest tables of `format` up to 48 bits on each side, or of `input_bits`.
+/// The largest tables of `format` up to 48 bits on each side, or of `input_bits`. Outputs are those
+/// that leaves of every size lead to, for memory may lie in pages.
 pub(crate) fn largest(format: AnyFormat, input_bits: Option<u8>) -> Config {
-    let is_good = |&config: &Config| format.geometry(config).is_ok();
+    let is_good = |&config: &Config| {
+        format.geometry(config).is_ok_and(|geometry| geometry.wide_leaf().is_none())
+    };
     let outputs = (1..=MOST_BITS).rev();
     let mut all = outputs
         .flat_map(|output| (1..=MOST_BITS).rev().map(move |input| Config::new(input, output)));

@@ -83,8 +83,8 @@ pub(crate) const MALI: &[Survivors] = &[
 const ACCESSED: &str = "accessed, which hardware sets and does not look at";
 const PAT_TWICE: &str = "selects the upper half of PAT, which repeats the lower one";
 
-/// Intel SDM volume 3A, tables 4-14 to 4-20. Bit 8 of links above page directories is noticed: AMD's
-/// processors reserve it (APM volume 2, 5.3.3).
+/// Intel SDM volume 3A, tables 4-14 to 4-20. Bit 8 of links above page directories is noticed:
+/// AMD's processors reserve it (APM volume 2, 5.3.3).
 pub(crate) const X86_64: &[Survivors] = &[
     (Table, (3, 4), "PWT and PCD: how the next table is cached"),
     (Table, (5, 5), ACCESSED),

@@ -18,10 +18,10 @@ use crate::{
 /// accesses.
 ///
 /// It walks second-stage tables of three and four levels, for requests without PASID ("legacy
-/// mode"), and first-stage tables, which are x86-64's, of four levels ("scalable mode"), with leaves
-/// of 4 KiB, 2 MiB and 1 GiB. It remembers leaves, and forgets all, a domain, or aligned powers of
-/// two of pages; a range that takes more than 64 of these is a whole domain. It has one address
-/// space at a time: what is installed makes it forget the others.
+/// mode"), and first-stage tables, which are x86-64's, of four levels ("scalable mode"), with
+/// leaves of 4 KiB, 2 MiB and 1 GiB. It remembers leaves, and forgets all, a domain, or aligned
+/// powers of two of pages; a range that takes more than 64 of these is a whole domain. It has one
+/// address space at a time: what is installed makes it forget the others.
 ///
 /// # What is not enforced
 ///
