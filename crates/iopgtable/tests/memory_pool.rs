@@ -378,3 +378,22 @@ fn a_pool_that_is_dropped_keeps_nothing() {
     drop(pool);
     assert_eq!(upstream.live(), 0);
 }
+
+/// Caches fetch ahead across pages in that direction only.
+#[test]
+fn pages_that_were_free_together_come_out_the_lowest_first() {
+    let region = Region::with_capacity(PhysAddr(1 << 30), 256 << 12).unwrap();
+    let pool = Pool::new(region, PAGE, Watermarks { low: 0, batch: 1, high: 256 });
+    pool.fill(200).unwrap();
+    for _ in 0..4 {
+        let count = TableCount::of(3, 150);
+        let pages = pool.alloc_bulk(PAGE, &count, CONTEXT).unwrap();
+        let pages: Vec<_> = pages.collect();
+        let follows = |pair: &&[TablePage]| pair[1].phys().0 == pair[0].phys().0 + (4 << 10);
+        let follow = pages.windows(2).filter(follows).count();
+        assert!(follow >= 120, "{follow} of 150 pages lie behind the one before");
+        let mut back = PageList::new();
+        pages.into_iter().for_each(|page| back.push(page));
+        give_back(&pool, back);
+    }
+}

@@ -93,16 +93,17 @@ impl Stash {
     pub(super) fn take(&mut self, count: usize, pages: &mut PageList) -> Option<Cleared> {
         let top = self.top?;
         let named = count.min(self.used);
-        for _ in 0..named {
-            self.used -= 1;
-            let slot = slot(top, self.used);
-            // SAFETY: the slot is the last that is used, and nobody else touches the shelf.
+        let rest = self.used - named;
+        for index in rest..self.used {
+            let slot = slot(top, index);
+            // SAFETY: the slot is used, and nobody else touches the shelf.
             let name = unsafe { slot.read() };
             // SAFETY: as above. The rest of the shelf was zero before it was one.
             unsafe { slot.cast::<[u64; 2]>().write([0; 2]) };
             pages.push(self.page(name));
         }
-        self.len -= named;
+        // INVARIANT: so many names are gone, the last ones.
+        (self.used, self.len) = (rest, self.len - named);
         (named < count).then(|| self.take_shelf(top))
     }
 
