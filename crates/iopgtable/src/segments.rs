@@ -63,7 +63,8 @@ pub trait Source: Iterator<Item = Segment> + Clone {
         0
     }
 
-    /// The length in bytes of most segments, where many have the same.
+    /// A length in bytes that many segments in a row are likely to have, for
+    /// [`count_equal`](Self::count_equal) to say how many do.
     #[inline]
     fn piece(&self) -> Option<u64> {
         None
@@ -204,6 +205,14 @@ impl Source for Slice<'_> {
     #[inline]
     fn count_equal(&self, most: usize, bytes: u64) -> usize {
         self.0.as_slice().iter().take(most).take_while(|segment| segment.bytes == bytes).count()
+    }
+
+    #[inline]
+    fn piece(&self) -> Option<u64> {
+        match self.0.as_slice() {
+            [first, second, ..] if first.bytes == second.bytes => Some(first.bytes),
+            _ => None,
+        }
     }
 
     #[inline]

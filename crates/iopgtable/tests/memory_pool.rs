@@ -393,7 +393,9 @@ fn pages_that_were_free_together_come_out_the_lowest_first() {
         let follow = pages.windows(2).filter(follows).count();
         assert!(follow >= 120, "{follow} of 150 pages lie behind the one before");
         let mut back = PageList::new();
-        pages.into_iter().for_each(|page| back.push(page));
+        for page in pages {
+            back.push(page);
+        }
         give_back(&pool, back);
     }
 }

@@ -7,8 +7,8 @@ mod machine;
 
 use iopgtable::{
     Arm64S1, ArmV7s, Config, Granule4K, Granule16K, Granule64K, Iova, Listed, Lpa2, Options,
-    PackedSegment, PhysAddr, Prot, Segment, SegmentList, SegmentsError, SegmentsPart, Unextended,
-    X86_64,
+    PackedSegment, PhysAddr, Prot, Segment, SegmentList, SegmentSlice, SegmentsError, SegmentsPart,
+    Unextended, X86_64,
 };
 use machine::{Walked, range};
 use proptest::prelude::*;
@@ -124,7 +124,7 @@ fn a_segment_is_packed_if_it_fits() {
     }
 }
 
-/// A part of a list is mapped as its segments are, one by one.
+/// A part of a list is mapped as its segments are, one by one, and so is a slice of them.
 fn compare<F: Walked>(
     config: Config,
     shape: &Shape,
@@ -132,9 +132,9 @@ fn compare<F: Walked>(
     (skip, count): (u64, u64),
     is_linked: bool,
 ) {
-    let (one, other) = (machine::memory(), machine::memory());
-    let mut table = machine::table::<F>(config, &one);
-    let mut twin = machine::table::<F>(config, &other);
+    let memories = [machine::memory(), machine::memory(), machine::memory()];
+    let mut tables = memories.each_ref().map(|memory| machine::table::<F>(config, memory));
+    let [table, sliced, twin] = &mut tables;
     let page = table.geometry().granule();
     let segments = segments(shape, page);
     let list = SegmentList::searchable(packed(&segments), |count| vec![0; count]);
@@ -143,7 +143,7 @@ fn compare<F: Walked>(
     let part: SegmentsPart<'_, _> = list.part(offset, count * page);
     let whole = range(first * page, part.bytes());
     if is_linked {
-        for table in [&mut table, &mut twin] {
+        for table in [&mut *table, &mut *sliced, &mut *twin] {
             let ends = [whole.first(), Iova(whole.last().0 - (page - 1))];
             for page in ends.map(|end| range(end.0, page)) {
                 let gather = table.map(page, Segment::new(PhysAddr(0), page.bytes()), Prot::READ);
@@ -155,10 +155,14 @@ fn compare<F: Walked>(
     }
     let one_by_one: Vec<Segment> = part.segments().collect();
     let gather = table.map(whole, part, Prot::RW).expect("there is room");
-    machine::finish(&table, gather);
+    machine::finish(table, gather);
+    let gather = sliced.map(whole, SegmentSlice(&one_by_one), Prot::RW).expect("there is room");
+    machine::finish(sliced, gather);
     let gather = twin.map(whole, one_by_one.iter().copied(), Prot::RW).expect("there is room");
-    machine::finish(&twin, gather);
-    assert_eq!(machine::dump(&table), machine::dump(&twin));
+    machine::finish(twin, gather);
+    let expected = machine::dump(twin);
+    assert_eq!(machine::dump(table), expected);
+    assert_eq!(machine::dump(sliced), expected);
 }
 
 macro_rules! mapped_alike {
@@ -182,7 +186,10 @@ mapped_alike! {
     in_stage_1: Arm64S1<Granule4K>, Config::new(48, 48);
     with_groups: Arm64S1<Granule4K>, Config::new(48, 48).with(Options::CONTIGUOUS);
     in_large_pages: Arm64S1<Granule16K>, Config::new(47, 48);
+    in_large_pages_with_groups: Arm64S1<Granule16K>, Config::new(47, 48).with(Options::CONTIGUOUS);
     with_packed_addresses: Arm64S1<Lpa2<Granule4K>>, Config::new(52, 52);
+    with_packed_addresses_that_are_short: Arm64S1<Lpa2<Granule4K>>, Config::new(52, 48);
+    in_the_largest_pages_with_packed_addresses: Arm64S1<Granule64K>, Config::new(48, 52);
     in_the_largest_pages: Arm64S1<Granule64K>, Config::new(48, 48);
     in_short_descriptors: ArmV7s<Unextended>, Config::new(32, 32);
     for_x86: X86_64, Config::new(48, 48);

@@ -22,13 +22,17 @@ pub(super) struct Leaves<F> {
     /// What leaves in whole groups have, too: the contiguous hint, or nothing. Where groups are
     /// pages, the bytes of the largest of them, or nothing.
     hint: u64,
+    /// Whether no output address is beyond the field that holds it, where a format splits others.
+    is_narrow: bool,
     format: PhantomData<F>,
 }
 
 impl<F: Format> Leaves<F> {
     #[inline]
     pub(super) const fn new<S>(tree: &Tree<F, S>, attributes: Attributes) -> Self {
-        Self { attributes, hint: tree.hint, format: PhantomData }
+        let is_narrow =
+            F::FIELD_BITS < u64::BITS && tree.geometry.last_phys().0 >> F::FIELD_BITS == 0;
+        Self { attributes, hint: tree.hint, is_narrow, format: PhantomData }
     }
 
     /// Whether leaves may form groups.
@@ -39,6 +43,15 @@ impl<F: Format> Leaves<F> {
     /// The same without groups.
     pub(super) const fn without_hint(self) -> Self {
         Self { hint: 0, ..self }
+    }
+
+    /// How many pages a group has that whole runs of pages are made of, one if there is none; and
+    /// whether all leaves of such a run look alike, but for the address.
+    #[inline]
+    fn groups_in_runs(self) -> (usize, bool) {
+        let group = if self.hint == 0 { 0 } else { F::group_log2(LAST_LEVEL) };
+        let are_alike = self.hint == 0 || !F::GROUPS.are_pages();
+        (1 << group, are_alike && F::FIELD_BITS >= u64::BITS)
     }
 
     /// Writes `count` leaves at `level` for `phys` and what follows it from `index` on.
@@ -347,22 +360,33 @@ impl<S: Source> Pages<S> {
         single: bool,
         leaves: Leaves<F>,
     ) {
-        let page = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
-        let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         match (seen, single) {
             (true, true) => {
                 let slots = node.live(index, count);
-                let done = slots.put_each(&mut self.segments, shift, page);
+                let done = self.put_single(slots, leaves);
                 slots.get(done..).unwrap_or_default().ramp(0, 0);
             }
             (true, false) => self.fill(node.live(index, count), index, leaves),
             (false, true) => {
                 let slots = node.fresh(index, count);
-                let done = (&mut *slots).put_each(&mut self.segments, shift, page);
+                let done = self.put_single(&mut *slots, leaves);
                 slots.get_mut(done..).unwrap_or_default().ramp(0, 0);
             }
             (false, false) => self.fill(node.fresh(index, count), index, leaves),
         }
+    }
+
+    /// Puts segments of a page each, and says how many there were.
+    #[inline]
+    fn put_single<F: Format>(&mut self, slots: impl Slots, leaves: Leaves<F>) -> usize {
+        let shift = Tree::<F>::entry_shift(LAST_LEVEL);
+        if leaves.is_narrow {
+            let field = ((1 << F::FIELD_BITS) - 1) & !((1 << shift) - 1);
+            let leaf = |phys: PhysAddr| (phys.0 & field) >> F::FIELD_SHIFT | leaves.attributes.page;
+            return slots.put_each(&mut self.segments, shift, leaf);
+        }
+        let leaf = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
+        slots.put_each(&mut self.segments, shift, leaf)
     }
 
     #[inline]
@@ -370,22 +394,26 @@ impl<S: Source> Pages<S> {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         let leaf = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
         let (mut slots, mut index) = (slots, index);
-        // Segments of one length of which all leaves look alike.
+        // Segments of one length of which all leaves look alike, but for the address.
+        let (group, may_be_runs) = leaves.groups_in_runs();
         let is_run = |&bytes: &u64| bytes.is_power_of_two() && bytes >> shift >= LINE as u64;
-        let may_be_runs = leaves.hint == 0 && F::FIELD_BITS >= u64::BITS;
         let piece = self.segments.piece().filter(|bytes| may_be_runs && is_run(bytes));
+        let grouped = |phys: PhysAddr| {
+            let is_whole = (phys.0 >> shift) & (group as u64 - 1) == 0;
+            leaf(phys) | if is_whole { leaves.hint } else { 0 }
+        };
         while slots.length() > 0 {
             if self.left == 0 {
                 if let Some(bytes) = piece {
-                    let (run, piece_shift) = (bytes >> shift, bytes.trailing_zeros());
+                    let piece_shift = bytes.trailing_zeros();
                     let room = slots.length() >> (piece_shift - shift);
                     let pieces = self.segments.count_equal(room, bytes);
-                    if pieces > 0 {
-                        // CAST: there is room for it.
-                        let run = run as usize;
+                    // CAST: if there is room for a piece, its pages are as many as that.
+                    let run = (bytes >> shift) as usize;
+                    if pieces > 0 && (index | run) & (group - 1) == 0 {
                         let (now, later) = slots.split(pieces * run);
                         let step = 1 << (shift - F::FIELD_SHIFT);
-                        now.put_runs(&mut self.segments, (run, piece_shift), leaf, step);
+                        now.put_runs(&mut self.segments, (run, piece_shift), grouped, step);
                         index += pieces * run;
                         slots = later;
                         continue;
