@@ -10,7 +10,8 @@
 //! | `path` | leaves in one table that is not there: no survey either |
 //! | `write` | maps: new tables are filled before they are linked |
 //! | `staged` | maps lists of pages in one pass, switched off until all of it is good |
-//! | `fill` | the hot loops: pages from segments into entries |
+//! | `fill` | pages from segments into entries |
+//! | `slots` | the hot loops: entries side by side, whoever sees them |
 //! | `groups` | leaves that a walker takes for one: which they are, and how they are cut |
 //! | `edit` | unmaps, clears, protects: cut leaves are split, tables in the hole come loose |
 //! | `loose` | loose tables, until the device has forgotten them |
@@ -64,6 +65,7 @@ mod reserved;
 mod shared;
 mod sharing;
 mod short;
+mod slots;
 mod staged;
 mod survey;
 mod tree;
