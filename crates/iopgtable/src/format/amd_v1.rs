@@ -17,9 +17,9 @@ use crate::prot::{Prot, ProtError};
 /// 4 KiB to 256 GiB.
 ///
 /// Input sizes of up to 64 bits take one to six levels (modes 1 to 6): with 21 bits, the root is a
-/// table of pages. A page that is larger than
-/// what one entry translates, but smaller than a table, stands in all the entries that it takes.
-/// Pages of 512 GiB, which some hardware does not walk, are never made, nor larger ones.
+/// table of pages. A page that is larger than what one entry translates, but smaller than a table,
+/// stands in all the entries that it takes. Pages of 512 GiB, which some hardware does not walk, are
+/// never made, nor larger ones.
 ///
 /// An entry allows reads and writes, each alone or both. It does not tell fetches from reads: what
 /// can be read can be [executed](Prot::EXECUTE), asked for or not, and [`Prot::EXECUTE`] requires

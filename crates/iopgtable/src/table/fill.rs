@@ -38,6 +38,7 @@ impl<F: Format> Leaves<F> {
     }
 
     /// The same without groups.
+    #[cfg(iopgtable_golden)]
     pub(super) const fn without_hint(self) -> Self {
         Self { hint: 0, ..self }
     }

@@ -116,8 +116,8 @@ impl<W: AtomicWord> Slots for &[W] {
         self.split_at(at)
     }
 
-    /// A cache line of eight-byte entries at a time: the compiler makes no longer steps by itself where stores are
-    /// atomic.
+    /// A cache line of eight-byte entries at a time: the compiler makes no longer steps by itself
+    /// where stores are atomic.
     #[inline]
     fn ramp(self, leaf: u64, step: u64) -> u64 {
         let mut leaf = leaf;

@@ -109,9 +109,9 @@ impl<F: Format, M: TableMemory + ?Sized> Attempt<'_, F, M> {
     fn write(&mut self, segments: Looked<impl Source>) -> bool {
         let (tree, range) = (self.writer.tree, self.writer.range);
         let off = Attributes { page: self.attributes.page & !ON, ..self.attributes };
-        // Single pages form no groups; what turns out to be none is taken back, and has to be off.
-        let leaves = Leaves::new(tree, self.attributes).without_hint();
-        let off = Leaves::new(tree, off).without_hint();
+        // Written page by page, they form no groups, whatever the tree allows.
+        let leaves = Leaves::new(tree, self.attributes);
+        let off = Leaves::new(tree, off);
         let reach = tree.geometry.last_narrow_phys().0;
         let mut pages = Pages::new(segments);
         let mut next = Some(range.first());
