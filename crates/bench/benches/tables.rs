@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let mut outcomes = Vec::new();
     for row in &rows {
         eprintln!("{}", row.name());
-        outcomes.push(measure(row, options.rounds));
+        outcomes.push(measure(row, options.rounds, options.caches));
     }
     print!("{}", if options.json { json(&outcomes) } else { markdown(&outcomes) });
     ExitCode::SUCCESS

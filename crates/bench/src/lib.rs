@@ -4,6 +4,7 @@
 //! cargo bench -p iopgtable-bench                    # every row, 15 rounds, as a Markdown table
 //! cargo bench -p iopgtable-bench -- unmap           # the rows whose names contain "unmap"
 //! cargo bench -p iopgtable-bench -- --rounds 41     # more rounds: steadier minima
+//! cargo bench -p iopgtable-bench -- --cold           # nobody finds anything in the caches
 //! cargo bench -p iopgtable-bench -- --json          # every figure, for programs
 //! cargo bench -p iopgtable-bench -- --list          # names and bars
 //! ```
@@ -15,6 +16,10 @@
 //! round, in one process and on one thread, so that a slow phase of the machine meets all of them;
 //! compared are their minima. Setting up and tearing down is not timed. A round that does not count
 //! comes first: there each contender proves that it did its work, leaf by leaf.
+//!
+//! Before each turn that counts the same contender takes one that does not, so that all find in the
+//! CPU's caches what they themselves have left there, and nobody pays for the memory that others
+//! went through, or is spared that. With `--cold` nobody finds anything there instead.
 //!
 //! It measures and does not judge: a bar that is missed is shown, and is not a failure.
 //!
@@ -46,7 +51,7 @@
 //! called before the row runs. A contender is a closure that is called once a round:
 //!
 //! ```
-//! use iopgtable_bench::{Bar, Contender, Role, Row, measure};
+//! use iopgtable_bench::{Bar, Caches, Contender, Role, Row, measure};
 //!
 //! let row = Row::new("fill 4 KiB", "word", Bar::TimesLimit(1.5), || {
 //!     let limit = Contender::new("limit", Role::Limit, |round| {
@@ -61,7 +66,7 @@
 //!     });
 //!     vec![limit, ours]
 //! });
-//! let outcome = measure(&row, 3);
+//! let outcome = measure(&row, 3, Caches::Warm);
 //! assert!(outcome.ratio("ours").is_some());
 //! ```
 
@@ -73,7 +78,7 @@ mod options;
 mod report;
 mod row;
 
-pub use measure::{Figures, Outcome, measure};
+pub use measure::{Caches, Figures, Outcome, measure};
 pub use options::{Options, OptionsError};
 pub use report::{json, list, markdown};
 pub use row::{Bar, Contender, Role, Round, Row};

@@ -1,5 +1,8 @@
 //! Runs a row's contenders in turns, and compares their minima.
 
+use std::hint::black_box;
+use std::sync::OnceLock;
+
 use crate::row::{Bar, Contender, Role, Round, Row};
 
 /// One contender's times, in nanoseconds per unit.
@@ -59,12 +62,50 @@ impl Outcome {
     }
 }
 
-/// Runs `row`: one round in which results are checked, then `rounds` (at least one) that count.
+/// What a contender finds in the CPU's caches when its turn begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caches {
+    /// What a turn of its own, which does not count, has just left there.
+    #[default]
+    Warm,
+    /// Nothing that it knows.
+    Cold,
+}
+
+impl Caches {
+    /// Sees to it that the contender finds them so.
+    fn prepare(self, row: &Row, contender: &mut Contender) {
+        match self {
+            Self::Warm => {
+                turn(row, contender, false);
+            }
+            Self::Cold => evict(),
+        }
+    }
+}
+
+/// More than caches hold, in bytes.
+const MORE_THAN_CACHES: usize = 128 << 20;
+
+/// A cache line, in bytes, or less.
+const CACHE_LINE: usize = 32;
+
+/// Fills the caches with what nobody needs.
+fn evict() {
+    static OTHERS: OnceLock<Vec<u8>> = OnceLock::new();
+    // Written once, or else all of it would be one page of zeroes.
+    let others = OTHERS.get_or_init(|| vec![1; MORE_THAN_CACHES]);
+    let lines = others.iter().step_by(CACHE_LINE);
+    black_box(lines.fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
+}
+
+/// Runs `row`: one round in which results are checked, then `rounds` (at least one) that count, each
+/// with the `caches` as asked for.
 ///
 /// # Panics
 ///
 /// If a contender's result is wrong, or it times or checks nothing.
-pub fn measure(row: &Row, rounds: usize) -> Outcome {
+pub fn measure(row: &Row, rounds: usize, caches: Caches) -> Outcome {
     let rounds = rounds.max(1);
     let mut contenders = (row.contenders)();
     for contender in &mut contenders {
@@ -72,9 +113,10 @@ pub fn measure(row: &Row, rounds: usize) -> Outcome {
     }
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..rounds {
-        // Nobody always runs in the caches that the same other one left.
+        // Nobody always comes after the same other one.
         for place in 0..contenders.len() {
             let who = (place + round) % contenders.len();
+            caches.prepare(row, &mut contenders[who]);
             times[who].push(turn(row, &mut contenders[who], false));
         }
     }
@@ -107,11 +149,14 @@ mod tests {
 
     use super::*;
 
-    /// A contender whose turns take these times for two units each, after one that is checked.
+    /// A contender whose turns that count take these times for two units each, if there is one that
+    /// does not before each.
     fn scripted(name: &'static str, role: Role, times: &'static [u64]) -> Contender {
-        let mut turns = [1].iter().chain(times);
+        const CHECKED: [u64; 1] = [1];
+        const WARM: u64 = 1;
+        let mut turns = CHECKED.into_iter().chain(times.iter().flat_map(|&time| [WARM, time]));
         Contender::new(name, role, move |round| {
-            let nanoseconds = turns.next().copied().unwrap_or(u64::MAX);
+            let nanoseconds = turns.next().unwrap_or(u64::MAX);
             round.record(2, Duration::from_nanos(nanoseconds));
             round.check(|| true);
         })
@@ -128,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn minima_are_compared_and_the_checked_round_does_not_count() {
-        let outcome = measure(&row(Bar::TimesLimit(1.5)), 3);
+    fn minima_are_compared_and_turns_that_check_or_warm_up_do_not_count() {
+        let outcome = measure(&row(Bar::TimesLimit(1.5)), 3, Caches::Warm);
         let minima: Vec<f64> = outcome.figures.iter().map(|figures| figures.minimum).collect();
         let medians: Vec<f64> = outcome.figures.iter().map(|figures| figures.median).collect();
         assert_eq!(minima, [100.0, 140.0, 400.0]);
@@ -140,8 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn in_cold_caches_each_turn_after_the_checked_one_counts() {
+        let outcome = measure(&row(Bar::TimesLimit(1.5)), 2, Caches::Cold);
+        let medians: Vec<f64> = outcome.figures.iter().map(|figures| figures.median).collect();
+        assert_eq!(medians, [150.0, 450.0, 400.0]);
+    }
+
+    #[test]
     fn a_bar_is_met_by_ours() {
-        let met = |bar| measure(&row(bar), 3).meets_bar();
+        let met = |bar| measure(&row(bar), 3, Caches::Warm).meets_bar();
         assert_eq!(met(Bar::TimesLimit(1.4)), Some(true));
         assert_eq!(met(Bar::TimesLimit(1.3)), Some(false));
         assert_eq!(met(Bar::Nanoseconds(140.0)), Some(true));
@@ -155,7 +207,7 @@ mod tests {
         let row = Row::new("unchecked", "unit", Bar::None, || {
             vec![Contender::new("ours", Role::Ours, |round| round.time(1, || ()))]
         });
-        measure(&row, 1);
+        measure(&row, 1, Caches::Warm);
     }
 
     #[test]
@@ -167,6 +219,6 @@ mod tests {
                 round.check(|| false);
             })]
         });
-        measure(&row, 1);
+        measure(&row, 1, Caches::Warm);
     }
 }

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use crate::measure::Caches;
+
 /// How to run, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How many rounds count.
     pub rounds: usize,
+    /// What a turn that counts finds in the CPU's caches.
+    pub caches: Caches,
     /// JSON instead of Markdown.
     pub json: bool,
     /// Names and bars only.
@@ -21,7 +25,11 @@ pub struct OptionsError(String);
 
 impl fmt::Display for OptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected [--rounds N] [--json] [--list] [part of a row's name]...", self.0)
+        write!(
+            f,
+            "{}: expected [--rounds N] [--cold] [--json] [--list] [part of a row's name]...",
+            self.0
+        )
     }
 }
 
@@ -37,8 +45,13 @@ impl Options {
     ///
     /// The first argument that means nothing.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, OptionsError> {
-        let mut options =
-            Self { rounds: Self::ROUNDS, json: false, list: false, filters: Vec::new() };
+        let mut options = Self {
+            rounds: Self::ROUNDS,
+            caches: Caches::Warm,
+            json: false,
+            list: false,
+            filters: Vec::new(),
+        };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -46,6 +59,7 @@ impl Options {
                     let number = arguments.next().and_then(|number| number.parse().ok());
                     options.rounds = number.ok_or(OptionsError(argument))?;
                 }
+                "--cold" => options.caches = Caches::Cold,
                 "--json" => options.json = true,
                 "--list" => options.list = true,
                 // Cargo's.
@@ -73,8 +87,9 @@ mod tests {
 
     #[test]
     fn arguments_choose_rounds_form_and_rows() {
-        let options = parse("--bench --rounds 3 --json unmap random").unwrap();
+        let options = parse("--bench --rounds 3 --json --cold unmap random").unwrap();
         assert_eq!((options.rounds, options.json), (3, true));
+        assert_eq!((options.caches, parse("").unwrap().caches), (Caches::Cold, Caches::Warm));
         assert!(options.wants("unmap 1 GiB") && options.wants("translate, random"));
         assert!(!options.wants("map 1 GiB"));
         assert_eq!(parse("").unwrap().rounds, Options::ROUNDS);
