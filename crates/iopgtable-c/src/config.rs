@@ -1,37 +1,61 @@
 //! From what C asks a table to be to what the engine makes.
 
-use iopgtable::{AnyFormat, AnyPageTable, Options, Splits};
+use iopgtable::format::{FirstStage, GStage, T6000, T8020};
+use iopgtable::{
+    AmdV1, AnyFormat, AnyPageTable, Arm32S1, Arm32S2, Arm64S1, Arm64S2, ArmMali, ArmV7s, Dart,
+    Format, Granule, MediaTek, Options, RiscV, Splits, Unextended, VtdS2, X86_64,
+};
 
 use crate::allocator::Source;
 use crate::arguments::set_of;
 use crate::status::Status;
 use crate::types::{self, Config};
 
-/// C names a format and, apart from it, the bytes of its granule.
-const FORMATS: [(u32, u32, AnyFormat); 22] = [
-    (types::IOPGTABLE_ARM64_S1, 0x1000, AnyFormat::Arm64S1_4K),
-    (types::IOPGTABLE_ARM64_S1, 0x4000, AnyFormat::Arm64S1_16K),
-    (types::IOPGTABLE_ARM64_S1, 0x1_0000, AnyFormat::Arm64S1_64K),
-    (types::IOPGTABLE_ARM64_S1_LPA2, 0x1000, AnyFormat::Arm64S1_4KLpa2),
-    (types::IOPGTABLE_ARM64_S1_LPA2, 0x4000, AnyFormat::Arm64S1_16KLpa2),
-    (types::IOPGTABLE_ARM64_S2, 0x1000, AnyFormat::Arm64S2_4K),
-    (types::IOPGTABLE_ARM64_S2, 0x4000, AnyFormat::Arm64S2_16K),
-    (types::IOPGTABLE_ARM64_S2, 0x1_0000, AnyFormat::Arm64S2_64K),
-    (types::IOPGTABLE_ARM64_S2_LPA2, 0x1000, AnyFormat::Arm64S2_4KLpa2),
-    (types::IOPGTABLE_ARM64_S2_LPA2, 0x4000, AnyFormat::Arm64S2_16KLpa2),
-    (types::IOPGTABLE_ARM32_S1, 0x1000, AnyFormat::Arm32S1),
-    (types::IOPGTABLE_ARM32_S2, 0x1000, AnyFormat::Arm32S2),
-    (types::IOPGTABLE_ARM_MALI, 0x1000, AnyFormat::ArmMali),
-    (types::IOPGTABLE_X86_64, 0x1000, AnyFormat::X86_64),
-    (types::IOPGTABLE_VTD_S2, 0x1000, AnyFormat::VtdS2),
-    (types::IOPGTABLE_RISCV, 0x1000, AnyFormat::RiscV),
-    (types::IOPGTABLE_RISCV_G, 0x1000, AnyFormat::RiscVG),
-    (types::IOPGTABLE_APPLE_DART, 0x4000, AnyFormat::Dart),
-    (types::IOPGTABLE_APPLE_DART2, 0x4000, AnyFormat::Dart2),
-    (types::IOPGTABLE_ARM_V7S, 0x1000, AnyFormat::ArmV7s),
-    (types::IOPGTABLE_MEDIATEK_V7S, 0x1000, AnyFormat::MediaTekV7s),
-    (types::IOPGTABLE_AMD_V1, 0x1000, AnyFormat::AmdV1),
-];
+/// What C calls a format, apart from its granule.
+trait Numbered: Format {
+    const NUMBER: u32;
+}
+
+impl<G: Granule> Numbered for Arm64S1<G> {
+    const NUMBER: u32 =
+        if G::LPA2 { types::IOPGTABLE_ARM64_S1_LPA2 } else { types::IOPGTABLE_ARM64_S1 };
+}
+
+impl<G: Granule> Numbered for Arm64S2<G> {
+    const NUMBER: u32 =
+        if G::LPA2 { types::IOPGTABLE_ARM64_S2_LPA2 } else { types::IOPGTABLE_ARM64_S2 };
+}
+
+macro_rules! numbers {
+    ($($format:ty = $number:ident;)*) => {
+        $(impl Numbered for $format {
+            const NUMBER: u32 = types::$number;
+        })*
+    };
+}
+numbers! {
+    Arm32S1 = IOPGTABLE_ARM32_S1;
+    Arm32S2 = IOPGTABLE_ARM32_S2;
+    ArmMali = IOPGTABLE_ARM_MALI;
+    ArmV7s<Unextended> = IOPGTABLE_ARM_V7S;
+    ArmV7s<MediaTek> = IOPGTABLE_MEDIATEK_V7S;
+    AmdV1 = IOPGTABLE_AMD_V1;
+    X86_64 = IOPGTABLE_X86_64;
+    VtdS2 = IOPGTABLE_VTD_S2;
+    RiscV<FirstStage> = IOPGTABLE_RISCV;
+    RiscV<GStage> = IOPGTABLE_RISCV_G;
+    Dart<T8020> = IOPGTABLE_APPLE_DART;
+    Dart<T6000> = IOPGTABLE_APPLE_DART2;
+}
+
+macro_rules! rows {
+    ({} $($variant:ident $text:literal [$format:ty] $about:literal;)*) => {
+        /// All that the library lists, with its number: a format without one does not compile.
+        const FORMATS: &[(u32, AnyFormat)] =
+            &[$((<$format as Numbered>::NUMBER, AnyFormat::$variant),)*];
+    };
+}
+iopgtable::list_formats!(rows);
 
 const OPTIONS: [(u32, Options); 10] = [
     (types::IOPGTABLE_UPPER_HALF, Options::UPPER_HALF),
@@ -48,10 +72,9 @@ const OPTIONS: [(u32, Options); 10] = [
 
 /// An empty table as `config` says.
 pub(crate) fn create(config: &Config, source: Source) -> Result<AnyPageTable<Source>, Status> {
-    let found = FORMATS
-        .iter()
-        .find(|&&(format, granule, _)| (format, granule) == (config.format, config.granule));
-    let &(.., format) = found.ok_or(Status::Format)?;
+    let wanted = (config.format, u64::from(config.granule));
+    let found = FORMATS.iter().find(|&&(number, format)| (number, format.granule()) == wanted);
+    let &(_, format) = found.ok_or(Status::Format)?;
     let options = set_of(config.options, &OPTIONS).ok_or(Status::Options)?;
     let splits = match config.splits {
         types::IOPGTABLE_SPLITS_LIVE => Splits::Live,
@@ -70,17 +93,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_and_every_option_has_a_number() {
-        for &format in AnyFormat::ALL {
-            let rows: Vec<_> = FORMATS.iter().filter(|row| row.2 == format).collect();
-            let [&(_, granule, _)] = rows[..] else { panic!("{format} {} times", rows.len()) };
-            assert_eq!(u64::from(granule), format.granule());
-            let named = OPTIONS.iter().fold(Options::NONE, |all, &(_, option)| all | option);
-            assert!(format.options().without(named).is_empty(), "{format}");
+    fn no_two_formats_have_the_same_number_and_granule() {
+        for (index, (number, format)) in FORMATS.iter().enumerate() {
+            let twice = |(other, its): &&(u32, AnyFormat)| {
+                (other, its.granule()) == (number, format.granule())
+            };
+            assert_eq!(FORMATS[..index].iter().find(twice), None, "{format}");
         }
-        for (index, (format, granule, _)) in FORMATS.iter().enumerate() {
-            let twice = FORMATS[..index].iter().any(|row| (row.0, row.1) == (*format, *granule));
-            assert!(!twice, "{format} with {granule:#x}");
+    }
+
+    #[test]
+    fn every_option_has_a_number() {
+        let named = OPTIONS.iter().fold(Options::NONE, |all, &(_, option)| all | option);
+        for &format in AnyFormat::ALL {
+            assert!(format.options().without(named).is_empty(), "{format}");
         }
     }
 }
