@@ -17,20 +17,6 @@ use iopgtable_c::types::*;
 const BLOCK: u64 = 0x20_0000;
 const GIB: u64 = 1 << 30;
 
-fn shape(table: *const Table) -> Shape {
-    let mut shape = Shape::default();
-    // SAFETY: the caller's table is there; the shape is written during the call.
-    assert_eq!(unsafe { iopgtable_shape(table, &mut shape) }, Status::Ok);
-    shape
-}
-
-fn registers(table: *const Table) -> Registers {
-    let mut registers = Registers::default();
-    // SAFETY: the caller's table is there, and no walker is given its registers.
-    assert_eq!(unsafe { iopgtable_registers(table, &mut registers) }, Status::Ok);
-    registers
-}
-
 #[test]
 fn every_format_and_granule_maps_and_translates() {
     let counted = Counted::boxed();
@@ -88,14 +74,14 @@ fn formats_differ_in_their_shape_and_registers() {
         let output_bits = if wide { 52 } else { 48 };
         let config = Config { format, granule, input_bits, output_bits, ..CONFIG };
         let f = Fixture::with(&config, null());
-        let found = shape(f.table);
+        let found = f.shape();
         assert_eq!((found.first_level, found.granule), (first_level, granule.into()), "{config:?}");
         assert_eq!(found.last_iova, (1 << input_bits) - 1);
         let last = found.last_iova + 1 - found.granule;
         let phys = found.last_phys + 1 - found.granule;
         assert_eq!(f.map(last, &[segment(phys, found.granule)], RW).0, Status::Ok);
         assert_eq!(f.phys(found.last_iova), Some(found.last_phys), "{config:?}");
-        assert_eq!(registers(f.table).control & 0x3f, u64::from(64 - input_bits), "T0SZ");
+        assert_eq!(f.registers().control & 0x3f, u64::from(64 - input_bits), "T0SZ");
     }
 }
 
@@ -103,7 +89,6 @@ fn formats_differ_in_their_shape_and_registers() {
 fn tables_of_32_bits_say_what_to_program() {
     let counted = Counted::boxed();
     let allocator = counted.low_allocator();
-    let mut table = null_mut();
     let config = Config {
         format: IOPGTABLE_ARM32_S1,
         input_bits: 30,
@@ -111,23 +96,17 @@ fn tables_of_32_bits_say_what_to_program() {
         options: IOPGTABLE_UPPER_HALF,
         ..CONFIG
     };
-    // SAFETY: the pointers are to locals; the allocator outlives the table.
-    assert_eq!(unsafe { iopgtable_create(&config, &allocator, &mut table) }, Status::Ok);
-    let found = shape(table);
+    let f = Fixture::with(&config, &allocator);
+    let found = f.shape();
     assert_eq!((found.first_iova, found.last_iova), (0xc000_0000, 0xffff_ffff));
-    let values = registers(table);
+    let values = f.registers();
     assert_eq!(values.control >> 16 & 0b111, 2, "T1SZ");
     assert_eq!(values.control >> 31, 1, "EAE");
     assert_eq!(values.attributes, 0x04_ff44);
-    // SAFETY: it was made above, and nobody walks it.
-    unsafe { iopgtable_destroy(table) };
     let config = Config { format: IOPGTABLE_ARM32_S2, input_bits: 40, output_bits: 40, ..CONFIG };
-    // SAFETY: the pointers are to locals; the allocator outlives the table.
-    assert_eq!(unsafe { iopgtable_create(&config, &allocator, &mut table) }, Status::Ok);
-    assert_eq!(shape(table).root_bytes, 0x2000);
-    assert_eq!(registers(table).control & 0x1f, 0x18, "T0SZ with its sign");
-    // SAFETY: it was made above, and nobody walks it.
-    unsafe { iopgtable_destroy(table) };
+    let f = Fixture::with(&config, &allocator);
+    assert_eq!(f.shape().root_bytes, 0x2000);
+    assert_eq!(f.registers().control & 0x1f, 0x18, "T0SZ with its sign");
 }
 
 #[test]
@@ -140,12 +119,12 @@ fn tables_of_x86_64_say_what_to_program() {
         (57, IOPGTABLE_UPPER_HALF | IOPGTABLE_HARDWARE_DIRTY, -1, 0x1020),
     ] {
         let f = Fixture::with(&Config { input_bits, options, ..config }, null());
-        let found = shape(f.table);
+        let found = f.shape();
         let half = 1u64 << (input_bits - 1);
         let first = if options & IOPGTABLE_UPPER_HALF != 0 { half.wrapping_neg() } else { 0 };
         assert_eq!((found.first_iova, found.last_iova), (first, first.wrapping_add(half - 1)));
         assert_eq!((found.first_level, found.root_bytes), (first_level, 0x1000));
-        let values = registers(f.table);
+        let values = f.registers();
         assert_eq!((values.control, values.attributes), (cr4, 0x0007_0406_0007_0406));
         assert_eq!(values.root & 0xfff, 0);
         assert_eq!(f.map(first, &[segment(0x7000, 0x1000)], IOPGTABLE_WRITE).0, Status::Prot);
@@ -158,9 +137,9 @@ fn tables_of_vtd_say_what_to_program() {
     let config = Config { format: IOPGTABLE_VTD_S2, output_bits: 52, options, ..CONFIG };
     for (input_bits, first_level) in [(39, 1), (48, 0), (57, -1)] {
         let f = Fixture::with(&Config { input_bits, ..config }, null());
-        let found = shape(f.table);
+        let found = f.shape();
         assert_eq!((found.first_level, found.last_iova), (first_level, (1 << input_bits) - 1));
-        let values = registers(f.table);
+        let values = f.registers();
         // P, AW, PGTT, SSADE; PWSNP.
         let width = u64::from((input_bits - 30) / 9);
         assert_eq!(values.root & 0xfff, 1 | width << 2 | 2 << 6 | 1 << 9);
@@ -183,8 +162,8 @@ fn tables_of_riscv_say_what_to_program() {
             ] {
                 let config = Config { format, input_bits, output_bits: 56, options, ..CONFIG };
                 let f = Fixture::with(&config, null());
-                assert_eq!(shape(f.table).root_bytes, root_bytes);
-                let values = registers(f.table);
+                assert_eq!(f.shape().root_bytes, root_bytes);
+                let values = f.registers();
                 assert_eq!((values.root >> 60, values.control), (mode, control));
                 let write = f.map(0, &[segment(0, 0x1000)], IOPGTABLE_WRITE).0;
                 assert_eq!(write, Status::Prot);
@@ -203,8 +182,8 @@ fn tables_of_darts_say_what_to_program() {
         let format = IOPGTABLE_APPLE_DART2;
         let config = Config { format, granule: 0x4000, input_bits, output_bits: 42, ..CONFIG };
         let f = Fixture::with(&config, &allocator);
-        assert_eq!(shape(f.table).root_bytes, roots * 0x4000);
-        let values = registers(f.table);
+        assert_eq!(f.shape().root_bytes, roots * 0x4000);
+        let values = f.registers();
         let ttbr = [values.root, values.root >> 32, values.control, values.control >> 32];
         for (index, ttbr) in (0..).zip(ttbr.map(|ttbr| ttbr & 0xffff_ffff)) {
             let first = values.root & 0xffff_ffff;
@@ -221,12 +200,12 @@ fn the_upper_half_has_the_upper_addresses() {
     let config = Config { options: IOPGTABLE_UPPER_HALF, ..CONFIG };
     let f = Fixture::with(&config, null());
     let first = u64::MAX << 48;
-    assert_eq!((shape(f.table).first_iova, shape(f.table).last_iova), (first, u64::MAX));
+    assert_eq!((f.shape().first_iova, f.shape().last_iova), (first, u64::MAX));
     assert_eq!(f.map(!0xfff, &[segment(0x7000, 0x1000)], RW).0, Status::Ok);
     assert_eq!(f.phys(u64::MAX), Some(0x7fff));
     let (status, error) = f.map(0x1000, &[segment(0, 0x1000)], RW);
     assert_eq!((status, error.value), (Status::InputRange, u64::MAX));
-    assert_eq!(registers(f.table).control >> 16 & 0x3f, 16, "T1SZ");
+    assert_eq!(f.registers().control >> 16 & 0x3f, 16, "T1SZ");
 }
 
 #[test]
@@ -239,12 +218,9 @@ fn leaves_are_as_large_as_the_configuration_permits() {
         (0x1000, 0x1000),
     ] {
         let f = Fixture::with(&Config { largest_leaf, ..CONFIG }, null());
-        assert_eq!(shape(f.table).leaf_sizes, sizes);
+        assert_eq!(f.shape().leaf_sizes, sizes);
         assert_eq!(f.map(GIB, &[segment(GIB, GIB)], RW).0, Status::Ok);
-        let mut found = Translation::default();
-        // SAFETY: the table is the fixture's, which lives.
-        assert_eq!(unsafe { iopgtable_translate(f.table, GIB, &mut found) }, Status::Ok);
-        assert_eq!(found.leaf_bytes, 1 << sizes.ilog2());
+        assert_eq!(f.translate(GIB).unwrap().leaf_bytes, 1 << sizes.ilog2());
     }
 }
 
@@ -295,12 +271,7 @@ fn what_is_protected_translates_with_its_new_rights() {
     };
     assert_eq!(protect(0x2000, 0x1000, IOPGTABLE_READ), Status::Ok);
     assert_eq!(f.stale().leaves, Range { iova: 0x2000, bytes: 0x1000 });
-    let prot = |iova| {
-        let mut found = Translation::default();
-        // SAFETY: the table is the fixture's, which lives.
-        assert_eq!(unsafe { iopgtable_translate(f.table, iova, &mut found) }, Status::Ok);
-        found.prot
-    };
+    let prot = |iova| f.translate(iova).unwrap().prot;
     assert_eq!([prot(0x1000), prot(0x2000), prot(0x3000)], [RW, IOPGTABLE_READ, RW]);
     assert_eq!(protect(0x2000, 0x1000, 0), Status::Prot);
     assert_eq!(protect(0x2000, 0x1000, 1 << 31), Status::Prot);

@@ -1,9 +1,5 @@
 //! Linux's io-pgtable interface, as a driver uses it.
 
-#![expect(
-    clippy::undocumented_unsafe_blocks,
-    reason = "every call is a test's: its pointers are the fixture's, or bad on purpose"
-)]
 #![allow(clippy::borrow_as_ptr, reason = "as C writes it")]
 
 mod driver;
@@ -11,15 +7,14 @@ mod driver;
 use core::ffi::{c_int, c_uint, c_ulong};
 use core::ptr::{null, null_mut};
 
-use driver::{RW, SIZES, Table, cfg};
-use iopgtable_c::linux::abi::{Cfg, DirtyBitmap, IotlbGather, fmt, prot, quirk};
+use driver::{RW, SIZES, Table, cfg, empty_gather};
+use iopgtable_c::linux::abi::{Cfg, fmt, prot, quirk};
 use iopgtable_c::linux::{alloc_io_pgtable_ops, free_io_pgtable_ops};
 
 const EEXIST: c_int = -17;
 const EINVAL: c_int = -22;
 const ERANGE: c_int = -34;
 const ENOMEM: c_int = -12;
-const EOPNOTSUPP: c_int = -95;
 
 const GIB: c_ulong = 1 << 30;
 
@@ -143,23 +138,14 @@ fn unmapping_stops_at_the_first_hole() {
 #[test]
 fn pages_are_added_to_a_gather_that_is_not_queued() {
     let table = Table::s1();
-    let mut gather = IotlbGather {
-        start: c_ulong::MAX,
-        end: 0,
-        pgsize: 0,
-        freelist: [null_mut(); 2],
-        queued: false,
-    };
-    let unmap = |gather: &mut IotlbGather| unsafe {
-        ((*table.ops).unmap_pages)(table.ops, GIB, 4096, 4, gather)
-    };
+    let mut gather = empty_gather();
     table.map(GIB, 0, 4096, 3);
-    assert_eq!(unmap(&mut gather), 3 * 4096);
+    assert_eq!(table.unmap_into(&mut gather, GIB, 4096, 4), 3 * 4096);
     let added = table.driver.added.take();
     assert_eq!(added, [(GIB, 4096), (GIB + 0x1000, 4096), (GIB + 0x2000, 4096)]);
     table.map(GIB, 0, 4096, 3);
     gather.queued = true;
-    assert_eq!(unmap(&mut gather), 3 * 4096);
+    assert_eq!(table.unmap_into(&mut gather, GIB, 4096, 4), 3 * 4096);
     assert!(table.driver.added.take().is_empty());
 }
 
@@ -245,6 +231,7 @@ fn creation_restricts_the_configuration_and_refuses_what_there_is_not() {
     }
     refused(fmt::ARM_64_LPAE_S1, Cfg { free: None, ..cfg(SIZES[0], 48, 48) });
     refused(fmt::ARM_64_LPAE_S1, Cfg { alloc: None, ..cfg(SIZES[0], 48, 48) });
+    // SAFETY: both may be given null.
     unsafe {
         assert!(alloc_io_pgtable_ops(fmt::ARM_64_LPAE_S1, null_mut(), null_mut()).is_null());
         free_io_pgtable_ops(null_mut());
@@ -266,16 +253,16 @@ fn roots_are_as_large_as_their_geometry_and_32_bit_formats_exist() {
 #[test]
 fn the_output_says_what_to_program() {
     let table = Table::s1();
-    let s1 = unsafe { table.cfg.out.s1 };
+    let s1 = table.stage1();
     // 48 bits out, 4K, inner shareable, write-back twice, 48 bits in.
     assert_eq!(s1.tcr, 5 | 3 << 5 | 1 << 7 | 1 << 9 | 16 << 11);
     assert_eq!(s1.mair, 0xf404_ff44);
     assert_eq!(s1.ttbr & 0xfff, 0);
     let table = Table::granted(fmt::ARM_64_LPAE_S2, cfg(SIZES[0], 48, 48));
-    let s2 = unsafe { table.cfg.out.s2 };
+    let s2 = table.stage2();
     assert_eq!(s2.vtcr, 5 | 3 << 5 | 1 << 7 | 1 << 9 | 2 << 11 | 16 << 13);
     let table = Table::granted(fmt::ARM_MALI_LPAE, cfg(SIZES[0], 48, 40));
-    let mali = unsafe { table.cfg.out.mali };
+    let mali = table.mali();
     assert_eq!(mali.memattr, 0x88_8d88);
     assert_eq!(mali.transtab & 0xfff, 0b1_0111);
 }
@@ -285,6 +272,7 @@ fn without_callbacks_the_heap_serves() {
     let cfg = Cfg { alloc: None, free: None, tlb: null(), ..cfg(SIZES[0], 48, 32) };
     let mut cfg = cfg;
     // Pointers have more than 32 bits; entries hold them all the same.
+    // SAFETY: the configuration is a local, and nothing uses the operations after their table.
     unsafe {
         let ops = alloc_io_pgtable_ops(fmt::ARM_64_LPAE_S1, &mut cfg, null_mut());
         let mut mapped = 0;
@@ -294,40 +282,4 @@ fn without_callbacks_the_heap_serves() {
         assert_eq!(((*ops).unmap_pages)(ops, GIB, 4096, 600, null_mut()), 600 * 4096);
         free_io_pgtable_ops(ops);
     }
-}
-
-#[test]
-fn without_the_quirk_no_page_is_ever_dirty() {
-    let table = Table::s1();
-    table.map(GIB, 0, 4096, 2);
-    let dirty = |iova, size| unsafe {
-        ((*table.ops).read_and_clear_dirty)(table.ops, iova, size, 0, null_mut())
-    };
-    assert_eq!(dirty(GIB, 0x2000), 0);
-    assert_eq!(dirty(GIB, 0x3000), EINVAL);
-    assert_eq!(dirty(GIB, 0), EINVAL);
-    assert_eq!(dirty(1 << 48, 0x1000), EINVAL);
-}
-
-#[test]
-fn a_bitmap_that_nobody_can_set_is_refused_and_the_pages_stay_dirty() {
-    let hd = Cfg { quirks: quirk::ARM_HD, ..cfg(SIZES[0], 48, 48) };
-    let table = Table::granted(fmt::ARM_64_LPAE_S1, hd);
-    table.map(GIB, 0, 4096, 1);
-    let mut gather = IotlbGather {
-        start: c_ulong::MAX,
-        end: 0,
-        pgsize: 0,
-        freelist: [null_mut(); 2],
-        queued: false,
-    };
-    let mut read = |bitmap| {
-        let mut dirty = DirtyBitmap { bitmap, gather: &mut gather };
-        let result =
-            unsafe { ((*table.ops).read_and_clear_dirty)(table.ops, GIB, 0x1000, 0, &mut dirty) };
-        (result, gather.start, gather.end)
-    };
-    assert_eq!(read(core::ptr::without_provenance_mut(8)), (EOPNOTSUPP, c_ulong::MAX, 0));
-    // The gather alone tells, too.
-    assert_eq!(read(null_mut()), (0, GIB, GIB + 0xfff));
 }

@@ -1,9 +1,5 @@
 //! The calls of `iopgtable.h`, as C makes them: pointers, raw numbers, statuses.
 
-#![expect(
-    clippy::undocumented_unsafe_blocks,
-    reason = "every call is a test's: its pointers are the fixture's, or bad on purpose"
-)]
 #![allow(clippy::borrow_as_ptr, reason = "as C writes it")]
 
 mod fixture;
@@ -26,6 +22,7 @@ fn null_pointers_are_refused_by_every_call() {
     let (t, g) = (f.table, f.gather);
     let one = segment(0x1000, 0x1000);
     let mut out = null_mut();
+    // SAFETY: what is not null is the fixture's, or a local that is there for the call.
     unsafe {
         for status in [
             iopgtable_create(null(), null(), &mut out),
@@ -82,6 +79,8 @@ fn unaligned_pointers_are_refused() {
     let storage = [0u64; 32];
     let odd = storage.as_ptr().cast::<u8>().wrapping_add(1);
     let (table, gather) = (f.table, f.gather);
+    // SAFETY: a pointer that is not aligned is not followed; the others are the fixture's, or of
+    // locals that are there for the call.
     unsafe {
         for status in [
             iopgtable_create(odd.cast(), null(), &mut null_mut()),
@@ -117,6 +116,7 @@ fn unaligned_pointers_are_refused() {
 fn what_no_format_has_is_refused() {
     let create = |config: Config| {
         let mut table = null_mut();
+        // SAFETY: the pointers are to locals; null is the heap.
         let status = unsafe { iopgtable_create(&config, null(), &mut table) };
         assert!(table.is_null(), "{config:?}");
         status
@@ -167,6 +167,7 @@ fn unaligned_and_out_of_range_addresses_are_refused_and_nothing_is_mapped() {
         assert_eq!(f.map(iova, segments, prot).0, status, "{iova:#x} {segments:?} {prot:#x}");
     }
     assert_eq!(f.map(0x800, &[segment(0, 0x1000)], RW).1, Detail { iova: 0x800, value: 4096 });
+    // SAFETY: so many segments cannot be, and are refused before the first is read.
     let too_many = unsafe {
         iopgtable_map(f.table, 0, &segment(0, 4096), usize::MAX, RW, f.gather, null_mut())
     };
@@ -189,8 +190,7 @@ fn a_scatter_list_is_mapped_once_and_translated() {
     assert_eq!(f.phys(0x4000_0042), Some(0x8000_0042));
     assert_eq!(f.phys(0x4020_0042), Some(0x1_2345_6042));
     assert_eq!(f.phys(0x4020_1000), None);
-    let mut found = Translation::default();
-    assert_eq!(unsafe { iopgtable_translate(f.table, 0x4000_0000, &mut found) }, Status::Ok);
+    let found = f.translate(0x4000_0000).unwrap();
     assert_eq!((found.leaf_bytes, found.prot), (0x20_0000, RW));
 
     let (status, error) = f.map(0x3fff_f000, &[segment(0, 0x2000)], RW);
@@ -200,7 +200,9 @@ fn a_scatter_list_is_mapped_once_and_translated() {
 }
 
 unsafe extern "C" fn count_leaves(context: *mut c_void, seen: *const Visited) {
+    // SAFETY: what is seen is there for the call.
     let seen = unsafe { &*seen };
+    // SAFETY: the context is such an array, which whoever visits has lent for the visit.
     let counts = unsafe { &mut *context.cast::<[u64; 2]>() };
     counts[usize::from(seen.prot != 0)] += seen.span.bytes;
 }
@@ -211,6 +213,7 @@ fn a_visit_shows_tables_and_leaves() {
     assert_eq!(f.map(0x4000_0000, &[segment(0, 0x3000)], RW).0, Status::Ok);
     let mut spans = [0u64; 2];
     let context = (&raw mut spans).cast();
+    // SAFETY: the table is the fixture's; the context is what `count_leaves` takes.
     let status = unsafe { iopgtable_visit(f.table, 0, u64::MAX, Some(count_leaves), context) };
     assert_eq!(status, Status::Ok);
     assert_eq!(spans, [(1 << 39) + (1 << 30) + (1 << 21), 0x3000]);
@@ -236,6 +239,7 @@ fn tables_come_from_the_callbacks_and_all_go_back() {
     let stale = f.stale();
     assert_eq!(stale.leaves, Range { iova: 0x4000_1000, bytes: 0x2000 });
     assert!(stale.walks.bytes >= 1 << 30);
+    // SAFETY: the gather is the fixture's, and stays, because it holds tables.
     assert_eq!(unsafe { iopgtable_gather_destroy(f.gather) }, Status::Pending);
     assert_eq!(f.finish(), 3);
     assert_eq!(counted.out(), 1);
@@ -262,6 +266,7 @@ fn abandoned_tables_come_back_when_the_table_is_destroyed() {
     assert_eq!(f.map(0, &[segment(0, 0x1000)], RW).0, Status::Ok);
     let hole = Range { iova: 0, bytes: 1 << 48 };
     assert_eq!(f.unmap(0, 0x1000, Some(hole)), Status::Ok);
+    // SAFETY: the handles are the fixture's, which lives.
     assert_eq!(unsafe { iopgtable_gather_abandon(f.gather, f.table) }, Status::Ok);
     assert_eq!(counted.out(), 4);
     drop(f);
@@ -271,6 +276,7 @@ fn abandoned_tables_come_back_when_the_table_is_destroyed() {
 #[test]
 fn a_gather_serves_its_own_table_only() {
     let (one, other) = (Fixture::new(null()), Fixture::new(null()));
+    // SAFETY: the handles are the fixtures', which live; no device walks the tables.
     unsafe {
         let status = iopgtable_unmap(one.table, 0, 4096, null(), other.gather, null_mut());
         assert_eq!(status, Status::WrongTable);
@@ -291,26 +297,22 @@ fn an_allocator_that_fails_leaves_everything_as_it_was() {
     }
     counted.allow(0);
     let mut table = null_mut();
-    let status = unsafe { iopgtable_create(&CONFIG, &counted.allocator(), &mut table) };
-    assert_eq!(status, Status::NoMemory);
+    let mut create = |allocator: &Allocator| {
+        // SAFETY: the pointers are to locals; what is missing of an allocator is not called.
+        unsafe { iopgtable_create(&CONFIG, allocator, &mut table) }
+    };
+    let whole = counted.allocator();
+    assert_eq!(create(&whole), Status::NoMemory);
     // Half an allocator is none.
-    let half = Allocator { free: None, ..counted.allocator() };
-    let status = unsafe { iopgtable_create(&CONFIG, &half, &mut table) };
-    assert_eq!(status, Status::NullArgument);
-    let half = Allocator { virt_to_phys: None, ..counted.allocator() };
-    let status = unsafe { iopgtable_create(&CONFIG, &half, &mut table) };
-    assert_eq!(status, Status::NullArgument);
+    assert_eq!(create(&Allocator { free: None, ..whole }), Status::NullArgument);
+    assert_eq!(create(&Allocator { virt_to_phys: None, ..whole }), Status::NullArgument);
     assert!(table.is_null());
 }
 
 #[test]
 fn shape_and_registers_describe_the_table() {
     let f = Fixture::new(null());
-    let (mut shape, mut registers) = (Shape::default(), Registers::default());
-    unsafe {
-        assert_eq!(iopgtable_shape(f.table, &mut shape), Status::Ok);
-        assert_eq!(iopgtable_registers(f.table, &mut registers), Status::Ok);
-    }
+    let (shape, registers) = (f.shape(), f.registers());
     assert_eq!(shape.leaf_sizes, (4 << 10) + (2 << 20) + (1 << 30));
     assert_eq!((shape.granule, shape.root_bytes), (4096, 4096));
     assert_eq!((shape.first_level, shape.levels), (0, 4));

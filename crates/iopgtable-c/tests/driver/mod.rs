@@ -1,13 +1,20 @@
 //! A driver of Linux's interface that notes what its callbacks see.
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
+#![allow(clippy::borrow_as_ptr, reason = "as C writes it")]
+
+#[cfg(target_os = "linux")]
+pub(crate) mod low;
 
 use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use core::ptr::null_mut;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
 
-use iopgtable_c::linux::abi::{Cfg, FlushOps, IotlbGather, Ops, Output, fmt, prot};
+use iopgtable_c::linux::abi::{
+    AmdOutput, Cfg, DartOutput, DirtyBitmap, FlushOps, IotlbGather, MaliOutput, Ops, Output,
+    Stage1Output, Stage2Output, V7sOutput, fmt, prot,
+};
 use iopgtable_c::linux::{alloc_io_pgtable_ops, free_io_pgtable_ops};
 
 pub(crate) const RW: c_int = prot::READ | prot::WRITE;
@@ -98,6 +105,21 @@ pub(crate) fn cfg(sizes: c_ulong, ias: c_uint, oas: c_uint) -> Cfg {
     }
 }
 
+/// A gather that nothing was added to.
+pub(crate) fn empty_gather() -> IotlbGather {
+    let (start, end, pgsize) = (c_ulong::MAX, 0, 0);
+    IotlbGather { start, end, pgsize, freelist: [null_mut(); 2], queued: false }
+}
+
+macro_rules! outputs {
+    ($($name:ident, $field:ident: $output:ident;)*) => {$(
+        pub(crate) fn $name(&self) -> $output {
+            // SAFETY: the union is of numbers only, and `cfg` has set all of its bytes.
+            unsafe { self.cfg.out.$field }
+        }
+    )*};
+}
+
 /// A driver's table.
 pub(crate) struct Table {
     pub(crate) ops: *mut Ops,
@@ -121,6 +143,15 @@ impl Table {
 
     pub(crate) fn s1() -> Self {
         Self::granted(fmt::ARM_64_LPAE_S1, cfg(SIZES[0], 48, 48))
+    }
+
+    outputs! {
+        stage1, s1: Stage1Output;
+        stage2, s2: Stage2Output;
+        v7s, v7s: V7sOutput;
+        mali, mali: MaliOutput;
+        amd, amd: AmdOutput;
+        dart, dart: DartOutput;
     }
 
     /// The result and the bytes.
@@ -151,12 +182,36 @@ impl Table {
     }
 
     pub(crate) fn unmap(&self, iova: c_ulong, size: usize, count: usize) -> usize {
-        // SAFETY: as for `map`.
+        // SAFETY: as for `map_as`.
         unsafe { ((*self.ops).unmap_pages)(self.ops, iova, size, count, null_mut()) }
     }
 
+    pub(crate) fn unmap_into(
+        &self,
+        gather: &mut IotlbGather,
+        iova: c_ulong,
+        size: usize,
+        count: usize,
+    ) -> usize {
+        // SAFETY: as for `map_as`; the gather is borrowed for the call.
+        unsafe { ((*self.ops).unmap_pages)(self.ops, iova, size, count, gather) }
+    }
+
+    /// The gather and the bitmap that `into` names outlive the call.
+    pub(crate) fn read_dirty(
+        &self,
+        iova: c_ulong,
+        size: usize,
+        flags: c_ulong,
+        into: Option<&mut DirtyBitmap>,
+    ) -> c_int {
+        let into = into.map_or(null_mut(), core::ptr::from_mut);
+        // SAFETY: as for `map_as`; what `into` names is there, as the caller says.
+        unsafe { ((*self.ops).read_and_clear_dirty)(self.ops, iova, size, flags, into) }
+    }
+
     pub(crate) fn phys(&self, iova: c_ulong) -> u64 {
-        // SAFETY: as for `map`.
+        // SAFETY: as for `map_as`.
         unsafe { ((*self.ops).iova_to_phys)(self.ops, iova) }
     }
 
@@ -170,6 +225,14 @@ impl Table {
     pub(crate) fn out(&self) -> usize {
         self.driver.out.get()
     }
+}
+
+/// The 64 bits at entry `index` of the table at `table`, which is one of a tree that lives: physical
+/// addresses are pointers.
+pub(crate) fn entry(table: u64, index: usize) -> u64 {
+    let table = core::ptr::with_exposed_provenance::<u64>(table as usize);
+    // SAFETY: the table is there, as the caller says, has that many entries, and nobody writes it.
+    unsafe { table.add(index).read() }
 }
 
 impl Drop for Table {

@@ -81,6 +81,14 @@ impl Counted {
     }
 }
 
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.out(), 0, "every page went back");
+        }
+    }
+}
+
 fn of<'a>(cookie: *mut c_void) -> &'a Counted {
     // SAFETY: the cookie is the one that `allocator` says, of counts which outlive the table.
     unsafe { &*cookie.cast::<Counted>() }
