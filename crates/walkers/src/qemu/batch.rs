@@ -9,6 +9,9 @@ use crate::{MmuError, PhysMemory, Ram};
 /// Words of an operation. Answers take the place of questions.
 pub(super) type Operation = [u64; 4];
 
+/// The operation, of every program, that loads the registers from the settings.
+pub(super) const SETUP: u64 = 0;
+
 /// How much RAM, from its first byte on, the processors take for themselves: what the machine
 /// writes when it starts, their code, their lists.
 pub(super) const RESERVED: u64 = 8 << 20;
@@ -101,15 +104,11 @@ impl Processor {
         }
     }
 
-    /// The words that the code has read its registers back to, where it does.
-    pub(super) fn settings<const COUNT: usize>(&self) -> [u64; COUNT] {
+    /// Whether these are the words that were set, or that the code has read its registers back to.
+    pub(super) fn holds(&self, settings: &[u64]) -> bool {
         let first = Self::code(&self.ram) + CONTROL + SETTINGS * 8;
-        let mut place = first;
-        [(); COUNT].map(|()| {
-            let word = self.ram.read_u64(place).unwrap_or_default();
-            place += 8;
-            word
-        })
+        let mut words = (0..).zip(settings);
+        words.all(|(at, &value)| self.ram.read_u64(first + at * 8) == Some(value))
     }
 
     /// Has the operations done, in order. Lists that are too long are cut.

@@ -19,6 +19,7 @@ mod edu_mmu;
 mod edu_pc;
 mod edu_pci;
 mod edu_targets;
+mod engine;
 mod locate;
 mod qtest;
 mod riscv;

@@ -13,6 +13,7 @@ use setup::{Half, Setup};
 use syndrome::Par;
 
 use super::batch::{Operation, Processor, RESERVED};
+use super::engine::{Board, Engine};
 use super::locate::{Program, Series};
 use crate::{
     Absent, Access, AccessKind, Answer, FaultKind, Forget, MemoryType, Mmu, MmuError, Ram, Reached,
@@ -74,47 +75,48 @@ const MACHINE: [&str; 4] = [
 /// Arm DDI 0487, D8 "The `AArch64` Virtual Memory System Architecture", C5.4 (`AT`).
 #[derive(Debug)]
 pub struct Aarch64 {
-    ram: Arc<Ram>,
-    /// QEMU 10.0 or later.
-    ten: Engine,
-    /// QEMU 7.2, where it is; started when stage 2 is installed first.
-    seven: Result<Program, Absent>,
-    started: Option<Engine>,
+    engine: Engine<Virt>,
     installed: Option<Setup>,
 }
 
-/// A processor, and what its registers hold.
+/// The machine, in the two versions.
 #[derive(Debug)]
-struct Engine {
-    processor: Processor,
-    loaded: Option<Setup>,
+struct Virt {
+    ten: Program,
+    /// Where there is one.
+    seven: Result<Program, Absent>,
 }
 
-impl Engine {
-    fn start(program: &Program, ram: &Arc<Ram>) -> Result<Self, MmuError> {
+impl Virt {
+    fn seven(&self) -> Result<&Program, Unsupported> {
+        self.seven.as_ref().map_err(|why| Unsupported::new(format!("stage 2: {why}")))
+    }
+}
+
+impl Board for Virt {
+    type Setup = Setup;
+    type Build = Series;
+
+    const RAM: u64 = Aarch64::RAM;
+
+    fn build(setup: &Setup) -> Series {
+        if setup.has_stage2() { Series::Seven } else { Series::Ten }
+    }
+
+    fn start(&self, series: Series, ram: &Arc<Ram>) -> Result<Processor, MmuError> {
+        let program = match series {
+            Series::Ten => &self.ten,
+            Series::Seven => self.seven()?,
+        };
         let (own, code) = (Processor::spare(ram), Processor::code(ram));
         for (place, word) in (own..).step_by(8).zip(setup::own_table(code)) {
             ram.write_u64(place, word);
         }
-        let processor = Processor::start(program, ram, &MACHINE, stub::CODE)?;
-        Ok(Self { processor, loaded: None })
+        Processor::start(program, ram, &MACHINE, stub::CODE)
     }
 
-    /// Has operations done with these registers.
-    fn run(&mut self, setup: Setup, operations: &mut [Operation]) -> Result<(), MmuError> {
-        if self.loaded != Some(setup) {
-            self.loaded = None;
-            self.processor.set(&setup.words());
-            self.processor.run(&mut [[0, stub::SETUP, 0, 0]])?;
-            self.loaded = Some(setup);
-        }
-        self.processor.run(operations)
-    }
-
-    /// Has the processor forget something of what `setup` is for.
-    fn forget(&mut self, setup: Setup, what: Forget) -> Result<(), MmuError> {
-        let setup = forget::space(what).map_or(setup, |asid| setup.with_space(asid));
-        self.run(setup, &mut forget::operations(setup, what))
+    fn words(setup: &Setup) -> impl AsRef<[u64]> {
+        setup.words()
     }
 }
 
@@ -133,10 +135,9 @@ impl Aarch64 {
     ///
     /// [`Absent`], where there is no QEMU, or it does not start.
     pub fn open(ram: &Arc<Ram>) -> Result<Self, Absent> {
-        let program = Program::locate(QEMU, Series::Ten)?;
-        let ten = start(&program, ram)?;
-        let seven = Program::locate(QEMU, Series::Seven);
-        Ok(Self { ram: Arc::clone(ram), ten, seven, started: None, installed: None })
+        let ten = Program::locate(QEMU, Series::Ten)?;
+        let board = Virt { ten, seven: Program::locate(QEMU, Series::Seven) };
+        Ok(Self { engine: Engine::open(board, ram, Series::Ten)?, installed: None })
     }
 
     /// The memory type and the shareability that a read with EL1's rights has at each of
@@ -162,16 +163,10 @@ impl Aarch64 {
         self.installed.ok_or_else(|| Unsupported::new("no tables are installed"))
     }
 
-    /// The processor for `setup`.
-    fn engine(&mut self, setup: Setup) -> Result<&mut Engine, MmuError> {
-        if !setup.has_stage2() {
-            return Ok(&mut self.ten);
-        }
-        if self.started.is_none() {
-            let program = self.seven.as_ref().map_err(stage2_is_absent)?;
-            self.started = Some(Engine::start(program, &self.ram)?);
-        }
-        self.started.as_mut().ok_or_else(|| MmuError::Broken("there is no QEMU 7.2".to_owned()))
+    /// Has the processor forget something of what `setup` is for.
+    fn tell(&mut self, setup: Setup, what: Forget) -> Result<(), MmuError> {
+        let setup = forget::space(what).map_or(setup, |asid| setup.with_space(asid));
+        self.engine.run(setup, &mut forget::operations(setup, what))
     }
 
     /// Asks with `AT`.
@@ -183,7 +178,7 @@ impl Aarch64 {
         let mut list: Vec<Operation> = questions
             .map(|(address, access)| [address, stub::translate(setup.stages(), access), 0, 0])
             .collect();
-        self.engine(setup)?.run(setup, &mut list)?;
+        self.engine.run(setup, &mut list)?;
         Ok(list.into_iter().map(|[_, par, ..]| Par(par)).collect())
     }
 
@@ -203,7 +198,7 @@ impl Aarch64 {
         }
         fetches.retain(|&at| !is_permission_fault(answers[at]));
 
-        let ram = Arc::clone(&self.ram);
+        let ram = Arc::clone(&self.engine.ram);
         let mut planted = Planted::new(&ram);
         for &at in &fetches {
             let Ok(reached) = answers[at] else { continue };
@@ -233,10 +228,9 @@ impl Aarch64 {
                     [requests[at].address & !3, stub::fetch(requests[at].access.privilege), 0, 0]
                 })
                 .collect();
-            let engine = self.engine(setup)?;
             // What other words were put there before must not be run.
-            engine.forget(setup, Forget::Everything)?;
-            engine.run(setup, &mut list)?;
+            self.tell(setup, Forget::Everything)?;
+            self.engine.run(setup, &mut list)?;
             for (&at, &operation) in those.iter().zip(&list) {
                 match (fetch::outcome(operation)?, answers[at]) {
                     (Ok(()), Ok(_)) => {}
@@ -262,7 +256,7 @@ impl Mmu for Aarch64 {
     fn says(&self, regime: &Regime) -> Result<Says, Unsupported> {
         let setup = Setup::new(regime, 0)?;
         if setup.has_stage2() {
-            self.seven.as_ref().map_err(stage2_is_absent)?;
+            self.engine.board.seven()?;
         }
         Ok(Says {
             permissions: true,
@@ -272,7 +266,7 @@ impl Mmu for Aarch64 {
             levels: true,
             remembers: false,
             largest_leaf: u64::MAX,
-            targets: (self.ram.first() + RESERVED, (1 << 52) - 1),
+            targets: (self.engine.ram.first() + RESERVED, (1 << 52) - 1),
         })
     }
 
@@ -280,7 +274,7 @@ impl Mmu for Aarch64 {
         self.says(regime)?;
         let setup = Setup::new(regime, asid)?;
         self.installed = Some(setup);
-        self.engine(setup)?.forget(setup, Forget::Space { asid })
+        self.tell(setup, Forget::Space { asid })
     }
 
     fn translate(
@@ -302,20 +296,8 @@ impl Mmu for Aarch64 {
 
     fn forget(&mut self, what: Forget) -> Result<(), MmuError> {
         let Some(setup) = self.installed else { return Ok(()) };
-        self.engine(setup)?.forget(setup, what)
+        self.tell(setup, what)
     }
-}
-
-/// Starts a processor that counts as absent if it does not start.
-fn start(program: &Program, ram: &Arc<Ram>) -> Result<Engine, Absent> {
-    if ram.first() != Aarch64::RAM {
-        return Err(Absent::new(format!("its RAM would have to be at {:#x}", Aarch64::RAM)));
-    }
-    Engine::start(program, ram).map_err(|why| Absent::new(why.to_string()))
-}
-
-fn stage2_is_absent(why: &Absent) -> Unsupported {
-    Unsupported::new(format!("stage 2: {why}"))
 }
 
 fn no_fetches() -> Unsupported {

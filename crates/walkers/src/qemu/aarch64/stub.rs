@@ -11,9 +11,6 @@ pub(super) const EL1_VECTORS: u64 = 0x1000;
 /// The number in the `HVC` of EL1's vectors.
 pub(super) const FROM_VECTOR: u16 = 1;
 
-/// Loads the registers from the settings.
-pub(super) const SETUP: u64 = 0;
-
 /// Forgets everything of the EL1&0 regime.
 pub(super) const FORGET_ALL: u64 = 11;
 /// Forgets what the current VMID has, of both stages.

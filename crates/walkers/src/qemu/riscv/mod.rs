@@ -9,6 +9,7 @@ use setup::{MPRV, MXR, Setup};
 use targets::{Targets, marker};
 
 use super::batch::{Operation, Processor, RESERVED};
+use super::engine::{Board, Engine};
 use super::locate::{Program, Series};
 use crate::{
     Absent, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, PhysMemory, Ram, Reached,
@@ -19,7 +20,6 @@ use crate::{
 static CODE: &[u8] = include_bytes!("stub.bin");
 
 /// Its operations.
-const SETUP: u64 = 0;
 const LOAD: u64 = 1;
 const STORE: u64 = 2;
 const FETCH: u64 = 3;
@@ -74,23 +74,27 @@ const DEVICE_TREE: u64 = 4 << 20;
 /// "Supervisor-Level ISA", "Hypervisor Extension".
 #[derive(Debug)]
 pub struct RiscV {
-    ram: Arc<Ram>,
-    program: Program,
-    /// With Svnapot, and without: what a processor has does not change.
-    engines: [Option<Engine>; 2],
+    engine: Engine<Virt>,
     targets: Targets,
     installed: Option<Setup>,
 }
 
-/// A processor, and what its registers hold.
+/// The machine: a generic one, without firmware.
 #[derive(Debug)]
-struct Engine {
-    processor: Processor,
-    loaded: Option<Setup>,
-}
+struct Virt(Program);
 
-impl Engine {
-    fn start(program: &Program, ram: &Arc<Ram>, napot: bool) -> Result<Self, MmuError> {
+impl Board for Virt {
+    type Setup = Setup;
+    /// With Svnapot, or without.
+    type Build = bool;
+
+    const RAM: u64 = RiscV::RAM;
+
+    fn build(setup: &Setup) -> bool {
+        setup.napot
+    }
+
+    fn start(&self, napot: bool, ram: &Arc<Ram>) -> Result<Processor, MmuError> {
         // Others may have their tables where the device tree is put.
         let end = ram.first() + ram.bytes() as u64;
         let places = end.saturating_sub(DEVICE_TREE).max(ram.first())..end;
@@ -103,26 +107,15 @@ impl Engine {
             format!("rv64,h=on,svpbmt=on,svnapot={napot},svade=on,svadu=on,smstateen=off");
         let machine = ["-machine", "virt,memory-backend=walked", "-bios", "none", "-cpu"];
         let arguments: Vec<&str> = machine.into_iter().chain([processor_type.as_str()]).collect();
-        let processor = Processor::start(program, ram, &arguments, CODE)?;
+        let processor = Processor::start(&self.0, ram, &arguments, CODE)?;
         for (place, word) in before {
             ram.write_u64(place, word);
         }
-        Ok(Self { processor, loaded: None })
+        Ok(processor)
     }
 
-    /// Has operations done with these registers.
-    fn run(&mut self, setup: Setup, operations: &mut [Operation]) -> Result<(), MmuError> {
-        if self.loaded != Some(setup) {
-            self.loaded = None;
-            let words = setup.words();
-            self.processor.set(&words);
-            self.processor.run(&mut [[0, SETUP, 0, 0]])?;
-            if self.processor.settings() != words {
-                return Err(MmuError::Broken(format!("its registers do not take {words:x?}")));
-            }
-            self.loaded = Some(setup);
-        }
-        self.processor.run(operations)
+    fn words(setup: &Setup) -> impl AsRef<[u64]> {
+        setup.words()
     }
 }
 
@@ -142,30 +135,15 @@ impl RiscV {
     ///
     /// [`Absent`], where there is no QEMU, or it does not start, or the numbers are not as said.
     pub fn open(ram: &Arc<Ram>, targets: (u64, u64)) -> Result<Self, Absent> {
-        if ram.first() != Self::RAM {
-            return Err(Absent::new(format!("its RAM would have to be at {:#x}", Self::RAM)));
-        }
-        let program = Program::locate("qemu-system-riscv64", Series::Ten)?;
-        let engine =
-            Engine::start(&program, ram, true).map_err(|why| Absent::new(why.to_string()))?;
+        let board = Virt(Program::locate("qemu-system-riscv64", Series::Ten)?);
+        let engine = Engine::open(board, ram, true)?;
         let targets = Targets::new(ram, targets)
             .ok_or_else(|| Absent::new("its targets would have to be pages of the RAM"))?;
-        let engines = [Some(engine), None];
-        Ok(Self { ram: Arc::clone(ram), program, engines, targets, installed: None })
+        Ok(Self { engine, targets, installed: None })
     }
 
     fn installed(&self) -> Result<Setup, Unsupported> {
         self.installed.ok_or_else(|| Unsupported::new("no tables are installed"))
-    }
-
-    /// Has operations done by the processor for `setup`.
-    fn run(&mut self, setup: Setup, operations: &mut [Operation]) -> Result<(), MmuError> {
-        let engine = &mut self.engines[usize::from(!setup.napot)];
-        let engine = match engine {
-            Some(engine) => engine,
-            None => engine.insert(Engine::start(&self.program, &self.ram, setup.napot)?),
-        };
-        engine.run(setup, operations)
     }
 
     /// Loads from every address with the rights of its access and `more` bits of `mstatus`, and says
@@ -182,7 +160,7 @@ impl RiscV {
                 [request.address & !7, LOAD | setup.mode(request.access) | MPRV | more, 0, 0]
             })
             .collect();
-        self.run(setup, &mut list)?;
+        self.engine.run(setup, &mut list)?;
         let answer = |(request, &[_, word, cause, _]): (&Request, &Operation)| {
             if cause != NOTHING {
                 return refusal(setup, AccessKind::Read, request, cause).map(Err);
@@ -213,7 +191,7 @@ impl RiscV {
                 [address & !7, STORE | setup.mode(access) | MPRV, 0, marker(at)]
             })
             .collect();
-        self.run(setup, &mut list)?;
+        self.engine.run(setup, &mut list)?;
 
         let mut done = Vec::new();
         for (&at, &[_, _, cause, _]) in stores.iter().zip(&list) {
@@ -230,7 +208,7 @@ impl RiscV {
             };
             done.push((at, reached.address & !7));
         }
-        let places = self.targets.written(&self.ram, &done).ok_or_else(|| {
+        let places = self.targets.written(&self.engine.ram, &done).ok_or_else(|| {
             MmuError::Broken("something was stored where no target is".to_owned())
         })?;
         for (&(at, _), place) in done.iter().zip(places) {
@@ -254,7 +232,7 @@ impl RiscV {
                 [address & !7, FETCH | setup.mode(access), 0, 0]
             })
             .collect();
-        self.run(setup, &mut list)?;
+        self.engine.run(setup, &mut list)?;
 
         let mut unloaded = Vec::new();
         for (&at, &[_, _, cause, _]) in fetches.iter().zip(&list) {
@@ -321,7 +299,7 @@ impl Mmu for RiscV {
 
     fn forget(&mut self, what: Forget) -> Result<(), MmuError> {
         let Some(setup) = self.installed else { return Ok(()) };
-        self.run(setup, &mut forget(setup, what))
+        self.engine.run(setup, &mut forget(setup, what))
     }
 }
 
