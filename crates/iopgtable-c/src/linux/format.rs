@@ -39,18 +39,26 @@ pub(super) trait LinuxFormat: Format {
 
     /// What `prot` asks for; nothing where it neither reads nor writes.
     fn prot(prot: c_int) -> Option<Prot> {
-        // Bits that are not known here are ignored, as Linux does.
-        #[expect(clippy::cast_sign_loss, reason = "bits, of which six are kept")]
-        let known = prot as usize & (PROTS - 1);
-        (prot & (prot::READ | prot::WRITE) != 0).then(|| Self::PROTS[known])
+        (prot & (prot::READ | prot::WRITE) != 0).then(|| Self::PROTS[known_bits(prot)])
     }
 }
 
-/// What leaves look like, for each value of `prot` that the format can express.
+/// The bits of `prot` that mean something. Others are ignored, as Linux does.
+#[inline]
+#[expect(clippy::cast_sign_loss, reason = "bits, of which six are kept")]
+pub(super) const fn known_bits(prot: c_int) -> usize {
+    prot as usize & (PROTS - 1)
+}
+
+/// What leaves look like, for each value of `prot` that allows something and that the format can
+/// express.
 pub(super) fn attributes<F: LinuxFormat, A: TableAllocator>(
     table: &PageTable<F, A>,
 ) -> [Option<Attributes>; PROTS] {
-    F::PROTS.map(|prot| table.attributes(prot).ok())
+    // CAST: below 64.
+    #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "below 64")]
+    let encoded = |bits: usize| table.attributes(F::prot(bits as c_int)?).ok();
+    core::array::from_fn(encoded)
 }
 
 /// Rights as a format sees them: stage 1 reads whatever else it may, and only stage 1 tells

@@ -72,7 +72,7 @@
 //! gives its own with [`iopgtable_linux_set_sync`]; until it does, tables with
 //! `coherent_walk = false` are refused.
 
-use core::ffi::{c_uint, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
@@ -105,8 +105,17 @@ use sync::Sync;
 struct Object<F: LinuxFormat> {
     head: Head,
     table: PageTable<F, Pages>,
-    /// What leaves look like, for each value of `prot` that the format can express.
+    /// What leaves look like, for each value of `prot` that allows something and that the format can
+    /// express.
     attributes: [Option<Attributes>; format::PROTS],
+}
+
+impl<F: LinuxFormat> Object<F> {
+    /// What leaves look like with `prot`, if it allows something and the format can express it.
+    #[inline]
+    const fn attributes_for(&self, prot: c_int) -> Option<Attributes> {
+        self.attributes[format::known_bits(prot)]
+    }
 }
 
 /// The part of an [`Object`] that does not depend on its format.

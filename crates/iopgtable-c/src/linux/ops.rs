@@ -5,11 +5,11 @@
 
 use core::ffi::{c_int, c_ulong};
 
-use iopgtable::{Gather, Iova, IovaRange, PhysAddr, Segment, TableError};
+use iopgtable::{Gather, Iova, IovaRange, LAST_LEVEL, PhysAddr, Segment, TableError};
 
 use super::abi::{self, Cfg, GFP_ATOMIC, Gfp, IotlbGather, Ops, Phys, ReadAndClearDirty};
 use super::dirty::read_and_clear_dirty;
-use super::format::{LinuxFormat, PROTS};
+use super::format::LinuxFormat;
 use super::{Object, head_of};
 
 const ENOMEM: c_int = 12;
@@ -75,31 +75,12 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
 ) -> c_int {
     // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
     let object = unsafe { object::<F>(ops) };
-    if !is_page_size(&object.head.public.cfg, pgsize) || (iova | paddr) & (pgsize as u64 - 1) != 0 {
-        return -EINVAL;
-    }
-    if prot & (abi::prot::READ | abi::prot::WRITE) == 0 {
-        return -EINVAL;
-    }
-    let level = level_of::<F>(pgsize as u64);
-    let attributes = usize::try_from(prot).ok().and_then(|prot| object.attributes[prot % PROTS]);
-    if let Some(attributes) = attributes {
-        let (at, phys) = (Iova(iova), PhysAddr(paddr));
-        object.table.allocator().set_gfp(gfp);
-        let count = pgcount.saturating_mul(entries_of::<F>(pgsize, level));
-        match object.table.map_leaves(at, phys, level, count, attributes) {
-            Ok(true) => {
-                // SAFETY: null or the caller's counter.
-                if let Some(mapped) = unsafe { mapped.as_mut() } {
-                    *mapped = mapped.wrapping_add(pgsize * pgcount);
-                }
-                return 0;
-            }
-            Ok(false) => {}
-            Err(error) => return -errno(&error),
-        }
-    }
-    match map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp)) {
+    let outcome = if pgsize == 1 << F::PAGE_SHIFT && pgcount == 1 {
+        map_page(object, iova, paddr, (prot, gfp))
+    } else {
+        map_any(object, iova, paddr, (pgsize, pgcount), (prot, gfp))
+    };
+    match outcome {
         Ok(bytes) => {
             // SAFETY: null or the caller's counter.
             if let Some(mapped) = unsafe { mapped.as_mut() } {
@@ -109,6 +90,55 @@ unsafe extern "C" fn map_pages<F: LinuxFormat>(
         }
         Err(errno) => -errno,
     }
+}
+
+/// Maps a page of the smallest size, which every table has; returns the bytes, or the error number.
+#[inline]
+fn map_page<F: LinuxFormat>(
+    object: &mut Object<F>,
+    iova: c_ulong,
+    paddr: Phys,
+    (prot, gfp): (c_int, Gfp),
+) -> Result<usize, c_int> {
+    let (at, phys, page) = (Iova(iova), PhysAddr(paddr), 1 << F::PAGE_SHIFT);
+    if let Some(attributes) = object.attributes_for(prot) {
+        object.table.allocator().set_gfp(gfp);
+        match object.table.map_leaves(at, phys, LAST_LEVEL, 1, attributes) {
+            Ok(true) => return Ok(page),
+            Ok(false) => {}
+            Err(error) => return Err(errno(&error)),
+        }
+    }
+    map_any(object, iova, paddr, (page, 1), (prot, gfp))
+}
+
+/// Maps pages; returns the bytes, or the error number.
+#[inline(never)]
+fn map_any<F: LinuxFormat>(
+    object: &mut Object<F>,
+    iova: c_ulong,
+    paddr: Phys,
+    (pgsize, pgcount): (usize, usize),
+    (prot, gfp): (c_int, Gfp),
+) -> Result<usize, c_int> {
+    if !is_page_size(&object.head.public.cfg, pgsize) || (iova | paddr) & (pgsize as u64 - 1) != 0 {
+        return Err(EINVAL);
+    }
+    if prot & (abi::prot::READ | abi::prot::WRITE) == 0 {
+        return Err(EINVAL);
+    }
+    let level = level_of::<F>(pgsize as u64);
+    if let Some(attributes) = object.attributes_for(prot) {
+        let (at, phys) = (Iova(iova), PhysAddr(paddr));
+        object.table.allocator().set_gfp(gfp);
+        let count = pgcount.saturating_mul(entries_of::<F>(pgsize, level));
+        match object.table.map_leaves(at, phys, level, count, attributes) {
+            Ok(true) => return Ok(pgsize * pgcount),
+            Ok(false) => {}
+            Err(error) => return Err(errno(&error)),
+        }
+    }
+    map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp))
 }
 
 /// Maps what is not in one table that is there and empty; returns the bytes, or the error number.
@@ -285,6 +315,23 @@ unsafe extern "C" fn unmap_pages<F: LinuxFormat>(
 ) -> usize {
     // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
     let object = unsafe { object::<F>(ops) };
+    if pgsize == 1 << F::PAGE_SHIFT && pgcount == 1 && gather.is_null() {
+        // Without a page there the answer is the same as by the long way: none.
+        if let Some((pages, _)) = object.table.unmap_leaves(Iova(iova), LAST_LEVEL, 1) {
+            return pages << F::PAGE_SHIFT;
+        }
+    }
+    unmap_any(object, iova, (pgsize, pgcount), gather)
+}
+
+/// Unmaps pages; returns the bytes.
+#[inline(never)]
+fn unmap_any<F: LinuxFormat>(
+    object: &mut Object<F>,
+    iova: c_ulong,
+    (pgsize, pgcount): (usize, usize),
+    gather: *mut IotlbGather,
+) -> usize {
     if !is_page_size(&object.head.public.cfg, pgsize) || iova & (pgsize as u64 - 1) != 0 {
         return 0;
     }

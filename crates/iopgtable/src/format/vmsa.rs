@@ -122,8 +122,8 @@ impl<G: Granule> Output<G> {
     pub(super) const fn decode(entry: u64, level: i8) -> Entry {
         let address = Self::unpack(entry);
         match entry & TYPE {
-            TABLE_OR_PAGE if level == LAST_LEVEL => Entry::Leaf(address),
-            TABLE_OR_PAGE => Entry::Table(address),
+            TABLE_OR_PAGE if level < LAST_LEVEL => Entry::Table(address),
+            TABLE_OR_PAGE => Entry::Leaf(address),
             BLOCK if level < LAST_LEVEL => Entry::Leaf(address),
             _ => Entry::Empty,
         }

@@ -1,6 +1,7 @@
 //! A list of free table pages that takes no memory of its own.
 
 use core::fmt;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::page::{Contents, TableLayout, TablePage};
@@ -16,11 +17,11 @@ use crate::geometry::MAX_LEVELS;
 ///
 /// # Invariants
 ///
-/// The first `held` of the `few` are pages. `top` and `bottom` are the ends of a chain of shelves,
+/// The first `held` of the `few` are pages, at most all. `top` and `bottom` are the ends of a chain of shelves,
 /// which hold, and are, the other pages, `len` in all. The list owns them all.
 #[must_use = "pages in a list that is dropped are lost: give them back to their allocator"]
 pub struct PageList {
-    few: [Option<TablePage>; FEW],
+    few: [MaybeUninit<TablePage>; FEW],
     held: usize,
     top: Option<NonNull<Shelf>>,
     bottom: Option<NonNull<Shelf>>,
@@ -75,7 +76,13 @@ impl PageList {
     /// No pages.
     #[inline]
     pub const fn new() -> Self {
-        Self { few: [const { None }; FEW], held: 0, top: None, bottom: None, len: 0 }
+        Self {
+            few: [const { MaybeUninit::uninit() }; FEW],
+            held: 0,
+            top: None,
+            bottom: None,
+            len: 0,
+        }
     }
 
     /// How many pages there are.
@@ -93,15 +100,26 @@ impl PageList {
     pub fn push(&mut self, page: TablePage) {
         self.len += 1;
         if let Some(slot) = self.few.get_mut(self.held) {
-            *slot = Some(page);
+            // INVARIANT: one more page.
+            slot.write(page);
             self.held += 1;
         } else {
-            self.shelve(page);
+            self.shelve(page.cpu(), page.phys(), page.layout(), page.contents());
         }
     }
 
-    /// Puts `page`, which is counted, on the top shelf, or makes it one.
-    fn shelve(&mut self, page: TablePage) {
+    /// Puts a page, which is counted, on the top shelf, or makes it one. Apart, and told of the page's
+    /// parts, so that pages for the few need not be in memory before.
+    #[inline(never)]
+    fn shelve(
+        &mut self,
+        cpu: NonNull<u64>,
+        phys: PhysAddr,
+        layout: TableLayout,
+        contents: Contents,
+    ) {
+        // SAFETY: they are those of a page that the list owns.
+        let page = unsafe { TablePage::with_contents(cpu, phys, layout, contents) };
         if let Some(mut top) = self.top {
             // SAFETY: the list's shelves are there, and nobody else touches them.
             let shelf = unsafe { top.as_mut() };
@@ -135,15 +153,20 @@ impl PageList {
     /// Gives a page out.
     #[inline]
     pub fn pop(&mut self) -> Option<TablePage> {
-        if let Some(slot) = self.held.checked_sub(1).and_then(|last| self.few.get_mut(last)) {
-            self.held -= 1;
-            self.len -= 1;
-            return slot.take();
-        }
-        self.unshelve()
+        let Some(last) = self.held.checked_sub(1) else { return self.unshelve() };
+        // INVARIANT: the last of them is no page any more.
+        self.held = last;
+        self.len -= 1;
+        // SAFETY: it was one (invariant).
+        let page = unsafe { self.few.get(last)?.assume_init_ref() };
+        let (cpu, phys, layout) = (page.cpu(), page.phys(), page.layout());
+        // Part by part, as it came: one wide load would have to wait for several narrow stores.
+        // SAFETY: the page is the list's, which does not look at it again.
+        Some(unsafe { TablePage::with_contents(cpu, phys, layout, page.contents()) })
     }
 
-    /// Gives out a page of the top shelf, or the shelf.
+    /// Gives out a page of the top shelf, or the shelf. Apart for the same reason.
+    #[inline(never)]
     fn unshelve(&mut self) -> Option<TablePage> {
         let mut top = self.top?;
         self.len -= 1;

@@ -131,9 +131,13 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
         let segments = segments.source();
         if let Some(segment) = segments.single() {
             let table = &mut *self.table;
-            if table.map_near(range, segment, prot) || table.map_one(range, segment, prot)? {
-                return Ok(());
+            if !table.map_near(range, segment, prot) {
+                table
+                    .map_segment(range, segment, prot)?
+                    .into_iter()
+                    .for_each(|more| self.take(more));
             }
+            return Ok(());
         }
         let gather = self.table.map_any(range, segments, prot)?;
         self.take(gather);

@@ -83,6 +83,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         count: usize,
         attributes: Attributes,
     ) -> Result<bool, TableError> {
+        if LEVEL == LAST_LEVEL && count == 1 {
+            if self.put_page_near(iova, phys, attributes) {
+                return Ok(self.committed());
+            }
+            return self.map_elsewhere::<LEVEL>(iova, phys, count, attributes);
+        }
         let recent = self.recent;
         if recent.is_at::<F>(LEVEL, iova) {
             return Ok(self.map_in::<LEVEL>(recent, iova, phys, count, attributes));
@@ -115,7 +121,12 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if (iova.0 | phys.0) & ((1 << shift) - 1) != 0 || !fits {
             return Ok(false);
         }
-        self.map_run(Run { iova, phys, level: LEVEL, count }, attributes)
+        let run = Run { iova, phys, level: LEVEL, count };
+        if LEVEL == LAST_LEVEL {
+            self.map_run::<true>(run, attributes)
+        } else {
+            self.map_run::<false>(run, attributes)
+        }
     }
 
     #[inline(always)]
@@ -147,6 +158,17 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
 
     #[inline]
     fn unmap_at<const LEVEL: i8>(&mut self, iova: Iova, count: usize) -> Option<(usize, Gather)> {
+        if LEVEL == LAST_LEVEL && count == 1 {
+            if let Some(was_there) = self.take_page_near(iova) {
+                let mut gather = Gather::new(self.tree.id);
+                if was_there {
+                    let last = iova.0 | (Tree::<F>::granule() - 1);
+                    gather.stale.leaves = Some(IovaRange::between(iova, Iova(last)));
+                }
+                return Some((usize::from(was_there), gather));
+            }
+            return self.unmap_elsewhere::<LEVEL>(iova, count);
+        }
         let recent = self.recent;
         if recent.is_at::<F>(LEVEL, iova) {
             return self.unmap_in::<LEVEL>(recent, iova, count);

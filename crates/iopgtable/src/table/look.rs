@@ -1,6 +1,7 @@
 //! [`PageTable`]'s looks at what it maps, and at what was written through.
 
 use super::dirty::{self, Harvest};
+use super::sharing::Exclusive;
 use super::{Dump, PageTable, Translation, Visit, occupied, visit};
 use crate::addr::{Iova, IovaRange};
 use crate::error::TableError;
@@ -13,7 +14,14 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// Where `iova` leads, if anywhere.
     #[inline]
     pub fn translate(&self, iova: Iova) -> Option<Translation> {
-        visit::translate(&self.tree, &self.allocator, iova)
+        let Self { tree, allocator: memory, recent, .. } = self;
+        let end = if recent.has_parent::<F>(iova) {
+            let parent = recent.parent::<F>();
+            visit::walk_from::<F, Exclusive, A>(memory, parent, LAST_LEVEL - 1, iova)
+        } else {
+            visit::walk(tree, memory, iova)
+        };
+        visit::translation::<F>(end, iova)
     }
 
     /// How many bytes of `range` lie before its first hole, in pages as large as leaves at

@@ -278,7 +278,14 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let written = writer.map(segments, shape, attributes, Over::Nothing);
         debug_assert!(written.is_ok() && pages.is_empty(), "the survey counts what is missing");
         self.give_back(pages);
+        self.recall(range.first());
         Ok(gather)
+    }
+
+    /// Remembers the tables on the way to `iova` after an operation that went a longer way.
+    #[inline]
+    fn recall(&mut self, iova: Iova) {
+        self.recent.seek(&self.tree, &self.allocator, iova);
     }
 
     /// Removes what `range` maps; parts that map nothing are no error. A leaf that sticks out of

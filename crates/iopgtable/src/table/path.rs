@@ -9,7 +9,7 @@ use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
 use crate::error::TableError;
 use crate::format::{Attributes, Entry, Format, Word};
 use crate::geometry::{LAST_LEVEL, TableCount};
-use crate::memory::{Contents, PageList, TableAllocator, TableMemory};
+use crate::memory::{AllocContext, Contents, PageList, TableAllocator, TableMemory};
 use crate::prot::Prot;
 
 /// Where a walk to the table at some level ends.
@@ -61,29 +61,36 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         if !aligned || !fits || !geometry.translates(first) || !geometry.translates(last) {
             return Ok(false);
         }
-        let level = if bytes >> Tree::<F>::table_shift(LAST_LEVEL) == 0 {
-            LAST_LEVEL
-        } else {
-            geometry.leaf_level(first, phys, bytes)
+        // Twice, so that all there is to know about pages is constant.
+        let run = |level| {
+            let shift = Tree::<F>::entry_shift(level);
+            let one_table = (first.0 ^ last.0) >> Tree::<F>::table_shift(level) == 0;
+            // CAST: at most the entries of a table.
+            let run = Run { iova: first, phys, level, count: (bytes >> shift) as usize };
+            (one_table && bytes & ((1 << shift) - 1) == 0).then_some(run)
         };
-        let shift = Tree::<F>::entry_shift(level);
-        let one_table = (first.0 ^ last.0) >> Tree::<F>::table_shift(level) == 0;
-        if bytes & ((1 << shift) - 1) != 0 || !one_table {
-            return Ok(false);
+        if bytes >> Tree::<F>::table_shift(LAST_LEVEL) == 0 {
+            let Some(run) = run(LAST_LEVEL) else { return Ok(false) };
+            return self.map_run::<true>(run, attributes);
         }
-        // CAST: at most the entries of a table.
-        let count = (bytes >> shift) as usize;
-        self.map_run(Run { iova: first, phys, level, count }, attributes)
+        let Some(run) = run(geometry.leaf_level(first, phys, bytes)) else { return Ok(false) };
+        self.map_run::<false>(run, attributes)
     }
 
     /// Maps leaves where the table that is to hold them all is empty in their place or missing;
     /// otherwise does nothing, and says so.
     ///
     /// Both addresses are aligned to the leaf, which may stand at that level, and all of it lies
-    /// within the sizes and one table.
-    pub(super) fn map_run(&mut self, run: Run, attributes: Attributes) -> Result<bool, TableError> {
+    /// within the sizes and one table. `PAGES`: whether that is the last level, for which there is code
+    /// of its own.
+    pub(super) fn map_run<const PAGES: bool>(
+        &mut self,
+        run: Run,
+        attributes: Attributes,
+    ) -> Result<bool, TableError> {
         let Self { tree, allocator: memory, recent, .. } = self;
         let Run { iova, phys, level, count } = run;
+        let level = if PAGES { LAST_LEVEL } else { level };
         if in_field::<F>(phys, level) < count as u64 {
             return Ok(false);
         }
@@ -98,7 +105,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
                 }
                 (node, table)
             }
-            Way::Gap(gap) => return self.map_path(&gap, run, attributes).map(|()| true),
+            Way::Gap(gap) => return self.map_path::<PAGES>(&gap, run, attributes).map(|()| true),
             Way::Leaf => return Ok(false),
         };
         let index = node.index(iova.0, Tree::<F>::entry_shift(level));
@@ -112,7 +119,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     }
 
     /// Maps leaves at the end of a new path, which begins at `gap`.
-    fn map_path(
+    fn map_path<const PAGES: bool>(
         &mut self,
         gap: &Gap<F>,
         run: Run,
@@ -120,13 +127,15 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     ) -> Result<(), TableError> {
         let Self { tree, allocator: memory, recent, .. } = self;
         let Run { iova, phys, level, count } = run;
+        let level = if PAGES { LAST_LEVEL } else { level };
         let (mut pages, missing) = (PageList::new(), TableCount::way(gap.level + 1, level));
         let layout = Tree::<F>::layout();
-        crate::memory::take_pages(&mut pages, memory, layout, &missing, (iova, true))?;
+        memory.alloc_into(&mut pages, layout, &missing, AllocContext::table(level, iova))?;
         let leaves = Leaves::new(tree, attributes);
-        let (mut above, mut below) = (level, None);
-        // The allocator hands out as many as it is asked for.
-        while let Some(page) = pages.pop() {
+        let (mut above, mut below, mut parent) = (level, None, gap.node);
+        while above > gap.level {
+            // The allocator hands out as many as it is asked for.
+            let Some(page) = pages.pop() else { break };
             let (node, table) = (Tree::<F>::node_of(&page), page.phys());
             let index = node.index(iova.0, Tree::<F>::entry_shift(above));
             let written = match below {
@@ -138,6 +147,9 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
                 }
                 Some(below) => {
                     node.store(index, tree.table_entry(above, below));
+                    if above == LAST_LEVEL - 1 {
+                        parent = node;
+                    }
                     (index, index + 1)
                 }
             };
@@ -149,6 +161,10 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         }
         Tree::<F>::publish(memory, gap.node, gap.table, gap.index, 1);
         memory.commit();
+        if level == LAST_LEVEL {
+            // SAFETY: the gap is in the table above that of pages, or else that is a new one.
+            unsafe { recent.set_parent(tree, iova, parent) };
+        }
         Ok(())
     }
 }

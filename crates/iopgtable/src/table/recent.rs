@@ -142,15 +142,29 @@ impl Recent {
         if let Some(found) = self.leaf_table::<F>(iova) {
             return Some(found);
         }
-        if Self::names::<F>(self.parent_key, LAST_LEVEL - 1, iova) {
-            // SAFETY: the invariant; it is not the root, so it has a table's worth of entries.
-            let parent = unsafe { Node::new(self.parent, 1 << F::TABLE_BITS) };
+        let is_page = iova.0 & (Tree::<F>::granule() - 1) == 0;
+        if is_page && self.has_parent::<F>(iova) {
+            let parent = self.parent();
             let (node, table) = Tree::<F>::table_below(memory, parent, LAST_LEVEL - 1, iova)?;
             // SAFETY: the entry has just led there.
             unsafe { self.set::<F>(LAST_LEVEL, iova, node, table) };
             return Some((node, table));
         }
         None
+    }
+
+    /// Whether the table above that of pages that translates `iova`, any address, is
+    /// [known](Self::parent).
+    #[inline]
+    pub(super) const fn has_parent<F: Format>(&self, iova: Iova) -> bool {
+        Self::key::<F>(LAST_LEVEL - 1, iova) == self.parent_key
+    }
+
+    /// The table above those of pages that is known.
+    #[inline]
+    pub(super) fn parent<F: Format>(&self) -> Node<F> {
+        // SAFETY: the invariant; it is not the root, so it has a table's worth of entries.
+        unsafe { Node::new(self.parent, 1 << F::TABLE_BITS) }
     }
 
     /// Apart, so that the short ways stay short.

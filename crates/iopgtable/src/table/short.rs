@@ -9,7 +9,7 @@ use super::sharing::Sharing;
 use super::survey::Shape;
 use super::tree::Tree;
 use crate::addr::{Iova, IovaRange, PhysAddr, Segment};
-use crate::format::Format;
+use crate::format::{Attributes, Entry, Format};
 use crate::geometry::LAST_LEVEL;
 use crate::memory::{TableAllocator, TableMemory};
 use crate::prot::Prot;
@@ -39,11 +39,22 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// The same for a page at two addresses, which is then to be committed.
     #[inline]
     pub(super) fn map_page_near(&mut self, iova: Iova, phys: PhysAddr, prot: Prot) -> bool {
-        let Self { tree, allocator: memory, recent, encoded, .. } = self;
+        let Some(attributes) = self.encoded.known(prot) else { return false };
+        self.put_page_near(iova, phys, attributes)
+    }
+
+    /// The same with permissions that are encoded already.
+    #[inline]
+    pub(super) fn put_page_near(
+        &mut self,
+        iova: Iova,
+        phys: PhysAddr,
+        attributes: Attributes,
+    ) -> bool {
+        let Self { tree, allocator: memory, recent, .. } = self;
         if !tree.is_page(phys) {
             return false;
         }
-        let Some(attributes) = encoded.known(prot) else { return false };
         // A table that is there lies within the input size, and so does what it translates.
         let Some((node, table)) = recent.near::<F, A>(memory, iova) else { return false };
         let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
@@ -68,24 +79,41 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     /// The same for a page at an address, which is then to be committed.
     #[inline]
     pub(super) fn unmap_page_near(&mut self, iova: Iova) -> bool {
+        let Some((node, table, index)) = self.page_near(iova) else { return false };
+        node.store(index, 0);
+        Tree::<F>::publish(&self.allocator, node, table, index, 1);
+        true
+    }
+
+    /// The same where it matters whether there is a page: says so, or nothing where it is not near.
+    #[inline]
+    pub(super) fn take_page_near(&mut self, iova: Iova) -> Option<bool> {
+        let (node, table, index) = self.page_near(iova)?;
+        let Entry::Leaf(_) = F::decode(node.load(index), LAST_LEVEL) else { return Some(false) };
+        node.store(index, 0);
+        Tree::<F>::publish(&self.allocator, node, table, index, 1);
+        Some(self.committed())
+    }
+
+    /// Where the entry of a page near the place that was used last is, if it may change by itself: in
+    /// which table, and at which index.
+    #[inline]
+    fn page_near(&mut self, iova: Iova) -> Option<(Node<F>, PhysAddr, usize)> {
         let Self { tree, allocator: memory, recent, .. } = self;
         // Groups are looked after the long way.
         if tree.hint != 0 && !F::GROUPS.are_pages() {
-            return false;
+            return None;
         }
-        let Some((node, table)) = recent.near::<F, A>(memory, iova) else { return false };
+        let (node, table) = recent.near::<F, A>(memory, iova)?;
         let index = node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL));
-        if F::GROUPS.are_pages() && !groups::are_whole(tree.hint, node, LAST_LEVEL, (index, 1)) {
-            return false;
-        }
-        node.store(index, 0);
-        Tree::<F>::publish(memory, node, table, index, 1);
-        true
+        let may =
+            !F::GROUPS.are_pages() || groups::are_whole(tree.hint, node, LAST_LEVEL, (index, 1));
+        may.then_some((node, table, index))
     }
 
     /// Ends an operation that has done what it was asked to.
     #[inline]
-    fn committed(&self) -> bool {
+    pub(super) fn committed(&self) -> bool {
         self.allocator.commit();
         true
     }

@@ -77,6 +77,10 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let is_good = attempt.is_good;
         drop(attempt);
         debug_assert!(!is_good || taken.pages.is_empty(), "the survey counts what is missing");
+        drop(taken);
+        if is_good {
+            self.recall(range.first());
+        }
         Ok(is_good.then_some(gather))
     }
 }

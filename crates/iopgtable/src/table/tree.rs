@@ -1,7 +1,6 @@
 //! The tree that all operations work on: a root, a shape, and the memory behind them.
 
 use core::marker::PhantomData;
-use core::ops::ControlFlow;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -283,39 +282,19 @@ impl<F: Format, S> Tree<F, S> {
         if !self.geometry.translates(iova) {
             return None;
         }
-        let look = |node: Node<F>, level| {
-            let entry = S::load(node, node.index(iova.0, Self::entry_shift(level)));
-            match F::decode(entry, level) {
-                Entry::Table(phys) => ControlFlow::Continue(Self::child(memory, phys)),
-                Entry::Leaf(phys) => ControlFlow::Break(Some((entry, level, phys))),
-                Entry::Empty => ControlFlow::Break(None),
+        let (first_level, mut node) = (self.geometry.first_level(), self.root());
+        // Written out by the compiler, so that each level's shift is a constant.
+        for level in F::MIN_LEVEL..=LAST_LEVEL {
+            if level >= first_level {
+                let entry = S::load(node, node.index(iova.0, Self::entry_shift(level)));
+                match F::decode(entry, level) {
+                    Entry::Table(phys) => node = Self::child(memory, phys),
+                    Entry::Leaf(phys) => return Some((entry, level, phys)),
+                    Entry::Empty => return None,
+                }
             }
-        };
-        let first_level = self.geometry.first_level();
-        // Written out, so that each level's shift is a constant.
-        let walk = || {
-            let mut node = self.root();
-            if F::MIN_LEVEL < -1 && first_level < -1 {
-                node = look(node, -2)?;
-            }
-            if F::MIN_LEVEL < 0 && first_level < 0 {
-                node = look(node, -1)?;
-            }
-            if F::MIN_LEVEL <= 0 && first_level <= 0 {
-                node = look(node, 0)?;
-            }
-            if first_level <= 1 {
-                node = look(node, 1)?;
-            }
-            if first_level <= 2 {
-                node = look(node, 2)?;
-            }
-            look(node, LAST_LEVEL)
-        };
-        match walk() {
-            ControlFlow::Break(leaf) => leaf,
-            ControlFlow::Continue(_) => None,
         }
+        None
     }
 
     /// The table of pages that translates `iova`, if there is one; to be written to.
