@@ -7,6 +7,7 @@
 //! - [`SmmuV3`], [`Vtd`], [`AmdVi`], [`RiscVIommu`]: IOMMUs, through which devices copy memory.
 
 mod aarch64;
+mod accesses;
 mod amdvi;
 #[cfg(test)]
 mod assembled;
@@ -28,6 +29,7 @@ mod riscv_iommu_queue;
 mod smmuv3;
 mod smmuv3_config;
 mod smmuv3_queue;
+mod targets;
 mod vtd;
 mod vtd_scalable;
 

@@ -1,19 +1,19 @@
 //! QEMU's RISC-V processor, without any operating system.
 
 mod setup;
-mod targets;
 
 use std::sync::Arc;
 
 use setup::{MPRV, MXR, Setup};
-use targets::{Targets, marker};
 
+use super::accesses::{self, Accesses, Made, Make, Place};
 use super::batch::{Operation, Processor, RESERVED};
 use super::engine::{Board, Engine};
 use super::locate::{Program, Series};
+use super::targets::Targets;
 use crate::{
-    Absent, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, PhysMemory, Ram, Reached,
-    Refusal, Regime, Request, Says, Unsupported,
+    Absent, Answer, FaultKind, Forget, Mmu, MmuError, PhysMemory, Ram, Refusal, Regime, Request,
+    Says, Unsupported,
 };
 
 /// What the processor runs, as `stub.s` assembles.
@@ -29,6 +29,9 @@ const FEW_PAGES: u64 = 512;
 
 /// `mcause` of an `ecall`: from U-mode (or VU-mode), S-mode, VS-mode.
 const ECALLS: [u64; 3] = [8, 9, 10];
+
+/// What lies at the targets, `ecall`: whoever fetches it comes back to M-mode.
+const ECALL: u32 = 0x73;
 
 /// `mcause`, where there was no exception.
 const NOTHING: u64 = u64::MAX;
@@ -137,127 +140,47 @@ impl RiscV {
     pub fn open(ram: &Arc<Ram>, targets: (u64, u64)) -> Result<Self, Absent> {
         let board = Virt(Program::locate("qemu-system-riscv64", Series::Ten)?);
         let engine = Engine::open(board, ram, true)?;
-        let targets = Targets::new(ram, targets)
-            .ok_or_else(|| Absent::new("its targets would have to be pages of the RAM"))?;
+        let targets = Targets::new(ram, targets, ECALL)?;
         Ok(Self { engine, targets, installed: None })
     }
 
     fn installed(&self) -> Result<Setup, Unsupported> {
         self.installed.ok_or_else(|| Unsupported::new("no tables are installed"))
     }
+}
 
-    /// Loads from every address with the rights of its access and `more` bits of `mstatus`, and says
-    /// where they led to, or with which exception they ended.
-    fn load(
-        &mut self,
-        setup: Setup,
-        requests: &[Request],
-        more: u64,
-    ) -> Result<Vec<Answer>, MmuError> {
-        let mut list: Vec<Operation> = requests
-            .iter()
-            .map(|request| {
-                [request.address & !7, LOAD | setup.mode(request.access) | MPRV | more, 0, 0]
-            })
-            .collect();
-        self.engine.run(setup, &mut list)?;
-        let answer = |(request, &[_, word, cause, _]): (&Request, &Operation)| {
-            if cause != NOTHING {
-                return refusal(setup, AccessKind::Read, request, cause).map(Err);
-            }
-            let place = self.targets.place(word, request.address).ok_or_else(|| {
-                MmuError::Broken(format!(
-                    "{:#x} leads to no target: there is {word:#x}",
-                    request.address
-                ))
-            })?;
-            Ok(Ok(reached(place, request.address)))
+/// The processor with these registers.
+struct Hart<'a> {
+    engine: &'a mut Engine<Virt>,
+    setup: Setup,
+}
+
+impl Accesses for Hart<'_> {
+    fn make(&mut self, what: Make, places: &[Place]) -> Result<Vec<Made>, MmuError> {
+        let operation = match what {
+            Make::Load => LOAD | MPRV,
+            // QEMU forgets everything when this bit changes.
+            Make::LoadCode => LOAD | MPRV | MXR,
+            Make::Store => STORE | MPRV,
+            Make::Fetch => FETCH,
         };
-        requests.iter().zip(&list).map(answer).collect()
-    }
-
-    /// Makes the stores among `requests`. `answers` says where loads led to.
-    fn store(
-        &mut self,
-        setup: Setup,
-        requests: &[Request],
-        answers: &mut [Answer],
-    ) -> Result<(), MmuError> {
-        let stores = of_kind(requests, AccessKind::Write);
-        let mut list: Vec<Operation> = stores
-            .iter()
-            .map(|&at| {
-                let Request { address, access } = requests[at];
-                [address & !7, STORE | setup.mode(access) | MPRV, 0, marker(at)]
-            })
-            .collect();
-        self.engine.run(setup, &mut list)?;
-
-        let mut done = Vec::new();
-        for (&at, &[_, _, cause, _]) in stores.iter().zip(&list) {
-            let request = &requests[at];
-            if cause != NOTHING {
-                answers[at] = Err(refusal(setup, AccessKind::Write, request, cause)?);
-                continue;
-            }
-            let Ok(reached) = answers[at] else {
-                return Err(MmuError::Broken(format!(
-                    "a store is done at {:#x}, where a load is not",
-                    request.address
-                )));
+        let question = |place: &Place| {
+            [place.address, operation | self.setup.mode(place.privilege), 0, place.value]
+        };
+        let mut list: Vec<Operation> = places.iter().map(question).collect();
+        self.engine.run(self.setup, &mut list)?;
+        let made = |(place, &[_, word, cause, _]): (&Place, &Operation)| {
+            let let_through = match what {
+                Make::Load | Make::LoadCode | Make::Store => cause == NOTHING,
+                Make::Fetch => ECALLS.contains(&cause),
             };
-            done.push((at, reached.address & !7));
-        }
-        let places = self.targets.written(&self.engine.ram, &done).ok_or_else(|| {
-            MmuError::Broken("something was stored where no target is".to_owned())
-        })?;
-        for (&(at, _), place) in done.iter().zip(places) {
-            answers[at] = Ok(reached(place, requests[at].address));
-        }
-        Ok(())
-    }
-
-    /// Makes the fetches among `requests`. `answers` says where loads led to.
-    fn fetch(
-        &mut self,
-        setup: Setup,
-        requests: &[Request],
-        answers: &mut [Answer],
-    ) -> Result<(), MmuError> {
-        let fetches = of_kind(requests, AccessKind::Execute);
-        let mut list: Vec<Operation> = fetches
-            .iter()
-            .map(|&at| {
-                let Request { address, access } = requests[at];
-                [address & !7, FETCH | setup.mode(access), 0, 0]
-            })
-            .collect();
-        self.engine.run(setup, &mut list)?;
-
-        let mut unloaded = Vec::new();
-        for (&at, &[_, _, cause, _]) in fetches.iter().zip(&list) {
-            if !ECALLS.contains(&cause) {
-                answers[at] = Err(refusal(setup, AccessKind::Execute, &requests[at], cause)?);
-            } else if answers[at].is_err() {
-                unloaded.push(at);
+            if let_through {
+                Ok(Ok(word))
+            } else {
+                refusal(self.setup, what, place, cause).map(Err)
             }
-        }
-        // What can only be fetched from can be loaded from with a bit whose change makes QEMU forget
-        // everything. So this comes last, and only if it has to.
-        if unloaded.is_empty() {
-            return Ok(());
-        }
-        let again: Vec<Request> = unloaded.iter().map(|&at| requests[at]).collect();
-        for (at, answer) in unloaded.into_iter().zip(self.load(setup, &again, MXR)?) {
-            if answer.is_err() {
-                return Err(MmuError::Broken(format!(
-                    "{:#x} is fetched from, but not loaded from with `MXR`",
-                    requests[at].address
-                )));
-            }
-            answers[at] = answer;
-        }
-        Ok(())
+        };
+        places.iter().zip(&list).map(made).collect()
     }
 }
 
@@ -292,9 +215,9 @@ impl Mmu for RiscV {
     ) -> Result<(), MmuError> {
         answers.clear();
         let setup = self.installed()?;
-        *answers = self.load(setup, requests, 0)?;
-        self.store(setup, requests, answers)?;
-        self.fetch(setup, requests, answers)
+        let mut hart = Hart { engine: &mut self.engine, setup };
+        *answers = accesses::answer(&mut hart, &self.targets, requests)?;
+        Ok(())
     }
 
     fn forget(&mut self, what: Forget) -> Result<(), MmuError> {
@@ -321,30 +244,13 @@ fn forget(setup: Setup, what: Forget) -> Vec<Operation> {
     pages.map(|page| [page >> shift, address, setup.space(asid), 0]).collect()
 }
 
-/// The numbers of the requests for accesses of a kind.
-fn of_kind(requests: &[Request], kind: AccessKind) -> Vec<usize> {
-    (0..requests.len()).filter(|&at| requests[at].access.kind == kind).collect()
-}
-
-fn reached(place: u64, address: u64) -> Reached {
-    Reached { address: place | address & 7, translation: None }
-}
-
 /// Why an access was refused. An exception that no walk ends in is an error.
-fn refusal(
-    setup: Setup,
-    kind: AccessKind,
-    request: &Request,
-    cause: u64,
-) -> Result<Refusal, MmuError> {
-    if cause == setup.page_fault(kind) {
+fn refusal(setup: Setup, what: Make, place: &Place, cause: u64) -> Result<Refusal, MmuError> {
+    if cause == setup.page_fault(what.kind()) {
         Ok(Refusal::default())
-    } else if cause == setup::access_fault(kind) {
+    } else if cause == setup::access_fault(what.kind()) {
         Ok(Refusal { kind: Some(FaultKind::ExternalAbort), level: None })
     } else {
-        Err(MmuError::Broken(format!(
-            "{:?} at {:#x} ended with exception {cause}",
-            request.access, request.address
-        )))
+        Err(MmuError::Broken(format!("{what:?} at {place:x?} ended with exception {cause}")))
     }
 }

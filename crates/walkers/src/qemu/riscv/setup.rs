@@ -4,7 +4,7 @@
 //!
 //! The RISC-V Instruction Set Manual, volume II: `satp`, `hgatp`, `menvcfg`, `mstatus`.
 
-use crate::{Access, AccessKind, Privilege, Regime, Unsupported};
+use crate::{AccessKind, Privilege, Regime, Unsupported};
 
 /// `menvcfg`: `PBMTE` and `ADUE`.
 const PBMTE: u64 = 1 << 62;
@@ -69,10 +69,10 @@ impl Setup {
         self.hgatp != 0
     }
 
-    /// Bits of `mstatus` for an access: whose it is. `MPRV` is to be added for loads and stores.
-    pub(super) const fn mode(self, access: Access) -> u64 {
+    /// Bits of `mstatus` for an access with the rights of `privilege`. `MPRV` is to be added for loads and stores.
+    pub(super) const fn mode(self, privilege: Privilege) -> u64 {
         self.flags
-            | match access.privilege {
+            | match privilege {
                 Privilege::Privileged => MPP_S,
                 Privilege::Unprivileged => 0,
             }
