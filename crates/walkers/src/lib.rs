@@ -70,8 +70,12 @@ mod fault;
 mod memory;
 mod mmu;
 #[cfg(feature = "machines")]
+mod page_fault;
+#[cfg(feature = "machines")]
 mod ram;
 mod regime;
+#[cfg(feature = "machines")]
+mod slot;
 mod translation;
 mod walk;
 

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::stub::{CODE, Fault, Handler, Loop};
-use crate::{PhysMemory, Privilege, Ram};
+use crate::{PhysMemory, Privilege, Ram, slot};
 
 const PAGE: u64 = 4096;
 
@@ -133,17 +133,6 @@ impl Image {
         self.slot
     }
 
-    /// Which entry of the root maps `address`.
-    pub(super) fn slot_of(address: u64, five: bool) -> u64 {
-        address >> span_bits(five) & 511
-    }
-
-    /// What lies in `slot` where `address` lies in its own.
-    pub(super) fn in_slot(slot: u64, address: u64, five: bool) -> u64 {
-        let bits = span_bits(five);
-        canonical(slot << bits | address & ((1 << bits) - 1), five)
-    }
-
     /// Maps it by `slot` of a root of five levels, or of four.
     pub(super) fn place(&mut self, slot: u64, five: bool) {
         (self.slot, self.five) = (slot, five);
@@ -237,7 +226,7 @@ impl Image {
 
     /// Where the guest finds what lies at `at`.
     fn address(&self, at: u64) -> u64 {
-        Self::in_slot(self.slot, at, self.five)
+        slot::within(self.slot, at, self.five)
     }
 
     fn read(&self, at: u64) -> u64 {
@@ -252,14 +241,3 @@ impl Image {
 
 // One table of pages maps it all.
 const _: () = assert!(USER_STUB + PAGE <= 512 * PAGE);
-
-/// How many bytes an entry of the root spans, as a power of two.
-const fn span_bits(five: bool) -> u8 {
-    if five { 48 } else { 39 }
-}
-
-/// The canonical address with the low bits of `address`: as many as five levels translate, or four.
-pub(super) fn canonical(address: u64, five: bool) -> u64 {
-    let sign = 1 << if five { 56 } else { 47 };
-    ((address & (2 * sign - 1)) ^ sign).wrapping_sub(sign)
-}

@@ -57,21 +57,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadline::Deadline;
-use image::{BYTES, Image, canonical};
+use image::{BYTES, Image};
 use list::Outcome;
 use machine::{Machine, broken};
 use stub::Loop;
 
 use crate::{
     Absent, Access, AccessKind, Answer, FaultKind, Forget, Mmu, MmuError, Privilege, Ram, Reached,
-    Refusal, Regime, Request, Says, Unsupported, X86_64Registers,
+    Refusal, Regime, Request, Says, Unsupported, X86_64Registers, page_fault, slot,
 };
 
 mod deadline;
 mod image;
 mod list;
 mod machine;
-mod page_fault;
 mod slots;
 mod stub;
 mod trial;
@@ -308,7 +307,7 @@ impl Kvm {
                 page_fault::kind(code, request.access, fetches)
             }
             Outcome::Protection(_)
-                if canonical(request.address, registers.la57) != request.address =>
+                if slot::canonical(request.address, registers.la57) != request.address =>
             {
                 Some(FaultKind::Translation)
             }
@@ -369,7 +368,7 @@ impl Mmu for Kvm {
             let elsewhere = |request: &Request| {
                 let kept = self.is_kept(*request, false);
                 let address = if kept {
-                    Image::in_slot(alias, request.address, false)
+                    slot::within(alias, request.address, false)
                 } else {
                     request.address
                 };

@@ -1,9 +1,9 @@
 //! The copy of the root, and which of its entries is whose.
 
 use super::Kvm;
-use super::image::{Image, ROOM, canonical};
+use super::image::ROOM;
 use super::machine::broken;
-use crate::{MmuError, PhysMemory, Request, Unsupported};
+use crate::{MmuError, PhysMemory, Request, Unsupported, slot};
 
 impl Kvm {
     /// Copies the root, all of it or the entries that were not present.
@@ -26,9 +26,9 @@ impl Kvm {
 
     /// Whether the host keeps the entry of the root to itself that `request` needs.
     pub(super) fn is_kept(&self, Request { address, access }: Request, five: bool) -> bool {
-        let slot = Image::slot_of(address, five);
-        let kept = self.kept.contains(&(slot, access.privilege));
-        kept && !five && canonical(address, five) == address
+        let own = slot::of(address, five);
+        let kept = self.kept.contains(&(own, access.privilege));
+        kept && !five && slot::canonical(address, five) == address
     }
 
     /// Has the guest's own things in a slot that none of `requests` needs. Says how many of these
@@ -42,7 +42,7 @@ impl Kvm {
         let mut needed = [false; 512];
         let (mut left, mut count, mut kept) = (510 - self.kept.len(), 0, None);
         for request in requests.iter().take(ROOM) {
-            let slot = Image::slot_of(request.address, five);
+            let slot = slot::of(request.address, five);
             // CAST: below 512.
             let needed = &mut needed[slot as usize];
             if self.is_kept(*request, five) {

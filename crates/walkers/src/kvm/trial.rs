@@ -1,10 +1,11 @@
 //! What the host remembers, and how it is made to forget: tried out with small tables.
 
-use super::image::Image;
 use super::list::Outcome;
 use super::stub::Loop;
 use super::{Forgets, Kvm};
-use crate::{Access, Forget, Mmu, MmuError, Privilege, Reached, Regime, Request, X86_64Registers};
+use crate::{
+    Access, Forget, Mmu, MmuError, Privilege, Reached, Regime, Request, X86_64Registers, slot,
+};
 
 /// Present, writable, for users; accessed and dirty.
 const LINK: u64 = 0x67;
@@ -88,7 +89,7 @@ impl Kvm {
             if place != own {
                 self.place(place, false)?;
             }
-            let ends = |slot: &u64| [0, (1 << 39) - 1].map(|at| Image::in_slot(*slot, at, false));
+            let ends = |slot: &u64| [0, (1 << 39) - 1].map(|at| slot::within(*slot, at, false));
             let addresses: Vec<u64> = slots.iter().flat_map(ends).collect();
             for privilege in [Privilege::Privileged, Privilege::Unprivileged] {
                 let outcomes = self.access(&deadline, Loop::Read, privilege, &addresses)?;

@@ -53,3 +53,8 @@ fn what_the_riscv_processor_runs_is_what_its_source_says() {
     let flags = ["-march=rv64i_zicsr_zifencei_h", "-mabi=lp64"];
     check("riscv64-linux-gnu", &flags, "riscv/stub.s");
 }
+
+#[test]
+fn what_the_x86_processor_runs_is_what_its_source_says() {
+    check("x86_64-linux-gnu", &["--64"], "x86/stub.s");
+}

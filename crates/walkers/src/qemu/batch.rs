@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::child::Child;
 use super::locate::Program;
+use super::rom::Rom;
 use crate::{MmuError, PhysMemory, Ram};
 
 /// Words of an operation. Answers take the place of questions.
@@ -18,12 +19,12 @@ pub(super) const RESERVED: u64 = 8 << 20;
 
 /// Where the code is put, from the first byte of the RAM on: behind what a machine may write there
 /// when it starts.
-const CODE: u64 = 2 << 20;
+pub(super) const CODE: u64 = 2 << 20;
 
 /// From the first byte of the code on: the words that host and code agree on.
 const CONTROL: u64 = 0x1_0000;
 /// As far into the code: a page for what the host likes.
-const SPARE: u64 = 0x2_0000;
+pub(super) const SPARE: u64 = 0x2_0000;
 /// As far into the code: the list.
 const LIST: u64 = 0x10_0000;
 
@@ -40,6 +41,15 @@ const LOST: u64 = 32;
 const DONE: u8 = b'd';
 const IS_LOST: u8 = b'l';
 
+/// How the processor gets to its code, and how that is told from there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry {
+    /// It begins with the first byte, and has instructions that QEMU takes for calls.
+    Semihosting,
+    /// It begins in a ROM that ends with these bytes, and has a serial port.
+    Rom(&'static [u8]),
+}
+
 /// A running processor with its code, which waits for lists.
 #[derive(Debug)]
 pub(super) struct Processor {
@@ -48,13 +58,13 @@ pub(super) struct Processor {
 }
 
 impl Processor {
-    /// Starts a machine whose first processor begins with `code`. The machine has the RAM at the
+    /// Starts a machine whose first processor comes to `code`. The machine has the RAM at the
     /// address that `ram` says, and a console on its standard input and output.
     pub(super) fn start(
         program: &Program,
         ram: &Arc<Ram>,
         arguments: &[&str],
-        code: &[u8],
+        (entry, code): (Entry, &[u8]),
     ) -> Result<Self, MmuError> {
         // CAST: a size in memory.
         if (ram.bytes() as u64) < RESERVED {
@@ -68,19 +78,34 @@ impl Processor {
         }
         let control = place + CONTROL;
         ram.write_u64(control + REPLY * 8, u64::from(DONE) | u64::from(IS_LOST) << 8);
-        let entry = format!("loader,addr={place:#x},cpu-num=0");
         let mut all = vec![
             // One translation buffer, small: it is touched when the machine starts.
             "-accel",
             "tcg,thread=single,tb-size=16",
             "-chardev",
             "stdio,id=console,signal=off",
-            "-semihosting-config",
-            "enable=on,target=native,chardev=console",
-            "-device",
-            &entry,
         ];
         all.extend(arguments);
+        let rom = match entry {
+            Entry::Semihosting => None,
+            Entry::Rom(end) => Some(
+                Rom::new(end)
+                    .map_err(|why| MmuError::Broken(format!("there is no memory: {why}")))?,
+            ),
+        };
+        let begin = match &rom {
+            None => format!("loader,addr={place:#x},cpu-num=0"),
+            Some(rom) => rom.path(),
+        };
+        match entry {
+            Entry::Semihosting => all.extend([
+                "-semihosting-config",
+                "enable=on,target=native,chardev=console",
+                "-device",
+                &begin,
+            ]),
+            Entry::Rom(_) => all.extend(["-serial", "chardev:console", "-bios", &begin]),
+        }
         let mut processor = Self { child: Child::start(program, ram, &all)?, ram: Arc::clone(ram) };
         processor.wait()?;
         Ok(processor)
@@ -97,10 +122,10 @@ impl Processor {
     }
 
     /// Writes the words that the code loads its registers from.
-    pub(super) fn set(&self, settings: &[u64]) {
-        let first = Self::code(&self.ram) + CONTROL + SETTINGS * 8;
+    pub(super) fn set(ram: &Ram, settings: &[u64]) {
+        let first = Self::code(ram) + CONTROL + SETTINGS * 8;
         for (at, &value) in (0..).zip(settings) {
-            self.ram.write_u64(first + at * 8, value);
+            ram.write_u64(first + at * 8, value);
         }
     }
 

@@ -1,11 +1,6 @@
 //! A PC whose processor does nothing.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-
-use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::edu::Edu;
 use super::edu_iommu::{Iommu, Role};
@@ -13,6 +8,7 @@ use super::edu_mailbox::{Areas, Mailbox};
 use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine};
 use super::edu_pci::{Configuration, Slots};
 use super::qtest::Script;
+use super::rom::{Rom, START};
 use crate::{MmuError, Ram};
 
 /// Where the devices have their registers: in the hole below 4 GiB.
@@ -21,11 +17,7 @@ const BARS: u64 = 0xe000_0000;
 /// Slots that no device of the machine, and no IOMMU, is in.
 const SLOTS: Slots = Slots { first: 4, count: DEVICES, bars: BARS };
 
-/// What is read-only below 4 GiB, where the processor starts.
-const ROM_BYTES: usize = 64 << 10;
-
-/// Where in it the processor starts, and what it does: `cli; hlt; jmp` back.
-const START: usize = 0xfff0;
+/// What the processor does: `cli; hlt; jmp` back.
 const SLEEP: [u8; 4] = [0xfa, 0xf4, 0xeb, 0xfd];
 
 /// Addresses that the IOMMUs of a PC take for interrupts.
@@ -39,9 +31,10 @@ pub(super) fn start<I: Iommu>(
     device: &str,
     iommu: impl FnOnce(&mut Script, &mut Mailbox<'_>, &[(Edu, Role)]) -> Result<I, MmuError>,
 ) -> Result<EduMmu<I>, MmuError> {
-    // The child inherits it, and opens it by the same number.
-    let rom = rom().map_err(|why| MmuError::Broken(format!("there is no memory: {why}")))?;
-    let bios = format!("/proc/self/fd/{}", rom.as_raw_fd());
+    let mut end = [0; START];
+    end[..SLEEP.len()].copy_from_slice(&SLEEP);
+    let rom =
+        Rom::new(&end).map_err(|why| MmuError::Broken(format!("there is no memory: {why}")))?;
     let machine = Machine {
         emulator,
         arguments: &[
@@ -49,7 +42,7 @@ pub(super) fn start<I: Iommu>(
             // Timers that go off all the time would keep the processor's thread busy.
             "q35,hpet=off,pit=off,memory-backend=walked",
             "-bios",
-            &bios,
+            &rom.path(),
             "-device",
             device,
         ],
@@ -59,12 +52,4 @@ pub(super) fn start<I: Iommu>(
     };
     let memory = Arc::clone(&ram);
     EduMmu::start(&machine, ram, &mut Mailbox::new(&memory, areas.mailbox), iommu)
-}
-
-fn rom() -> std::io::Result<File> {
-    let file = File::from(memfd_create("rom", MemfdFlags::empty())?);
-    let mut bytes = vec![0; ROM_BYTES];
-    bytes[START..START + SLEEP.len()].copy_from_slice(&SLEEP);
-    file.write_all_at(&bytes, 0)?;
-    Ok(file)
 }

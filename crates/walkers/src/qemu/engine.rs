@@ -24,7 +24,7 @@ pub(super) trait Board {
     /// Starts a processor.
     fn start(&self, build: Self::Build, ram: &Arc<Ram>) -> Result<Processor, MmuError>;
 
-    /// What its program loads the registers from; a program that reads them back must find the same.
+    /// What its program loads the registers from. One that reads them back must find the same.
     fn words(setup: &Self::Setup) -> impl AsRef<[u64]>;
 }
 
@@ -55,7 +55,7 @@ impl<B: Board> Engine<B> {
             return Err(Absent::new(format!("its RAM would have to be at {:#x}", B::RAM)));
         }
         let mut engine = Self { board, ram: Arc::clone(ram), running: Vec::new() };
-        engine.running(build).map_err(|why| Absent::new(why.to_string()))?;
+        engine.started(build).map_err(|why| Absent::new(why.to_string()))?;
         Ok(engine)
     }
 
@@ -65,11 +65,12 @@ impl<B: Board> Engine<B> {
         setup: B::Setup,
         operations: &mut [Operation],
     ) -> Result<(), MmuError> {
-        let running = self.running(B::build(&setup))?;
+        let at = self.started(B::build(&setup))?;
+        let running = &mut self.running[at];
         if running.loaded != Some(setup) {
             running.loaded = None;
             let words = B::words(&setup);
-            running.processor.set(words.as_ref());
+            Processor::set(&self.ram, words.as_ref());
             running.processor.run(&mut [[0, SETUP, 0, 0]])?;
             if !running.processor.holds(words.as_ref()) {
                 let words = words.as_ref();
@@ -80,16 +81,13 @@ impl<B: Board> Engine<B> {
         running.processor.run(operations)
     }
 
-    /// The processor of `build`, which is started if it does not run.
-    fn running(&mut self, build: B::Build) -> Result<&mut Running<B>, MmuError> {
-        let found = self.running.iter().position(|running| running.build == build);
-        let at = if let Some(at) = found {
-            at
-        } else {
-            let processor = self.board.start(build, &self.ram)?;
-            self.running.push(Running { build, processor, loaded: None });
-            self.running.len() - 1
-        };
-        Ok(&mut self.running[at])
+    /// Which processor is that of `build`; it is started if it does not run.
+    fn started(&mut self, build: B::Build) -> Result<usize, MmuError> {
+        if let Some(at) = self.running.iter().position(|running| running.build == build) {
+            return Ok(at);
+        }
+        let processor = self.board.start(build, &self.ram)?;
+        self.running.push(Running { build, processor, loaded: None });
+        Ok(self.running.len() - 1)
     }
 }

@@ -3,7 +3,7 @@
 //! They are found in the folder that the environment variable `IOPGTABLE_QEMU` names, in
 //! `target/walkers` of the workspace (where `scripts/walkers` puts them), and in `PATH`.
 //!
-//! - [`Aarch64`], [`RiscV`]: processors, asked for addresses and made to access them.
+//! - [`Aarch64`], [`RiscV`], [`X86`]: processors, asked for addresses and made to access them.
 //! - [`SmmuV3`], [`Vtd`], [`AmdVi`], [`RiscVIommu`]: IOMMUs, through which devices copy memory.
 
 mod aarch64;
@@ -26,12 +26,14 @@ mod qtest;
 mod riscv;
 mod riscv_iommu;
 mod riscv_iommu_queue;
+mod rom;
 mod smmuv3;
 mod smmuv3_config;
 mod smmuv3_queue;
 mod targets;
 mod vtd;
 mod vtd_scalable;
+mod x86;
 
 pub use crate::Absent;
 pub use aarch64::Aarch64;
@@ -42,3 +44,4 @@ pub use riscv::RiscV;
 pub use riscv_iommu::RiscVIommu;
 pub use smmuv3::SmmuV3;
 pub use vtd::Vtd;
+pub use x86::X86;

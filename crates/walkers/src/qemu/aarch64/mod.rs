@@ -12,7 +12,7 @@ use fetch::Planted;
 use setup::{Half, Setup};
 use syndrome::Par;
 
-use super::batch::{Operation, Processor, RESERVED};
+use super::batch::{Entry, Operation, Processor, RESERVED};
 use super::engine::{Board, Engine};
 use super::locate::{Program, Series};
 use crate::{
@@ -112,7 +112,7 @@ impl Board for Virt {
         for (place, word) in (own..).step_by(8).zip(setup::own_table(code)) {
             ram.write_u64(place, word);
         }
-        Processor::start(program, ram, &MACHINE, stub::CODE)
+        Processor::start(program, ram, &MACHINE, (Entry::Semihosting, stub::CODE))
     }
 
     fn words(setup: &Setup) -> impl AsRef<[u64]> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use setup::{MPRV, MXR, Setup};
 
 use super::accesses::{self, Accesses, Made, Make, Place};
-use super::batch::{Operation, Processor, RESERVED};
+use super::batch::{Entry, Operation, Processor, RESERVED};
 use super::engine::{Board, Engine};
 use super::locate::{Program, Series};
 use super::targets::Targets;
@@ -110,7 +110,7 @@ impl Board for Virt {
             format!("rv64,h=on,svpbmt=on,svnapot={napot},svade=on,svadu=on,smstateen=off");
         let machine = ["-machine", "virt,memory-backend=walked", "-bios", "none", "-cpu"];
         let arguments: Vec<&str> = machine.into_iter().chain([processor_type.as_str()]).collect();
-        let processor = Processor::start(&self.0, ram, &arguments, CODE)?;
+        let processor = Processor::start(&self.0, ram, &arguments, (Entry::Semihosting, CODE))?;
         for (place, word) in before {
             ram.write_u64(place, word);
         }

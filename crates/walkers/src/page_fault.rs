@@ -1,4 +1,4 @@
-//! The error code of a page fault.
+//! The error code of an x86-64 page fault.
 //!
 //! # References
 //!
@@ -7,19 +7,19 @@
 use crate::{Access, AccessKind, FaultKind, Privilege};
 
 /// `P`: there was a translation, and it forbids the access.
-const PRESENT: u32 = 1 << 0;
+pub(crate) const PRESENT: u32 = 1 << 0;
 /// `W/R`: the access was a write.
 const WRITE: u32 = 1 << 1;
 /// `U/S`: the access was a user's.
 const USER: u32 = 1 << 2;
 /// `RSVD`: a reserved bit was set in an entry.
-const RESERVED: u32 = 1 << 3;
+pub(crate) const RESERVED: u32 = 1 << 3;
 /// `I/D`: the access was a fetch.
 const FETCH: u32 = 1 << 4;
 
 /// What `code` says of why `access` was refused, or nothing if it is not a code that such an access
 /// can have. `fetches`: fetches are told from reads, since `EFER.NXE` or `CR4.SMEP` is set.
-pub(super) fn kind(code: u32, access: Access, fetches: bool) -> Option<FaultKind> {
+pub(crate) fn kind(code: u32, access: Access, fetches: bool) -> Option<FaultKind> {
     let mut expected = 0;
     if access.kind == AccessKind::Write {
         expected |= WRITE;
