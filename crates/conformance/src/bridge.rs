@@ -10,6 +10,9 @@ use iopgtable::{
 };
 use walkers::{Access, Fault, FnMemory, Permissions, Regime, Rights, Translation, soft};
 
+/// `MAXPHYADDR` of x86-64 processors: as many bits as an entry has room for.
+pub(crate) const PHYSICAL_BITS: u8 = 52;
+
 /// A format that MMUs walk.
 pub trait Walked: Format {
     /// How many bits an address has, whether they are translated or not.
@@ -152,7 +155,7 @@ impl Walked for X86_64 {
             wp: true,
             smep: false,
             pat,
-            physical_bits: 52,
+            physical_bits: PHYSICAL_BITS,
         })
     }
 

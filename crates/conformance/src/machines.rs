@@ -6,11 +6,12 @@ use core::str::FromStr;
 use std::sync::Arc;
 
 use walkers::iotlb::{Invalidations, Iotlb};
-use walkers::qemu::{Aarch64, Absent, AmdVi, Areas, Emulator, RiscV, RiscVIommu, SmmuV3, Vtd};
+use walkers::qemu::{Aarch64, Absent, AmdVi, Areas, Emulator, RiscV, RiscVIommu, SmmuV3, Vtd, X86};
 use walkers::soft::SoftMmu;
 use walkers::{Mmu, MmuError, Ram};
 
 use crate::SharedRegion;
+use crate::bridge::PHYSICAL_BITS;
 
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
@@ -45,6 +46,8 @@ names! {
     QemuAarch64 = "qemu-aarch64";
     /// A RISC-V processor in QEMU.
     QemuRiscV = "qemu-riscv";
+    /// An x86-64 processor in QEMU.
+    QemuX86 = "qemu-x86";
     /// Arm's `SMMUv3` in QEMU, through which a device copies memory.
     SmmuV3 = "smmuv3";
     /// Intel's IOMMU in QEMU, likewise.
@@ -114,6 +117,9 @@ impl Site {
             Name::QemuAarch64 => Self::shared(Aarch64::RAM, Aarch64::RESERVED, Aarch64::open),
             Name::QemuRiscV => Self::shared(RiscV::RAM, RiscV::RESERVED, |ram| {
                 RiscV::open(ram, targets(RiscV::RAM))
+            }),
+            Name::QemuX86 => Self::shared(X86::RAM, X86::RESERVED, |ram| {
+                X86::open(ram, PHYSICAL_BITS, targets(X86::RAM))
             }),
             Name::SmmuV3 => Self::copying(SmmuV3::RAM, SmmuV3::locate(), SmmuV3::start),
             Name::Vtd => Self::copying(Vtd::RAM, Vtd::locate(), Vtd::start),

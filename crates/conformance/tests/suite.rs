@@ -19,7 +19,7 @@ use walkers::{Mmu, require};
 fn length(name: Name) -> Length {
     match name {
         Name::Soft | Name::Iotlb => Length { steps: 2000, probes: 8 },
-        Name::QemuAarch64 | Name::QemuRiscV => Length { steps: 1000, probes: 8 },
+        Name::QemuAarch64 | Name::QemuRiscV | Name::QemuX86 => Length { steps: 1000, probes: 8 },
         // Each answer takes some copies.
         _ => Length { steps: 1000, probes: 2 },
     }
@@ -108,10 +108,14 @@ formats! {
     amd_v1_1_level: AmdV1, Config::new(21, 48), [soft, iotlb, amdvi];
     amd_v1_2_levels: AmdV1, Config::new(30, 48), [soft, iotlb, amdvi];
     amd_v1_6_levels: AmdV1, Config::new(64, 52), [soft, iotlb];
-    x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm, vtd];
-    x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb];
-    x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF), [soft, iotlb, kvm, vtd];
-    x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20), [soft, iotlb, kvm];
+    x86_64_4_levels: X86_64, Config::new(48, 48), [soft, iotlb, kvm, qemu_x86, vtd];
+    x86_64_5_levels: X86_64, Config::new(57, 52), [soft, iotlb, qemu_x86];
+    x86_64_upper: X86_64, Config::new(48, 48).with(Options::UPPER_HALF),
+        [soft, iotlb, kvm, qemu_x86, vtd];
+    x86_64_5_levels_upper: X86_64, Config::new(57, 52).with(Options::UPPER_HALF),
+        [soft, iotlb, qemu_x86];
+    x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20),
+        [soft, iotlb, kvm, qemu_x86];
     vtd_s2_3_levels: VtdS2, Config::new(39, 39), [soft, iotlb, vtd];
     vtd_s2_4_levels: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY), [soft, iotlb, vtd];
     vtd_s2_5_levels: VtdS2, Config::new(57, 52).with(Options::FORCE_SNOOP), [soft, iotlb];

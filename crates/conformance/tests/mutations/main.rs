@@ -79,7 +79,8 @@ formats! {
         [survivors::STAGE2, survivors::BELOW_4K, survivors::TO_48_BITS];
     arm_mali: ArmMali, Config::new(48, 40), [soft],
         [survivors::STAGE2, survivors::BELOW_4K, survivors::TO_48_BITS, survivors::MALI];
-    x86_64: X86_64, Config::new(48, 48), [soft, vtd], [survivors::X86_64];
+    x86_64: X86_64, Config::new(48, 48), [soft, qemu_x86, vtd], [survivors::X86_64];
+    x86_64_5_levels: X86_64, Config::new(57, 52), [soft, qemu_x86], [survivors::X86_64];
     x86_64_without_1g: X86_64, Config::new(48, 48).largest_leaf(2 << 20), [kvm],
         [survivors::X86_64];
     vtd_s2: VtdS2, Config::new(48, 48).with(Options::HARDWARE_DIRTY), [soft, vtd],
