@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use walkers::qemu::{Absent, Areas, Emulator};
+use walkers::qemu::{AmdVi, Areas, RiscVIommu, SmmuV3, Vtd};
 use walkers::soft::SoftMmu;
-use walkers::{
-    Access, Answer, FaultKind, Mmu, MmuError, PhysMemory, Ram, Regime, Request, require,
-};
+use walkers::{Access, Answer, FaultKind, Mmu, PhysMemory, Ram, Regime, Request, require};
+
+use crate::noise::Noise;
 
 /// How much RAM the machines have.
 const BYTES: u64 = 32 << 20;
@@ -21,7 +21,7 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    pub(crate) fn new(first: u64) -> Self {
+    fn new(first: u64) -> Self {
         let targets = (first + BYTES / 2, first + BYTES / 2 + (4 << 20) - 1);
         Self {
             ram: Arc::new(Ram::new(first, BYTES as usize).unwrap()),
@@ -79,18 +79,38 @@ impl Bed {
     }
 }
 
-/// The machine that `start` starts, if there is a QEMU for it.
-pub(crate) fn machine<M>(
-    located: Result<Emulator, Absent>,
-    bed: &Bed,
-    start: impl FnOnce(&Emulator, Arc<Ram>, Areas) -> Result<M, MmuError>,
-) -> Option<M> {
-    let emulator = require::machine("qemu", located)?;
-    Some(start(&emulator, Arc::clone(&bed.ram), bed.areas).unwrap())
+/// An IOMMU that is emulated.
+pub(crate) trait Emulated: Mmu + Sized {
+    fn new(bed: &Bed) -> Option<Self>;
+
+    /// Where a machine has its RAM.
+    const RAM: u64;
+}
+
+macro_rules! emulated {
+    ($($machine:ident)*) => {$(
+        impl Emulated for $machine {
+            const RAM: u64 = $machine::RAM;
+
+            fn new(bed: &Bed) -> Option<Self> {
+                let emulator = require::machine("qemu", $machine::locate())?;
+                Some($machine::start(&emulator, Arc::clone(&bed.ram), bed.areas).unwrap())
+            }
+        }
+    )*};
+}
+emulated! { AmdVi RiscVIommu SmmuV3 Vtd }
+
+/// A machine and its RAM, if there is a QEMU for it.
+pub(crate) fn start<M: Emulated>() -> Option<(Bed, M)> {
+    let bed = Bed::new(M::RAM);
+    let machine = M::new(&bed)?;
+    Some((bed, machine))
 }
 
 pub(crate) const READ: Access = Access::PRIVILEGED_READ;
 pub(crate) const WRITE: Access = Access::PRIVILEGED_WRITE;
+pub(crate) const ACCESSES: [Access; 2] = [READ, WRITE];
 
 pub(crate) fn ask(mmu: &mut dyn Mmu, address: u64, access: Access) -> Answer {
     let mut answers = Vec::new();
@@ -114,10 +134,25 @@ pub(crate) fn places(mmu: &mut dyn Mmu, requests: &[Request]) -> Vec<Option<u64>
     answers.iter().map(|answer| answer.ok().map(|reached| reached.address)).collect()
 }
 
-/// Requests for a read and a write at each address.
-pub(crate) fn both(addresses: impl IntoIterator<Item = u64>) -> Vec<Request> {
-    let accesses = |address| [READ, WRITE].map(|access| Request { address, access });
+/// Requests for accesses at each address.
+pub(crate) fn asked(
+    accesses: [Access; 2],
+    addresses: impl IntoIterator<Item = u64>,
+) -> Vec<Request> {
+    let accesses = |address| accesses.map(|access| Request { address, access });
     addresses.into_iter().flat_map(accesses).collect()
+}
+
+/// The same for a privileged read and write.
+pub(crate) fn both(addresses: impl IntoIterator<Item = u64>) -> Vec<Request> {
+    asked(ACCESSES, addresses)
+}
+
+/// Each address, one beside it, and one that differs in one of the lower `bits`.
+pub(crate) fn around(noise: &mut Noise, addresses: &[u64], bits: u64) -> Vec<u64> {
+    let mut near =
+        |&address: &u64| [address, address ^ noise.below(0x1000), address ^ 1 << noise.below(bits)];
+    addresses.iter().flat_map(&mut near).collect()
 }
 
 /// What a comparison came to.
@@ -125,6 +160,20 @@ pub(crate) fn both(addresses: impl IntoIterator<Item = u64>) -> Vec<Request> {
 pub(crate) struct Tally {
     pub(crate) reached: usize,
     pub(crate) refused: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.reached += more.reached;
+        self.refused += more.refused;
+    }
+
+    /// Fails where too little was compared to say much.
+    pub(crate) fn check(&self) {
+        println!("{} translations, {} refusals", self.reached, self.refused);
+        assert!(self.reached + self.refused >= 2000, "{self:?}");
+        assert!(self.reached >= 500 && self.refused >= 500, "{self:?}");
+    }
 }
 
 /// Where a walker may give another class to a refusal than the manual does.

@@ -6,15 +6,17 @@
 
 mod amdvi;
 mod bed;
+#[path = "../noise/mod.rs"]
 mod noise;
 mod radix;
+mod remembered;
 mod riscv_iommu;
 mod smmuv3_halves;
 mod smmuv3_leaves;
 mod smmuv3_nested;
 mod smmuv3_random;
 mod smmuv3_stale;
-mod speed;
+mod stage;
 mod vmsa;
 mod vtd;
 mod vtd_first_stage;

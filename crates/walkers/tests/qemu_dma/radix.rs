@@ -11,8 +11,12 @@ pub(crate) trait Entries {
     fn link(&self, table: u64, level: u32) -> u64;
     /// The table that an entry of a level above 1 leads to, if it does.
     fn table(&self, entry: u64) -> Option<u64>;
+    /// The same with anything that it may say besides.
+    fn any_link(&self, _: &mut Noise, table: u64, level: u32) -> u64 {
+        self.link(table, level)
+    }
     /// A leaf of `level` to `output`, with anything that it may permit.
-    fn leaf(&self, noise: &mut Noise, output: u64, level: u32) -> u64;
+    fn any_leaf(&self, noise: &mut Noise, output: u64, level: u32) -> u64;
     /// One that maps nothing.
     fn nothing(&self, noise: &mut Noise) -> u64;
 }
@@ -27,7 +31,7 @@ pub(crate) struct Tree {
 }
 
 /// The bits of an address below those that `level` looks at.
-const fn shift(level: u32) -> u32 {
+pub(crate) const fn shift(level: u32) -> u32 {
     12 + 9 * (level - 1)
 }
 
@@ -55,7 +59,7 @@ impl Tree {
     pub(crate) fn entry(
         &self,
         bed: &mut Bed,
-        entries: &impl Entries,
+        entries: &(impl Entries + ?Sized),
         address: u64,
         level: u32,
     ) -> u64 {
@@ -75,7 +79,7 @@ impl Tree {
     pub(crate) fn map(
         &self,
         bed: &mut Bed,
-        entries: &impl Entries,
+        entries: &(impl Entries + ?Sized),
         address: u64,
         level: u32,
         entry: u64,
@@ -91,7 +95,7 @@ impl Tree {
         &self,
         bed: &mut Bed,
         noise: &mut Noise,
-        entries: &impl Entries,
+        entries: &(impl Entries + ?Sized),
         highest: u32,
     ) -> Vec<u64> {
         let mut addresses: Vec<u64> = Vec::new();
@@ -121,12 +125,12 @@ impl Tree {
                 if level == 1 || level <= highest && noise.one_in(4) {
                     let target = bed.target(noise.below(4 << 20));
                     let below = (1 << shift(level)) - 1;
-                    bed.write(at, entries.leaf(noise, target & !below, level));
+                    bed.write(at, entries.any_leaf(noise, target & !below, level));
                     addresses.push(address & !below | target & below);
                     break;
                 }
                 table = bed.table(4096);
-                bed.write(at, entries.link(table, level - 1));
+                bed.write(at, entries.any_link(noise, table, level - 1));
             }
         }
         addresses

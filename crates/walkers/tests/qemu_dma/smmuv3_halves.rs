@@ -4,13 +4,12 @@ use walkers::qemu::SmmuV3;
 use walkers::soft::Stage1Registers;
 use walkers::{FaultKind, Mmu, Regime};
 
-use crate::bed::{Bed, READ, WRITE, machine, place};
+use crate::bed::{READ, WRITE, place, start};
 use crate::vmsa::{ACCESSED, Tree};
 
 #[test]
 fn halves_have_tables_granules_and_sizes_of_their_own() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = machine(SmmuV3::locate(), &bed, SmmuV3::start) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     for (lower, upper) in [((12, 48), (12, 48)), ((12, 39), (16, 42)), ((16, 48), (14, 36))] {
         bed.clear();
         let lower = Tree::new(&mut bed, lower.0, lower.1);

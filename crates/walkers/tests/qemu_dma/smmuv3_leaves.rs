@@ -4,16 +4,12 @@ use walkers::qemu::SmmuV3;
 use walkers::soft::{Stage1Registers, Stage2Registers};
 use walkers::{Access, FaultKind, Mmu, MmuError, Regime, Request};
 
-use crate::bed::{Bed, READ, WRITE, agree, both, machine, place, strict};
+use crate::bed::{READ, WRITE, agree, both, place, start, strict};
 use crate::vmsa::{ACCESSED, READ_ONLY, S2_READ, S2_WRITE, Tree};
 
 /// What each granule maps 48 or 47 bits with: the granule, the input size, leaves by level.
 const GRANULES: [(u32, u32, &[u32]); 3] =
     [(12, 48, &[3, 2, 1]), (14, 48, &[3, 2]), (16, 48, &[3, 2])];
-
-fn start(bed: &Bed) -> Option<SmmuV3> {
-    machine(SmmuV3::locate(), bed, SmmuV3::start)
-}
 
 pub(crate) fn stage1(tree: &Tree) -> Regime {
     let tcr = tree.tcr();
@@ -27,8 +23,7 @@ pub(crate) fn stage2(tree: &Tree) -> Regime {
 
 #[test]
 fn every_leaf_of_stage_1_leads_to_its_bytes() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = start(&bed) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     for (granule, input_bits, levels) in GRANULES {
         bed.clear();
         let tree = Tree::new(&mut bed, granule, input_bits);
@@ -55,8 +50,7 @@ fn every_leaf_of_stage_1_leads_to_its_bytes() {
 
 #[test]
 fn stage_1_faults_have_their_class() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = start(&bed) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     for (granule, ..) in GRANULES {
         bed.clear();
         let tree = Tree::new(&mut bed, granule, 39);
@@ -86,8 +80,7 @@ fn stage_1_faults_have_their_class() {
 
 #[test]
 fn stage_2_permissions_are_those_of_s2ap() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = start(&bed) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     // Roots of one table: 4 KiB at levels 1 and 0, 16 KiB at 2 and 1, 64 KiB at 2 and 1.
     for (granule, input_bits) in [(12, 39), (12, 44), (14, 36), (14, 44), (16, 42), (16, 44)] {
         bed.clear();
@@ -122,8 +115,7 @@ fn stage_2_permissions_are_those_of_s2ap() {
 
 #[test]
 fn requests_of_a_batch_do_not_get_in_each_others_way() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = start(&bed) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     // All addresses lead to one page; every third is read-only, every fifth not mapped.
     let tree = Tree::new(&mut bed, 12, 48);
     let to = bed.target(0x3_0000);
@@ -143,8 +135,7 @@ fn requests_of_a_batch_do_not_get_in_each_others_way() {
 
 #[test]
 fn what_is_not_done_is_said() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = start(&bed) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     let tree = Tree::new(&mut bed, 12, 39);
     let mut answers = Vec::new();
     let request = Request { address: 0, access: READ };

@@ -4,7 +4,7 @@ use walkers::qemu::SmmuV3;
 use walkers::soft::{Stage1Registers, Stage2Registers};
 use walkers::{FaultKind, Mmu, PhysMemory, Regime};
 
-use crate::bed::{Bed, READ, WRITE, machine, place};
+use crate::bed::{READ, WRITE, place, start};
 use crate::vmsa::{ACCESSED, S2_READ, S2_WRITE, Tree};
 
 /// How far intermediate addresses are from physical ones.
@@ -12,8 +12,7 @@ const AWAY: u64 = 1 << 36;
 
 #[test]
 fn both_stages_are_walked() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = machine(SmmuV3::locate(), &bed, SmmuV3::start) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     let outer = Tree::new(&mut bed, 12, 39);
     let inner = Tree::new(&mut bed, 12, 39);
     let (read, write) = (ACCESSED | S2_READ, ACCESSED | S2_WRITE);

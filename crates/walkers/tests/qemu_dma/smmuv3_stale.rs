@@ -3,7 +3,8 @@
 use walkers::qemu::SmmuV3;
 use walkers::{Forget, Mmu};
 
-use crate::bed::{Bed, READ, WRITE, machine, place};
+use crate::bed::{ACCESSES, READ, WRITE, place, start};
+use crate::remembered::{Page, spaces_are_kept_apart};
 use crate::smmuv3_leaves::{stage1, stage2};
 use crate::vmsa::{ACCESSED, READ_ONLY, S2_READ, S2_WRITE, Tree};
 
@@ -20,13 +21,19 @@ fn page(address: u64, level: Option<i8>) -> Forget {
 
 #[test]
 fn a_leaf_is_remembered_until_it_is_forgotten() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = machine(SmmuV3::locate(), &bed, SmmuV3::start) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     let tree = Tree::new(&mut bed, 12, 39);
-    let (old, new) = (bed.target(0), bed.target(0x8000));
     for (regime, bits) in [(stage1(&tree), 0), (stage2(&tree), S2_READ | S2_WRITE)] {
-        assert!(mmu.says(&regime).unwrap().remembers);
-        let forgotten = [
+        let leaf = Page {
+            regime: &regime,
+            asid: ASID,
+            address: ADDRESS,
+            old: bed.target(0),
+            new: bed.target(0x8000),
+            accesses: ACCESSES,
+            map: &|bed, to| tree.map(bed, ADDRESS, to, 3, ACCESSED | bits),
+        };
+        let forgets = [
             range(ADDRESS, ADDRESS),
             range(ADDRESS - 0x5000, ADDRESS + 0x12_3fff),
             range(0, (1 << 39) - 1),
@@ -36,45 +43,20 @@ fn a_leaf_is_remembered_until_it_is_forgotten() {
             Forget::Space { asid: ASID },
             Forget::Everything,
         ];
-        for forget in forgotten {
-            tree.map(&mut bed, ADDRESS, old, 3, ACCESSED | bits);
-            mmu.install(&regime, ASID).unwrap();
-            for access in [READ, WRITE] {
-                assert_eq!(place(&mut mmu, ADDRESS, access), Ok(old));
-            }
-            let entry = tree.map(&mut bed, ADDRESS, new, 3, ACCESSED | bits);
-            for other in [
-                range(ADDRESS + 0x1000, ADDRESS + 0xff_ffff),
-                range(0, ADDRESS - 1),
-                page(ADDRESS - 1, None),
-                Forget::Range { asid: ASID + 1, first: ADDRESS, last: ADDRESS, leaves_only: false },
-                Forget::Space { asid: ASID - 1 },
-            ] {
-                mmu.forget(other).unwrap();
-            }
-            for access in [READ, WRITE] {
-                assert_eq!(place(&mut mmu, ADDRESS, access), Ok(old), "nothing was forgotten");
-            }
-            mmu.forget(forget).unwrap();
-            for access in [READ, WRITE] {
-                assert_eq!(place(&mut mmu, ADDRESS, access), Ok(new), "{forget:?}");
-            }
-            bed.write(entry, 0);
-            for access in [READ, WRITE] {
-                assert_eq!(place(&mut mmu, ADDRESS, access), Ok(new), "stale");
-            }
-            mmu.forget(forget).unwrap();
-            for access in [READ, WRITE] {
-                assert!(place(&mut mmu, ADDRESS, access).is_err(), "{forget:?}");
-            }
-        }
+        let others = [
+            range(ADDRESS + 0x1000, ADDRESS + 0xff_ffff),
+            range(0, ADDRESS - 1),
+            page(ADDRESS - 1, None),
+            Forget::Range { asid: ASID + 1, first: ADDRESS, last: ADDRESS, leaves_only: false },
+            Forget::Space { asid: ASID - 1 },
+        ];
+        leaf.is_remembered_until(&mut bed, &mut mmu, &forgets, &others);
     }
 }
 
 #[test]
 fn a_large_leaf_is_forgotten_by_any_of_its_addresses() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = machine(SmmuV3::locate(), &bed, SmmuV3::start) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     for granule in [12, 14, 16] {
         bed.clear();
         let tree = Tree::new(&mut bed, granule, 42);
@@ -84,7 +66,7 @@ fn a_large_leaf_is_forgotten_by_any_of_its_addresses() {
         let address = from + (to - base);
         let entry = tree.map(&mut bed, from, base, 2, ACCESSED);
         mmu.install(&stage1(&tree), ASID).unwrap();
-        for access in [READ, WRITE] {
+        for access in ACCESSES {
             assert_eq!(place(&mut mmu, address, access), Ok(to));
         }
         bed.write(entry, 0);
@@ -98,7 +80,7 @@ fn a_large_leaf_is_forgotten_by_any_of_its_addresses() {
             range(from + span - 1, from + span - 1)
         })
         .unwrap();
-        for access in [READ, WRITE] {
+        for access in ACCESSES {
             assert!(place(&mut mmu, address, access).is_err());
         }
     }
@@ -106,8 +88,7 @@ fn a_large_leaf_is_forgotten_by_any_of_its_addresses() {
 
 #[test]
 fn a_permission_that_is_taken_away_stays_until_it_is_forgotten() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = machine(SmmuV3::locate(), &bed, SmmuV3::start) else { return };
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
     let tree = Tree::new(&mut bed, 12, 39);
     let to = bed.target(0);
     tree.map(&mut bed, ADDRESS, to, 3, ACCESSED);
@@ -122,21 +103,13 @@ fn a_permission_that_is_taken_away_stays_until_it_is_forgotten() {
 
 #[test]
 fn address_spaces_are_kept_apart() {
-    let mut bed = Bed::new(SmmuV3::RAM);
-    let Some(mut mmu) = machine(SmmuV3::locate(), &bed, SmmuV3::start) else { return };
-    let trees = [0, 1, 2].map(|_| Tree::new(&mut bed, 12, 39));
-    let bits = ACCESSED | S2_READ | S2_WRITE;
-    let to = [0, 1, 2].map(|index| bed.target(index * 0x1000));
-    for (tree, to) in trees.iter().zip(to) {
-        // Stage 1 reads S2_WRITE as read-only.
-        tree.map(&mut bed, ADDRESS, to, 3, bits);
-    }
-    for _ in 0..2 {
-        for (index, asid) in [(0, 0), (1, 1), (2, 0x7ffe)] {
-            mmu.install(&stage1(&trees[index]), asid).unwrap();
-            assert_eq!(place(&mut mmu, ADDRESS, READ), Ok(to[index]));
-            mmu.install(&stage2(&trees[index]), asid).unwrap();
-            assert_eq!(place(&mut mmu, ADDRESS, WRITE), Ok(to[index]));
-        }
-    }
+    let Some((mut bed, mut mmu)) = start::<SmmuV3>() else { return };
+    let spaces = [(0, 0), (1, 1), (2, 0x7ffe)].map(|(index, asid)| {
+        let [one, two] = [0, 1].map(|_| Tree::new(&mut bed, 12, 39));
+        let to = bed.target(index * 0x1000);
+        one.map(&mut bed, ADDRESS, to, 3, ACCESSED);
+        two.map(&mut bed, ADDRESS, to, 3, ACCESSED | S2_READ | S2_WRITE);
+        [(stage1(&one), asid, to), (stage2(&two), asid, to)]
+    });
+    spaces_are_kept_apart(&mut mmu, ADDRESS, ACCESSES, spaces.as_flattened());
 }

@@ -1,16 +1,13 @@
 //! VT-d's first stage: x86-64's tables.
 
 use walkers::qemu::Vtd;
-use walkers::{
-    Access, FaultKind, Forget, Mmu, Regime, Request, VtdSecondStageRegisters, X86_64Registers,
-};
+use walkers::{FaultKind, Forget, Mmu, Regime, VtdSecondStageRegisters, X86_64Registers};
 
-use crate::bed::{Bed, agree, ask, machine, place, places, strict};
+use crate::bed::{ask, place, start};
 use crate::noise::Noise;
 use crate::radix::{Entries, Tree};
-
-const READ: Access = Access::UNPRIVILEGED_READ;
-const WRITE: Access = Access::UNPRIVILEGED_WRITE;
+use crate::remembered::{Page, spaces_are_kept_apart};
+use crate::stage::{ACCESSES, Stage, WRITE};
 
 const P: u64 = 1;
 const W: u64 = 1 << 1;
@@ -33,10 +30,9 @@ impl Entries for First {
     }
 
     /// Where a reserved bit is set, everything is permitted: QEMU looks at rights first.
-    fn leaf(&self, noise: &mut Noise, output: u64, level: u32) -> u64 {
-        let large = if level > 1 { LARGE } else { 0 };
+    fn any_leaf(&self, noise: &mut Noise, output: u64, level: u32) -> u64 {
         let rights = if noise.one_in(12) { W | U | RESERVED } else { noise.bits() & (W | U) };
-        output | large | P | rights | noise.bits() & IGNORED
+        self.leaf(output, level, rights | noise.bits() & IGNORED)
     }
 
     fn nothing(&self, noise: &mut Noise) -> u64 {
@@ -44,16 +40,33 @@ impl Entries for First {
     }
 }
 
-fn regime(tree: &Tree) -> Regime {
-    Regime::X86_64(X86_64Registers {
-        cr3: tree.root,
-        la57: tree.levels == 5,
-        nxe: true,
-        wp: true,
-        smep: false,
-        pat: 0,
-        physical_bits: 48,
-    })
+impl Stage for First {
+    const RIGHTS: [u64; 4] = [0, U, W, U | W];
+
+    fn permits(rights: u64) -> (bool, bool) {
+        (rights & U != 0, rights & (U | W) == U | W)
+    }
+
+    fn leaf(&self, output: u64, level: u32, rights: u64) -> u64 {
+        output | P | rights | if level > 1 { LARGE } else { 0 }
+    }
+
+    fn regime(&self, tree: &Tree) -> Regime {
+        Regime::X86_64(X86_64Registers {
+            cr3: tree.root,
+            la57: tree.levels == 5,
+            nxe: true,
+            wp: true,
+            smep: false,
+            pat: 0,
+            physical_bits: 48,
+        })
+    }
+
+    /// With the sign of its bit 47.
+    fn said(&self, _: &Tree, address: u64) -> u64 {
+        (address ^ 1 << 47).wrapping_sub(1 << 47)
+    }
 }
 
 fn second(tree: &Tree) -> Regime {
@@ -65,59 +78,28 @@ fn second(tree: &Tree) -> Regime {
     })
 }
 
-/// With the sign of its bit 47.
-fn canonical(address: u64) -> u64 {
-    (address ^ 1 << 47).wrapping_sub(1 << 47)
-}
-
-fn both(addresses: impl IntoIterator<Item = u64>) -> Vec<Request> {
-    let accesses = |address| [READ, WRITE].map(|access| Request { address, access });
-    addresses.into_iter().flat_map(accesses).collect()
+#[test]
+fn every_leaf_leads_to_its_bytes_as_far_as_it_permits() {
+    let Some((mut bed, mut mmu)) = start::<Vtd>() else { return };
+    First.check_leaves(&mut bed, &mut mmu, 4..=4);
 }
 
 #[test]
-fn every_leaf_leads_to_its_bytes_as_far_as_it_permits() {
-    let mut bed = Bed::new(Vtd::RAM);
-    let Some(mut mmu) = machine(Vtd::locate(), &bed, Vtd::start) else { return };
-    let tree = Tree::new(&mut bed, 4, 0);
-    let to = bed.target(0x20_0000);
-    let regime = regime(&tree);
-    for (level, large) in [(1, 0), (2, LARGE), (3, LARGE)] {
-        let below: u64 = (1 << (3 + 9 * level)) - 1;
-        for from in [0, (1 << 33) + (0x1234_5678 & !below), canonical((1 << 48) - (1 << 30))] {
-            let address = from & !below | to & below;
-            for rights in [0, U, W, U | W] {
-                let entry = to & !below | large | rights | P;
-                tree.map(&mut bed, &First, address, level, entry);
-                mmu.install(&regime, 4).unwrap();
-                let requests = both([address + 0x123, address + 0xff8]);
-                for (request, found) in requests.iter().zip(places(&mut mmu, &requests)) {
-                    let right = if request.access == WRITE { U | W } else { U };
-                    let target = request.address - address + to;
-                    assert_eq!(found, (rights & right == right).then_some(target));
-                }
-                let asked = both([address, address + 8, address ^ 0x1000]);
-                agree(&bed, &mut mmu, &regime, &asked, &strict);
-            }
-            // Not there for the sizes that come.
-            for above in level..4 {
-                tree.map(&mut bed, &First, address, above, 0);
-            }
-        }
-    }
+fn random_trees_are_walked_alike() {
+    let Some((mut bed, mut mmu)) = start::<Vtd>() else { return };
+    First.check_random_trees(&mut bed, &mut mmu, 4..=4);
 }
 
 #[test]
 fn each_fault_has_its_class() {
-    let mut bed = Bed::new(Vtd::RAM);
-    let Some(mut mmu) = machine(Vtd::locate(), &bed, Vtd::start) else { return };
-    let tree = Tree::new(&mut bed, 4, 0);
+    let Some((mut bed, mut mmu)) = start::<Vtd>() else { return };
+    let tree = First.tree(&mut bed, 4);
     let to = bed.target(0);
     tree.map(&mut bed, &First, 0, 1, to | P | W | U | RESERVED);
     tree.map(&mut bed, &First, 0x1000, 1, to | P | W);
     tree.map(&mut bed, &First, 0x20_0000, 2, (to + 0x2000) | P | W | U | LARGE);
     tree.map(&mut bed, &First, 0x40_0000, 2, 0x70_0000_0000 | P | W | U);
-    mmu.install(&regime(&tree), 4).unwrap();
+    mmu.install(&First.regime(&tree), 4).unwrap();
     for (address, kind) in [
         (0, FaultKind::Reserved),
         (0x1000, FaultKind::Permission),
@@ -127,7 +109,7 @@ fn each_fault_has_its_class() {
         (1 << 47, FaultKind::Translation),
         (1 << 63, FaultKind::Translation),
     ] {
-        for access in [READ, WRITE] {
+        for access in ACCESSES {
             let refusal = ask(&mut mmu, address, access).unwrap_err();
             assert_eq!(refusal.kind, Some(kind), "{address:x}");
         }
@@ -136,79 +118,50 @@ fn each_fault_has_its_class() {
 }
 
 #[test]
-fn random_trees_are_walked_alike() {
-    let mut bed = Bed::new(Vtd::RAM);
-    let Some(mut mmu) = machine(Vtd::locate(), &bed, Vtd::start) else { return };
-    let mut noise = Noise(57);
-    let tree = Tree::new(&mut bed, 4, 0);
-    let grown = tree.grow(&mut bed, &mut noise, &First, 3);
-    let mut addresses = Vec::new();
-    for address in grown.into_iter().map(canonical) {
-        let near = address ^ noise.below(0x1000);
-        addresses.extend([address, near, address ^ 1 << noise.below(50)]);
-    }
-    addresses.retain(|address| !(0xfee0_0000..0xfef0_0000).contains(address));
-    let regime = regime(&tree);
-    mmu.install(&regime, 3).unwrap();
-    let tally = agree(&bed, &mut mmu, &regime, &both(addresses), &strict);
-    println!("{tally:?}");
-    assert!(tally.reached >= 300 && tally.refused >= 300, "{tally:?}");
-}
-
-#[test]
 fn a_leaf_is_remembered_until_it_is_forgotten() {
-    let mut bed = Bed::new(Vtd::RAM);
-    let Some(mut mmu) = machine(Vtd::locate(), &bed, Vtd::start) else { return };
-    let tree = Tree::new(&mut bed, 4, 0);
-    let regime = regime(&tree);
-    let (old, new) = (bed.target(0x1000), bed.target(0x8000));
-    let address = canonical(0xffff_1234_5000);
-    for forget in [
+    let Some((mut bed, mut mmu)) = start::<Vtd>() else { return };
+    let tree = First.tree(&mut bed, 4);
+    let address = First.said(&tree, 0xffff_1234_5000);
+    let leaf = Page {
+        regime: &First.regime(&tree),
+        asid: 2,
+        address,
+        old: bed.target(0x1000),
+        new: bed.target(0x8000),
+        accesses: ACCESSES,
+        map: &|bed, to| tree.map(bed, &First, address, 1, First.whole(to, 1)),
+    };
+    let forgets = [
         Forget::Range { asid: 2, first: address, last: address + 7, leaves_only: true },
         Forget::Page { asid: 2, address, level: None, leaves_only: false },
         Forget::Space { asid: 2 },
         Forget::Everything,
-    ] {
-        tree.map(&mut bed, &First, address, 1, old | P | W | U);
-        mmu.install(&regime, 2).unwrap();
-        let found = |mmu: &mut Vtd| [READ, WRITE].map(|access| place(mmu, address, access));
-        assert_eq!(found(&mut mmu), [Ok(old); 2]);
-        tree.map(&mut bed, &First, address, 1, new | P | W | U);
-        mmu.forget(Forget::Space { asid: 3 }).unwrap();
-        assert_eq!(found(&mut mmu), [Ok(old); 2], "nothing was forgotten");
-        mmu.forget(forget).unwrap();
-        assert_eq!(found(&mut mmu), [Ok(new); 2], "{forget:?}");
-    }
+    ];
+    leaf.is_remembered_until(&mut bed, &mut mmu, &forgets, &[Forget::Space { asid: 3 }]);
 }
 
 /// The IOMMU goes from scalable to legacy mode and back.
 #[test]
 fn the_stages_take_turns() {
-    let mut bed = Bed::new(Vtd::RAM);
-    let Some(mut mmu) = machine(Vtd::locate(), &bed, Vtd::start) else { return };
-    let trees = [0, 1].map(|_| Tree::new(&mut bed, 4, 0));
-    let to = [0, 1].map(|index| bed.target(index * 0x1000));
-    for (tree, to) in trees.iter().zip(to) {
-        // Both stages take these entries for a page that permits all.
-        tree.map(&mut bed, &First, 0x7000, 1, to | P | W | U);
-    }
-    for turn in 0..6 {
-        let regime = if turn % 2 == 0 { regime(&trees[0]) } else { second(&trees[1]) };
-        mmu.install(&regime, turn).unwrap();
-        for access in [READ, WRITE] {
-            let expected = Ok(to[usize::from(turn % 2)]);
-            assert_eq!(place(&mut mmu, 0x7000, access), expected, "turn {turn}");
-        }
-    }
+    let Some((mut bed, mut mmu)) = start::<Vtd>() else { return };
+    let [first, other] = [0, 1].map(|index| {
+        let (tree, to) = (First.tree(&mut bed, 4), bed.target(index * 0x1000));
+        // Both stages take this entry for a page that permits all.
+        tree.map(&mut bed, &First, 0x7000, 1, First.whole(to, 1));
+        (tree, to)
+    });
+    let turns = [0, 2, 4].map(|asid| {
+        [(First.regime(&first.0), asid, first.1), (second(&other.0), asid + 1, other.1)]
+    });
+    spaces_are_kept_apart(&mut mmu, 0x7000, ACCESSES, turns.as_flattened());
 }
 
 #[test]
 fn five_levels_and_far_roots_are_refused() {
-    let mut bed = Bed::new(Vtd::RAM);
-    let Some(mut mmu) = machine(Vtd::locate(), &bed, Vtd::start) else { return };
-    let five = Tree::new(&mut bed, 5, 0);
+    let Some((mut bed, mut mmu)) = start::<Vtd>() else { return };
+    let five = First.tree(&mut bed, 5);
     let far = Tree { root: 1 << 48, levels: 4, wider: 0 };
     for tree in [five, far] {
-        assert!(mmu.install(&regime(&tree), 0).is_err());
+        assert!(mmu.install(&First.regime(&tree), 0).is_err());
     }
 }

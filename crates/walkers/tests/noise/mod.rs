@@ -1,5 +1,7 @@
 //! Numbers that look random and are the same each time.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
 /// The generator `SplitMix64`.
 pub(crate) struct Noise(pub(crate) u64);
 
@@ -18,5 +20,9 @@ impl Noise {
 
     pub(crate) fn one_in(&mut self, of: u64) -> bool {
         self.below(of) == 0
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
     }
 }
