@@ -43,22 +43,17 @@ use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 #[derive(Debug)]
 pub struct AmdVi(EduMmu<Unit>);
 
-is_mmu!(AmdVi, "qemu-system-x86_64");
+is_mmu!(
+    AmdVi,
+    "qemu-system-x86_64",
+    0,
+    "The first MiB is the machine's own, and it has at most 2 GiB.",
+    machine
+);
 
-impl AmdVi {
-    /// The physical address of the first byte of the machine's RAM. The first MiB is the machine's
-    /// own, and it has at most 2 GiB.
-    pub const RAM: u64 = 0;
-
-    /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
-    ///
-    /// # Errors
-    ///
-    /// [`MmuError::Broken`], where it does not start, or `areas` are not in `ram`.
-    pub fn start(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<Self, MmuError> {
-        // With `pt=on`, QEMU 10.0 never translates.
-        edu_pc::start(emulator, ram, areas, "amd-iommu,pt=off", Unit::new).map(Self)
-    }
+fn machine(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<EduMmu<Unit>, MmuError> {
+    // With `pt=on`, QEMU 10.0 never translates.
+    edu_pc::start(emulator, ram, areas, "amd-iommu,pt=off", Unit::new)
 }
 
 /// Where its registers are, and which there are.

@@ -20,6 +20,7 @@ mod edu_mmu;
 mod edu_pc;
 mod edu_pci;
 mod edu_targets;
+mod edu_virt;
 mod engine;
 mod locate;
 mod qtest;

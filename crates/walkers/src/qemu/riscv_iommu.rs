@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::edu::Edu;
 use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
-use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine, is_mmu};
-use super::edu_pci::{Configuration, Slots};
+use super::edu_mmu::{EduMmu, Emulator, is_mmu};
+use super::edu_pci::Configuration;
+use super::edu_virt::Virt;
 use super::qtest::{Answers, Asked, Script};
 use super::riscv_iommu_queue::{Command, CommandQueue, FaultQueue};
 use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
@@ -40,11 +41,16 @@ use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 #[derive(Debug)]
 pub struct RiscVIommu(EduMmu<Unit>);
 
-is_mmu!(RiscVIommu, "qemu-system-riscv64");
+is_mmu!(
+    RiscVIommu,
+    "qemu-system-riscv64",
+    0x8000_0000,
+    "The first and the last 2 MiB are the machine's own.",
+    machine
+);
 
-/// Where the machine has its RAM, its configuration space, and room for registers.
-const RAM: u64 = 0x8000_0000;
-const CONFIGURATION: Configuration = Configuration::Memory(0x3000_0000);
+/// Where the machine has its configuration space, and room for registers.
+const CONFIGURATION: u64 = 0x3000_0000;
 const REGISTERS: u64 = 0x4000_0000;
 const BARS: u64 = 0x4010_0000;
 
@@ -92,41 +98,21 @@ const MOST_PAGES: u64 = 512;
 // a script must have room at once: those for the pages of readers and of writers, and a few more.
 const _: () = assert!(2 * (MOST_PAGES as usize) < CommandQueue::ROOM - 64);
 
-impl RiscVIommu {
-    /// The physical address of the first byte of the machine's RAM. The first and the last 2 MiB
-    /// are the machine's own.
-    pub const RAM: u64 = RAM;
-
-    /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
-    ///
-    /// # Errors
-    ///
-    /// [`MmuError::Broken`], where it does not start, or `areas` are not in `ram`.
-    pub fn start(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<Self, MmuError> {
-        let memory = Arc::clone(&ram);
-        let mut mailbox = Mailbox::new(&memory, areas.mailbox);
-        let code = mailbox.take(4096, 4096)?;
-        mailbox.write(code, SLEEP);
-        let entry = format!("loader,addr={code:#x},cpu-num=0");
-        let iommu = format!("riscv-iommu-pci,addr={SLOT:#x}");
-        let machine = Machine {
-            emulator,
-            arguments: &[
-                "-machine",
-                "virt,memory-backend=walked",
-                "-bios",
-                "none",
-                "-device",
-                &entry,
-                "-device",
-                &iommu,
-            ],
-            configuration: CONFIGURATION,
-            slots: Slots { first: SLOT + 1, count: DEVICES, bars: BARS },
-            targets: areas.targets,
-        };
-        EduMmu::start(&machine, ram, &mut mailbox, Unit::new).map(Self)
-    }
+fn machine(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<EduMmu<Unit>, MmuError> {
+    let virt = Virt {
+        arguments: &[
+            "-machine",
+            "virt,memory-backend=walked",
+            "-bios",
+            "none",
+            "-device",
+            &format!("riscv-iommu-pci,addr={SLOT:#x}"),
+        ],
+        configuration: CONFIGURATION,
+        bars: BARS,
+        sleep: SLEEP,
+    };
+    virt.start(emulator, ram, areas, Unit::new)
 }
 
 /// The driver of the IOMMU.
@@ -165,7 +151,7 @@ impl Unit {
         for index in 0..pages {
             mailbox.write(this.directory + 8 * index, page(this.contexts + 4096 * index) | VALID);
         }
-        CONFIGURATION.enable(script, SLOT, REGISTERS);
+        Configuration::Memory(CONFIGURATION).enable(script, SLOT, REGISTERS);
         script.write_u64(REGISTERS + CQB, page(this.commands.first()) | CommandQueue::SIZE);
         script.write_u32(REGISTERS + CQCSR, QUEUE_ENABLED);
         script.write_u64(REGISTERS + FQB, page(this.faults.first()) | FaultQueue::SIZE);

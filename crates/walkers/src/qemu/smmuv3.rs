@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::edu::Edu;
 use super::edu_iommu::{Iommu, ROLES, Report, Role, identifier};
 use super::edu_mailbox::{Areas, Mailbox};
-use super::edu_mmu::{DEVICES, EduMmu, Emulator, Machine, is_mmu};
-use super::edu_pci::{Configuration, Slots};
+use super::edu_mmu::{EduMmu, Emulator, is_mmu};
+use super::edu_virt::Virt;
 use super::qtest::{Answers, Asked, Script};
 use super::smmuv3_config::{
     ContextDescriptor, STREAM_TABLE_ENTRY_BYTES, StreamTableEntry, supported,
@@ -50,8 +50,15 @@ use crate::{Forget, MmuError, Ram, Regime, Says, Unsupported};
 #[derive(Debug)]
 pub struct SmmuV3(EduMmu<Smmu>);
 
-/// Where the machine has its RAM, its SMMU, its configuration space, and room for devices.
-const RAM: u64 = 0x4000_0000;
+is_mmu!(
+    SmmuV3,
+    "qemu-system-aarch64",
+    0x4000_0000,
+    "The first 2 MiB are the machine's own.",
+    machine
+);
+
+/// Where the machine has its SMMU, its configuration space, and room for devices.
 const REGISTERS: u64 = 0x0905_0000;
 const CONFIGURATION: u64 = 0x40_1000_0000;
 const BARS: u64 = 0x1000_0000;
@@ -78,47 +85,28 @@ const STREAM_BITS: u32 = 8;
 const SLEEP: u64 = 0x17ff_ffff_d503_207f;
 
 impl SmmuV3 {
-    /// The physical address of the first byte of the machine's RAM. The first 2 MiB are the
-    /// machine's own.
-    pub const RAM: u64 = RAM;
-
-    /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
-    ///
-    /// # Errors
-    ///
-    /// [`MmuError::Broken`], where it does not start, or `areas` are not in `ram`.
-    pub fn start(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<Self, MmuError> {
-        let memory = Arc::clone(&ram);
-        let mut mailbox = Mailbox::new(&memory, areas.mailbox);
-        let code = mailbox.take(4096, 4096)?;
-        memory.write_u64(code, SLEEP);
-        let entry = format!("loader,addr={code:#x},cpu-num=0");
-        let machine = Machine {
-            emulator,
-            arguments: &[
-                "-machine",
-                "virt,iommu=smmuv3,gic-version=3,memory-backend=walked",
-                "-cpu",
-                "max",
-                "-global",
-                "arm-smmuv3.stage=nested",
-                "-device",
-                &entry,
-            ],
-            configuration: Configuration::Memory(CONFIGURATION),
-            slots: Slots { first: 2, count: DEVICES, bars: BARS },
-            targets: areas.targets,
-        };
-        EduMmu::start(&machine, ram, &mut mailbox, Smmu::new).map(Self)
-    }
-
     /// The page that stage 2 must map to itself, readable, in a nested regime.
     pub fn context_descriptors(&self) -> u64 {
         self.0.iommu().descriptors
     }
 }
 
-is_mmu!(SmmuV3, "qemu-system-aarch64");
+fn machine(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<EduMmu<Smmu>, MmuError> {
+    let virt = Virt {
+        arguments: &[
+            "-machine",
+            "virt,iommu=smmuv3,gic-version=3,memory-backend=walked",
+            "-cpu",
+            "max",
+            "-global",
+            "arm-smmuv3.stage=nested",
+        ],
+        configuration: CONFIGURATION,
+        bars: BARS,
+        sleep: SLEEP,
+    };
+    virt.start(emulator, ram, areas, Smmu::new)
+}
 
 /// The SMMU's driver.
 #[derive(Debug)]

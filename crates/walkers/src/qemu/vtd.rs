@@ -46,23 +46,18 @@ use crate::{
 #[derive(Debug)]
 pub struct Vtd(EduMmu<Dmar>);
 
-is_mmu!(Vtd, "qemu-system-x86_64");
+is_mmu!(
+    Vtd,
+    "qemu-system-x86_64",
+    0,
+    "The first MiB is the machine's own, and it has at most 2 GiB.",
+    machine
+);
 
-impl Vtd {
-    /// The physical address of the first byte of the machine's RAM. The first MiB is the machine's
-    /// own, and it has at most 2 GiB.
-    pub const RAM: u64 = 0;
-
-    /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
-    ///
-    /// # Errors
-    ///
-    /// [`MmuError::Broken`], where it does not start, or `areas` are not in `ram`.
-    pub fn start(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<Self, MmuError> {
-        // Snoop control has bit 11 of leaves obeyed; else it is reserved.
-        let device = "intel-iommu,aw-bits=48,snoop-control=on,x-scalable-mode=on,x-flts=on";
-        edu_pc::start(emulator, ram, areas, device, Dmar::new).map(Self)
-    }
+fn machine(emulator: &Emulator, ram: Arc<Ram>, areas: Areas) -> Result<EduMmu<Dmar>, MmuError> {
+    // Snoop control has bit 11 of leaves obeyed; else it is reserved.
+    let device = "intel-iommu,aw-bits=48,snoop-control=on,x-scalable-mode=on,x-flts=on";
+    edu_pc::start(emulator, ram, areas, device, Dmar::new)
 }
 
 /// Where its registers are, and which there are. The last three lie where `CAP` and `ECAP` say, the

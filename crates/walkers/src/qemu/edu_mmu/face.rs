@@ -48,10 +48,15 @@ impl<I: Iommu> Mmu for EduMmu<I> {
     }
 }
 
-/// Has a machine that is an [`EduMmu`] inside, and needs the QEMU `$program`, be an [`Mmu`].
+/// Has a machine that is an [`EduMmu`] inside be an [`Mmu`] which needs the QEMU `$program`, has RAM
+/// from `$ram` on, of which it takes what `$taken` says, and is started by `$start`.
 macro_rules! is_mmu {
-    ($machine:ty, $program:literal) => {
+    ($machine:ty, $program:literal, $ram:expr, $taken:literal, $start:expr) => {
         impl $machine {
+            /// The physical address of the first byte of the machine's RAM.
+            #[doc = $taken]
+            pub const RAM: u64 = $ram;
+
             /// Where QEMU 10 is.
             ///
             /// # Errors
@@ -60,6 +65,20 @@ macro_rules! is_mmu {
             pub fn locate() -> Result<crate::qemu::Emulator, crate::Absent> {
                 use crate::qemu::locate::{Program, Series};
                 Program::locate($program, Series::Ten).map(crate::qemu::Emulator)
+            }
+
+            /// Starts the machine with `ram`, whose first byte is at [`RAM`](Self::RAM).
+            ///
+            /// # Errors
+            ///
+            /// [`MmuError::Broken`](crate::MmuError::Broken), where it does not start, or `areas`
+            /// are not in `ram`.
+            pub fn start(
+                emulator: &crate::qemu::Emulator,
+                ram: std::sync::Arc<crate::Ram>,
+                areas: crate::qemu::Areas,
+            ) -> Result<Self, crate::MmuError> {
+                $start(emulator, ram, areas).map(Self)
             }
         }
 
