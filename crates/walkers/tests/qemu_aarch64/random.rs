@@ -236,7 +236,11 @@ fn stage2(ram: &Arc<Ram>, machine: &mut dyn Mmu, noise: &mut Noise) -> (usize, u
         (Shape::ALL[4], 1),
     ]);
     // From an index of one bit to sixteen tables.
-    let fewest = (shape.span_bits(start) + 1).max(25);
+    let fewest = match start {
+        // The machine has no others.
+        -1 => 52,
+        _ => (shape.span_bits(start) + 1).max(25),
+    };
     let most = (shape.span_bits(start) + shape.stride() + 4).min(shape.widest());
     let bits = fewest + noise.below(u64::from(most - fewest) + 1) as u32;
     let (ps, output_bits) = noise.pick(&SIZES);

@@ -202,7 +202,12 @@ fn stage2_faults_have_their_kind() {
 #[test]
 fn what_the_machine_is_known_to_lack_is_refused() {
     let Some((ram, mut machine)) = machine() else { return };
-    let tree = Tree::at(&ram, Shape::ALL[4], 52, 0, TABLES);
-    let why = machine.install(&Regime::Stage2(registers(&tree)), 3).unwrap_err();
-    assert!(why.to_string().contains("level 0 with 16 KiB"), "{why}");
+    for (shape, bits, start, lack) in [
+        (Shape::ALL[4], 52, 0, "level 0 with 16 KiB"),
+        (Shape::ALL[3], 51, -1, "level -1 with less than 52 bits"),
+    ] {
+        let tree = Tree::at(&ram, shape, bits, start, TABLES);
+        let why = machine.install(&Regime::Stage2(registers(&tree)), 3).unwrap_err();
+        assert!(why.to_string().contains(lack), "{why}");
+    }
 }

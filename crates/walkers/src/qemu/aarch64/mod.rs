@@ -51,7 +51,8 @@ const MACHINE: [&str; 4] = [
 /// Stage 2 is walked by QEMU 7.2, since 10.0 fails an assertion of its own when `AT` meets a
 /// permission fault of stage 2; everything else by 10.0 or later.
 ///
-/// 7.2 does not start a stage 2 walk at level 0 with 16 KiB, so such tables are not supported.
+/// 7.2 does not start a stage 2 walk at level 0 with 16 KiB, nor at level -1 unless the input has 52
+/// bits, so such tables are not supported.
 ///
 /// # What it does not enforce
 ///

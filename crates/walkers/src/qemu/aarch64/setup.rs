@@ -20,8 +20,12 @@ const VTCR_RES1: u64 = 1 << 31;
 /// `VTCR_EL2`: the start level, and the granule.
 const SL0: u64 = 0b11 << 6;
 const SL0_LEVEL_0: u64 = 0b11 << 6;
+const SL2: u64 = 1 << 33;
 const TG0: u64 = 0b11 << 14;
 const TG0_16K: u64 = 0b10 << 14;
+/// The size of the input, from 64: 52 bits.
+const T0SZ: u64 = 0b11_1111;
+const T0SZ_52: u64 = 12;
 
 /// `TCR_EL1`, `TTBCR`: no walks in the lower and the upper half.
 const EPD0: u64 = 1 << 7;
@@ -100,6 +104,9 @@ impl Setup {
     fn stage2(registers: Stage2Registers, vmid: u16) -> Result<Self, Unsupported> {
         if registers.vtcr & (SL0 | TG0) == SL0_LEVEL_0 | TG0_16K {
             return Err(Unsupported::new("stage 2 from level 0 with 16 KiB"));
+        }
+        if registers.vtcr & SL2 != 0 && registers.vtcr & T0SZ != T0SZ_52 {
+            return Err(Unsupported::new("stage 2 from level -1 with less than 52 bits"));
         }
         Ok(Self {
             hcr: RW | VM | if registers.force_write_back { FWB } else { 0 },
