@@ -1,5 +1,8 @@
 //! What a processor should answer: as written by hand, or as the model says.
 
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use walkers::soft::SoftMmu;
@@ -31,15 +34,38 @@ pub(crate) fn of_model(ram: &Arc<Ram>, regime: &Regime, requests: &[Request]) ->
     answers
 }
 
+/// What comparisons came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) compared: usize,
+    pub(crate) refusals: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.compared += more.compared;
+        self.refusals += more.refusals;
+    }
+}
+
+impl Tally {
+    /// Fails where fewer than `least` answers were compared, or hardly any that refuse or do not.
+    pub(crate) fn check(self, least: usize) {
+        let Self { compared, refusals } = self;
+        println!("{compared} answers compared, {refusals} of them refusals");
+        assert!(compared >= least, "{compared}");
+        assert!(refusals.min(compared - refusals) >= least / 8, "{refusals} of {compared}");
+    }
+}
+
 /// Asks what the model has answered, by the tables of `regime` that `mmu` walks, and fails where it
-/// answers something else; `alike` compares the model's refusal with its own. Says how many answers
-/// were compared, and how many of them were refusals.
+/// answers something else; `alike` compares the model's refusal of a request with its own.
 pub(crate) fn compare(
     mmu: &mut dyn Mmu,
     regime: &Regime,
     asked: &[(Request, Answer)],
-    alike: impl Fn(Refusal, Refusal) -> bool,
-) -> (usize, usize) {
+    alike: impl Fn(&Request, Refusal, Refusal) -> bool,
+) -> Tally {
     let requests: Vec<Request> = asked.iter().map(|&(request, _)| request).collect();
     let mut answers = Vec::new();
     mmu.translate(&requests, &mut answers).expect("the machine answers");
@@ -47,7 +73,7 @@ pub(crate) fn compare(
     for ((request, wanted), got) in asked.iter().zip(&answers) {
         let same = match (wanted, got) {
             (Ok(wanted), Ok(got)) => wanted.address == got.address,
-            (Err(wanted), Err(got)) => alike(*wanted, *got),
+            (Err(wanted), Err(got)) => alike(request, *wanted, *got),
             _ => false,
         };
         assert!(
@@ -58,5 +84,6 @@ pub(crate) fn compare(
             mmu.name(),
         );
     }
-    (asked.len(), asked.iter().filter(|(_, answer)| answer.is_err()).count())
+    let refusals = asked.iter().filter(|(_, answer)| answer.is_err()).count();
+    Tally { compared: asked.len(), refusals }
 }

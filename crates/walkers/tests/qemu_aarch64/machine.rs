@@ -5,7 +5,7 @@ use std::sync::Arc;
 use walkers::qemu::Aarch64;
 use walkers::{Access, AccessKind, Answer, FaultKind, Mmu, Ram, Refusal, Regime, Request, require};
 
-use crate::opinion::{compare, of_model};
+use crate::opinion::{Tally, compare, of_model};
 pub(crate) use crate::opinion::{expect, reached};
 
 /// The RAM: what the machine takes, then tables, then targets.
@@ -31,8 +31,7 @@ pub(crate) fn refused(kind: FaultKind, level: i8) -> Answer {
     Err(Refusal { kind: Some(kind), level: Some(level) })
 }
 
-/// Asks the model and the machine the same, and fails where they disagree. Says how many answers
-/// were compared, and how many of them were refusals.
+/// Asks the model and the machine the same, and fails where they disagree.
 ///
 /// Fetches that the model lets through into the RAM before the targets are not made: they would
 /// change tables. With both stages, those from where reads are forbidden are not made, either.
@@ -41,7 +40,7 @@ pub(crate) fn agree(
     mmu: &mut dyn Mmu,
     regime: &Regime,
     requests: &[Request],
-) -> (usize, usize) {
+) -> Tally {
     mmu.install(regime, 1).expect("the machine walks such tables");
     let says = mmu.says(regime).expect("the machine walks such tables");
     let reads: Vec<Request> = requests
@@ -69,5 +68,5 @@ pub(crate) fn agree(
         })
         .map(|(asked, _)| asked)
         .collect();
-    compare(mmu, regime, &asked, |wanted, got| wanted == got)
+    compare(mmu, regime, &asked, |_, wanted, got| wanted == got)
 }

@@ -2,8 +2,12 @@
 
 #![cfg(feature = "machines")]
 
+#[path = "../forest/mod.rs"]
+mod forest;
 mod machine;
 mod nested;
+#[path = "../noise/mod.rs"]
+mod noise;
 #[path = "../opinion/mod.rs"]
 mod opinion;
 mod random;

@@ -3,8 +3,11 @@
 use walkers::soft::{Stage1Aarch32Registers, Stage1Registers};
 use walkers::{Access, AccessKind, FaultKind, Mmu, Regime, Request};
 
+use crate::forest::grow;
 use crate::machine::{END, TABLES, TARGETS, agree, expect, machine, reached, refused};
-use crate::random::{Forest, Noise, Stage, requests};
+use crate::noise::Noise;
+use crate::opinion::Tally;
+use crate::random::{Descriptors, Stage, requests};
 use crate::stage1::{self, Half};
 use crate::stage2::{self, WRITE_BACK};
 use crate::tree::{AF, READ_ONLY, Shape, Tree, USER};
@@ -64,7 +67,7 @@ fn each_stage_refuses_at_its_own_level_unless_stage1_is_walked() {
 fn both_stages_agree_with_the_model() {
     let Some((ram, mut machine)) = machine() else { return };
     let mut noise = Noise(0x5eed_0004);
-    let (mut compared, mut refusals) = (0, 0);
+    let mut tally = Tally::default();
     for _ in 0..40 {
         let mut second = identity(&ram);
         // A quarter of the targets, page by page, with all kinds of rights.
@@ -74,81 +77,54 @@ fn both_stages_agree_with_the_model() {
                 ram.write_u64(block, 0);
             }
             let to = (TARGETS + noise.below(END - TARGETS)) & !0xfff;
-            let bits = noise.next() & (RIGHTS | 0b11 << 53);
+            let bits = noise.bits() & (RIGHTS | 0b11 << 53);
             let flag = if noise.one_in(8) { 0 } else { AF };
             second.map(page, 3, to, flag | WRITE_BACK | bits);
         }
         let shape = noise.pick(&Shape::ALL[..3]);
         let bits = 39;
-        let mut forest = Forest {
-            ram: &ram,
-            noise: &mut noise,
-            shape,
-            stage: Stage::OneOfTwo,
-            output_bits: 40,
-            next: TABLES,
-            paths: vec![],
-        };
         let start = shape.start_level(bits);
-        let root = forest.grow(start, bits - shape.span_bits(start), 0).expect("a root has room");
-        assert!(forest.next <= SECOND, "stage 1 has too little room");
-        let paths = forest.paths;
-        let mut asked = requests(&mut noise, &paths, bits, shape.page_bits, 4000);
+        let descriptors = Descriptors { shape, stage: Stage::OneOfTwo, output_bits: 40 };
+        let tree = grow(&ram, &mut noise, &descriptors, TABLES..SECOND, (start, bits));
+        let mut asked = requests(&mut noise, &tree.paths, bits, shape.page_bits, 4000);
         asked.retain(|request| request.address >> 55 & 1 == 0);
         let first = Stage1Registers {
-            ttbr0: Some(root),
+            ttbr0: Some(tree.root),
             ttbr1: None,
             tcr: stage1::tcr(shape, bits) & !(0b111 << 32) | 0b101 << 32,
             mair: stage1::MAIR,
         };
         let regime = Regime::Nested(first, stage2::registers(&second));
-        let (all, refused) = agree(&ram, &mut machine, &regime, &asked);
-        compared += all;
-        refusals += refused;
+        tally += agree(&ram, &mut machine, &regime, &asked);
     }
-    assert!(compared >= 100_000, "{compared}");
-    assert!(refusals < compared * 19 / 20, "{refusals} of {compared}");
-    eprintln!("{compared} answers compared, {refusals} of them refusals");
+    tally.check(100_000);
 }
 
 #[test]
 fn stage1_in_aarch32_agrees_with_the_model() {
     let Some((ram, mut machine)) = machine() else { return };
     let mut noise = Noise(0x5eed_0005);
-    let (mut compared, mut refusals) = (0, 0);
+    let mut tally = Tally::default();
     for _ in 0..30 {
         let shape = Shape::ALL[0];
         let bits = 32 - noise.below(8) as u32;
-        let mut forest = Forest {
-            ram: &ram,
-            noise: &mut noise,
-            shape,
-            stage: Stage::One,
-            output_bits: 40,
-            next: TABLES,
-            paths: vec![],
-        };
         let start = shape.start_level(bits);
-        let root = forest.grow(start, bits - shape.span_bits(start), 0).expect("a root has room");
-        let paths = forest.paths;
-        let asked: Vec<Request> = requests(&mut noise, &paths, bits, 12, 5000)
+        let descriptors = Descriptors { shape, stage: Stage::One, output_bits: 40 };
+        let tree = grow(&ram, &mut noise, &descriptors, TABLES..TARGETS, (start, bits));
+        let asked: Vec<Request> = requests(&mut noise, &tree.paths, bits, 12, 5000)
             .into_iter()
             .filter(|request| request.address >> 32 == 0)
             .filter(|request| request.access.kind != AccessKind::Execute)
             .collect();
         let regime = Regime::Stage1Aarch32(Stage1Aarch32Registers {
-            ttbr0: Some(root),
+            ttbr0: Some(tree.root),
             ttbr1: None,
             ttbcr: 1 << 31 | (32 - bits),
             mair0: 0xff,
             mair1: 0,
         });
         assert!(!machine.says(&regime).unwrap().execute);
-        let (all, refused) = agree(&ram, &mut machine, &regime, &asked);
-        compared += all;
-        refusals += refused;
+        tally += agree(&ram, &mut machine, &regime, &asked);
     }
-    assert!(compared >= 80_000, "{compared}");
-    assert!(refusals < compared * 19 / 20, "{refusals} of {compared}");
-    eprintln!("{compared} answers compared, {refusals} of them refusals");
+    tally.check(80_000);
 }

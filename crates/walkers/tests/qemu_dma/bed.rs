@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use walkers::qemu::{AmdVi, Areas, RiscVIommu, SmmuV3, Vtd};
-use walkers::soft::SoftMmu;
 use walkers::{Access, Answer, FaultKind, Mmu, PhysMemory, Ram, Regime, Request, require};
 
 use crate::noise::Noise;
+use crate::opinion::{Tally, compare, of_model};
 
 /// How much RAM the machines have.
 const BYTES: u64 = 32 << 20;
@@ -155,27 +155,6 @@ pub(crate) fn around(noise: &mut Noise, addresses: &[u64], bits: u64) -> Vec<u64
     addresses.iter().flat_map(&mut near).collect()
 }
 
-/// What a comparison came to.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) reached: usize,
-    pub(crate) refused: usize,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, more: &Self) {
-        self.reached += more.reached;
-        self.refused += more.refused;
-    }
-
-    /// Fails where too little was compared to say much.
-    pub(crate) fn check(&self) {
-        println!("{} translations, {} refusals", self.reached, self.refused);
-        assert!(self.reached + self.refused >= 2000, "{self:?}");
-        assert!(self.reached >= 500 && self.refused >= 500, "{self:?}");
-    }
-}
-
 /// Where a walker may give another class to a refusal than the manual does.
 pub(crate) type Lax = dyn Fn(&Request, FaultKind, FaultKind) -> bool;
 
@@ -194,39 +173,16 @@ pub(crate) fn agree(
     requests: &[Request],
     lax: &Lax,
 ) -> Tally {
-    let mut soft = SoftMmu::new(&*bed.ram);
-    soft.install(regime, 0).unwrap();
-    let mut expected = Vec::new();
-    soft.translate(requests, &mut expected).unwrap();
-    let (requests, expected): (Vec<_>, Vec<_>) = requests
+    let asked: Vec<_> = requests
         .iter()
-        .zip(expected)
+        .copied()
+        .zip(of_model(&bed.ram, regime, requests))
         .filter(|(_, answer)| answer.is_err() || bed.is_target(answer.unwrap().address))
-        .unzip();
+        .collect();
     let kinds = mmu.says(regime).unwrap().kinds;
-    let mut answers = Vec::new();
-    mmu.translate(&requests, &mut answers).unwrap();
-    assert_eq!(answers.len(), requests.len());
-    let mut tally = Tally::default();
-    for ((request, expected), answer) in requests.iter().zip(&expected).zip(&answers) {
-        let agree = match (expected, answer) {
-            (Ok(expected), Ok(answer)) => expected.address == answer.address,
-            (Err(expected), Err(answer)) => match (expected.kind, answer.kind) {
-                _ if !kinds => true,
-                (Some(expected), Some(answer)) => {
-                    expected == answer || lax(request, expected, answer)
-                }
-                _ => false,
-            },
-            _ => false,
-        };
-        assert!(
-            agree,
-            "{request:x?} in {regime:x?}: {} says {expected:x?}, and {} says {answer:x?}",
-            soft.name(),
-            mmu.name(),
-        );
-        if answer.is_ok() { tally.reached += 1 } else { tally.refused += 1 }
-    }
-    tally
+    compare(mmu, regime, &asked, |request, expected, got| match (expected.kind, got.kind) {
+        _ if !kinds => true,
+        (Some(expected), Some(got)) => expected == got || lax(request, expected, got),
+        _ => false,
+    })
 }

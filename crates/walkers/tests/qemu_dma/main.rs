@@ -8,6 +8,8 @@ mod amdvi;
 mod bed;
 #[path = "../noise/mod.rs"]
 mod noise;
+#[path = "../opinion/mod.rs"]
+mod opinion;
 mod radix;
 mod remembered;
 mod riscv_iommu;

@@ -4,8 +4,9 @@ use walkers::qemu::SmmuV3;
 use walkers::soft::{Stage1Registers, Stage2Registers};
 use walkers::{AccessKind, FaultKind, Mmu, Regime, Request};
 
-use crate::bed::{Tally, agree, around, both, start, strict};
+use crate::bed::{agree, around, both, start, strict};
 use crate::noise::Noise;
+use crate::opinion::Tally;
 use crate::vmsa::{ACCESSED, Tree};
 
 #[test]
@@ -51,9 +52,9 @@ fn random_trees_of_stage_1_are_walked_alike() {
         // And once more, from what it remembers.
         for _ in 0..2 {
             let asked = both(around(&mut noise, &addresses, 56));
-            tally.add(&agree(&bed, &mut mmu, &regime, &asked, &lax));
+            tally += agree(&bed, &mut mmu, &regime, &asked, &lax);
         }
-        tally.check();
+        tally.check(2000);
     }
 }
 
@@ -84,9 +85,9 @@ fn random_trees_of_stage_2_are_walked_alike() {
             // Beyond 44 bits QEMU reports a size, and the manual a translation that stage 2 lacks.
             asked.retain(|request| request.address >> 44 == 0);
             for _ in 0..2 {
-                tally.add(&agree(&bed, &mut mmu, &regime, &asked, &strict));
+                tally += agree(&bed, &mut mmu, &regime, &asked, &strict);
             }
         }
-        tally.check();
+        tally.check(2000);
     }
 }

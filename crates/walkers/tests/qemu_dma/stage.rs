@@ -103,7 +103,7 @@ pub(crate) trait Stage: Entries {
             addresses.retain(|address| !(0xfee0_0000..0xfef0_0000).contains(address));
             let regime = self.regime(&tree);
             mmu.install(&regime, levels as u16).unwrap();
-            agree(bed, mmu, &regime, &both(addresses), &strict).check();
+            agree(bed, mmu, &regime, &both(addresses), &strict).check(2000);
         }
     }
 }

@@ -8,7 +8,7 @@ use walkers::{
     RiscVGuestRegisters, RiscVRegisters, require,
 };
 
-use crate::opinion::{compare, of_model};
+use crate::opinion::{Tally, compare, of_model};
 
 /// The RAM: what the machine takes, then tables, then targets.
 const BYTES: u64 = 64 << 20;
@@ -143,14 +143,13 @@ impl<'a> Tree<'a> {
 
 /// Asks the model and the machine the same, and fails where they disagree. Only what leads to the
 /// targets is asked, or nowhere: also what is refused may not be readable elsewhere. Groups of which
-/// the entries differ are left out. Says how many answers were compared, and how many of them were
-/// refusals.
+/// the entries differ are left out.
 pub(crate) fn agree(
     ram: &Arc<Ram>,
     mmu: &mut dyn Mmu,
     regime: &Regime,
     requests: &[Request],
-) -> (usize, usize) {
+) -> Tally {
     mmu.install(regime, 1).expect("the machine walks such tables");
     let reads: Vec<Request> = requests
         .iter()
@@ -171,5 +170,5 @@ pub(crate) fn agree(
         .filter(|((_, answer), read)| is_asked(*answer) && is_asked(*read))
         .map(|(asked, _)| asked)
         .collect();
-    compare(mmu, regime, &asked, |_, got| got.kind.is_none())
+    compare(mmu, regime, &asked, |_, _, got| got.kind.is_none())
 }

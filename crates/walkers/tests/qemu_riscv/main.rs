@@ -2,7 +2,11 @@
 
 #![cfg(feature = "machines")]
 
+#[path = "../forest/mod.rs"]
+mod forest;
 mod machine;
+#[path = "../noise/mod.rs"]
+mod noise;
 #[path = "../opinion/mod.rs"]
 mod opinion;
 mod random;
