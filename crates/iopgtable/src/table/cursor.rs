@@ -54,9 +54,39 @@ use crate::segments::{Segments, Source};
 #[must_use = "what it did is only complete when it is finished"]
 pub struct Cursor<'t, F: Format, A: TableAllocator> {
     table: &'t mut PageTable<F, A>,
-    /// Whether anything is published that is not committed.
+    /// Whether pages were mapped one by one, which is not committed yet.
     wrote: bool,
+    /// The pages that were removed one by one, which is not committed yet either. What else is stale
+    /// is in the gather.
+    removed: Removed,
     gather: Gather,
+}
+
+/// From the first of some pages to the last.
+struct Removed {
+    first: u64,
+    last: u64,
+}
+
+impl Removed {
+    /// No page.
+    const NONE: Self = Self { first: u64::MAX, last: 0 };
+
+    /// By branches, not by minima: who adds page after page does not wait for what was stored for
+    /// the one before.
+    #[inline]
+    fn add(&mut self, page: IovaRange) {
+        let (first, last) = (page.first().0, page.last().0);
+        if first < self.first {
+            *self = Self { first, last: last.max(self.last) };
+        } else if last > self.last {
+            self.last = last;
+        }
+    }
+
+    fn range(&self) -> Option<IovaRange> {
+        IovaRange::inclusive(Iova(self.first), Iova(self.last))
+    }
 }
 
 impl<F: Format, A: TableAllocator> PageTable<F, A> {
@@ -64,7 +94,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     #[inline]
     pub fn cursor(&mut self) -> Cursor<'_, F, A> {
         let gather = Gather::new(self.tree.id);
-        Cursor { table: self, wrote: false, gather }
+        Cursor { table: self, wrote: false, removed: Removed::NONE, gather }
     }
 }
 
@@ -103,8 +133,7 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
     #[inline]
     pub fn unmap_page(&mut self, iova: Iova) -> Result<(), TableError> {
         if self.table.unmap_page_near(iova) {
-            self.wrote = true;
-            stale(&mut self.gather.stale.leaves, page::<F>(iova));
+            self.removed.add(page::<F>(iova));
             return Ok(());
         }
         self.unmap_page_elsewhere(iova)
@@ -165,15 +194,20 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
     /// Ends the row of operations: what they all made stale, and the tables that came loose.
     #[inline]
     pub fn finish(mut self) -> Gather {
-        self.commit();
+        self.complete();
         let nothing = Gather::new(self.table.tree.id);
         core::mem::replace(&mut self.gather, nothing)
     }
 
+    /// Commits what was done page by page, and takes down what it made stale.
     #[inline]
-    fn commit(&mut self) {
-        if core::mem::take(&mut self.wrote) {
+    fn complete(&mut self) {
+        let removed = core::mem::replace(&mut self.removed, Removed::NONE).range();
+        if core::mem::take(&mut self.wrote) || removed.is_some() {
             self.table.allocator.commit();
+        }
+        if let Some(pages) = removed {
+            stale(&mut self.gather.stale.leaves, pages);
         }
     }
 
@@ -192,7 +226,7 @@ fn page<F: Format>(iova: Iova) -> IovaRange {
 impl<F: Format, A: TableAllocator> Drop for Cursor<'_, F, A> {
     #[inline]
     fn drop(&mut self) {
-        self.commit();
+        self.complete();
         if !self.gather.loose.is_empty() {
             let nothing = Gather::new(self.table.tree.id);
             self.table.quarantine(core::mem::replace(&mut self.gather, nothing));
