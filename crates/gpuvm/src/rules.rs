@@ -3,8 +3,8 @@
 //!
 //! The rules are those of Linux's `Documentation/gpu/drm-vm-bind-async.rst`,
 //! `drm-vm-bind-locking.rst`, and of the comments in `drivers/dma-buf/dma-fence.c`; the pains are
-//! those of its drivers and of their mailing lists. Tests are named by file and function; those of
-//! `iopgtable`, by crate, file and function.
+//! those of its drivers and of their mailing lists. Tests are named by file (or folder) and function;
+//! those of `iopgtable`, by crate, file and function.
 //!
 //! # Rules of asynchronous binds
 //!

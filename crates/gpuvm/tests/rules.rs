@@ -4,6 +4,17 @@
 
 use std::path::Path;
 
+/// A file of tests, or all files of its folder.
+fn text_of(tests: &Path, name: &str) -> String {
+    let file = tests.join(name).with_extension("rs");
+    if file.exists() {
+        return std::fs::read_to_string(file).unwrap();
+    }
+    let folder = std::fs::read_dir(tests.join(name));
+    let folder = folder.unwrap_or_else(|error| panic!("{name}: {error}"));
+    folder.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
+}
+
 #[test]
 fn every_test_that_the_table_of_rules_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -19,8 +30,7 @@ fn every_test_that_the_table_of_rules_names_exists() {
         let (file, function) = test.split_once("::").unwrap();
         let (krate, file) = file.split_once('/').unwrap_or(("gpuvm", file));
         let tests = root.join("..").join(krate).join("tests");
-        let text = std::fs::read_to_string(tests.join(file).with_extension("rs"));
-        let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let text = text_of(&tests, file);
         // Histories are made by a macro, from names.
         let place = [format!("fn {function}("), format!("    {function}: ")]
             .iter()
