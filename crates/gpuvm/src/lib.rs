@@ -102,6 +102,7 @@ mod submit;
 mod sync;
 mod teardown;
 mod timeline;
+mod transition;
 mod view;
 mod vm;
 #[cfg(feature = "std")]
