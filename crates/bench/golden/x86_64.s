@@ -1,27 +1,27 @@
 # rustc 1.95.0 (59807616e 2026-04-14)
 # golden_fill_fresh: 14 instructions / 8
 # golden_fill_live: 19 instructions / 8
-# golden_list_fresh: 14 instructions / 4
+# golden_list_fresh: 5 instructions / 4
 # golden_list_live: 19 instructions / 16
 # golden_clear: 11 instructions / 8
 # golden_is_zero: 7 instructions / 4
-# golden_translate: 46 instructions / 1
-# golden_cursor_map: 64 instructions / 1
-# golden_cursor_unmap: 68 instructions / 1
-# golden_map_call: 92 instructions / 1
-# golden_unmap_call: 80 instructions / 1
+# golden_translate: 66 instructions / 1
+# golden_cursor_map: 66 instructions / 1
+# golden_cursor_unmap: 72 instructions / 1
+# golden_map_call: 93 instructions / 1
+# golden_unmap_call: 82 instructions / 1
 
 golden_fill_fresh:
 	orq (%rsi), %rdx
 	movq %rdx, %xmm0
 	pshufd $68, %xmm0, %xmm0
-	paddq .LCPI149_0(%rip), %xmm0
+	paddq .LCPI150_0(%rip), %xmm0
 	xorl %eax, %eax
-	movdqa .LCPI149_1(%rip), %xmm1
-	movdqa .LCPI149_2(%rip), %xmm2
-	movdqa .LCPI149_3(%rip), %xmm3
-	movdqa .LCPI149_4(%rip), %xmm4
-.LBB149_1:
+	movdqa .LCPI150_1(%rip), %xmm1
+	movdqa .LCPI150_2(%rip), %xmm2
+	movdqa .LCPI150_3(%rip), %xmm3
+	movdqa .LCPI150_4(%rip), %xmm4
+.LBB150_1:
 	movdqa %xmm0, %xmm5
 	paddq %xmm1, %xmm5
 	movdqu %xmm0, (%rdi,%rax,8)
@@ -35,78 +35,115 @@ golden_fill_fresh:
 	addq $8, %rax
 	paddq %xmm4, %xmm0
 	cmpq $512, %rax
-	jne .LBB149_1
+	jne .LBB150_1
 	retq
 
 golden_fill_live:
-	subq $24, %rsp
+	subq $40, %rsp
 	movq %rdx, %r9
 	movq %rdi, %rax
+	movzbl 24(%rsi), %ecx
 	movups (%rsi), %xmm0
 	movaps %xmm0, (%rsp)
 	movq $0, 16(%rsp)
+	movb %cl, 24(%rsp)
 	movq %rsp, %rdi
 	movl $512, %edx
 	movq %rax, %rsi
 	xorl %ecx, %ecx
 	movl $3, %r8d
 	callq _ZN9iopgtable5table4fill15Leaves$LT$F$GT$4ramp
-	addq $24, %rsp
+	addq $40, %rsp
 	retq
 
 golden_list_fresh:
+	movq (%rsi), %r8
+	testb $1, 24(%rsi)
+	je .LBB153_1
 	cmpq $512, %rcx
 	movl $512, %eax
 	cmovbq %rcx, %rax
 	testq %rcx, %rcx
-	je .LBB152_9
-	movq (%rsi), %rsi
+	je .LBB153_15
+	cmpq $4, %rcx
+	jae .LBB153_12
+	xorl %ecx, %ecx
+	jmp .LBB153_11
+.LBB153_1:
+	cmpq $512, %rcx
+	movl $512, %eax
+	cmovbq %rcx, %rax
+	testq %rcx, %rcx
+	je .LBB153_15
 	cmpq $5, %rcx
-	jae .LBB152_3
-	xorl %r8d, %r8d
-	jmp .LBB152_5
-.LBB152_3:
-	movl %eax, %r8d
-	andl $3, %r8d
-	movl $4, %r9d
-	cmovneq %r8, %r9
-	movq %rax, %r8
-	subq %r9, %r8
-	movq %rsi, %xmm0
+	jae .LBB153_4
+	xorl %ecx, %ecx
+	jmp .LBB153_6
+.LBB153_12:
+	movl %eax, %ecx
+	andl $1020, %ecx
+	movq %r8, %xmm0
 	pshufd $68, %xmm0, %xmm0
-	leaq 32(%rdx), %r9
-	xorl %r10d, %r10d
-.LBB152_4:
-	movq -16(%r9), %xmm1
-	movdqu -32(%r9), %xmm2
+	leaq (,%rax,8), %rdx
+	andq $-32, %rdx
+	xorl %esi, %esi
+.LBB153_13:
+	movdqu %xmm0, (%rdi,%rsi)
+	movdqu %xmm0, 16(%rdi,%rsi)
+	addq $32, %rsi
+	cmpq %rsi, %rdx
+	jne .LBB153_13
+	jmp .LBB153_14
+.LBB153_4:
+	movl %eax, %ecx
+	andl $3, %ecx
+	movl $4, %esi
+	cmovneq %rcx, %rsi
+	movq %rax, %rcx
+	subq %rsi, %rcx
+	movq %r8, %xmm0
+	pshufd $68, %xmm0, %xmm0
+	leaq 32(%rdx), %rsi
+	xorl %r9d, %r9d
+.LBB153_5:
+	movq -16(%rsi), %xmm1
+	movdqu -32(%rsi), %xmm2
 	punpcklqdq %xmm1, %xmm2
-	movdqu (%r9), %xmm1
-	movq 16(%r9), %xmm3
+	movdqu (%rsi), %xmm1
+	movq 16(%rsi), %xmm3
 	punpcklqdq %xmm3, %xmm1
 	por %xmm0, %xmm2
 	por %xmm0, %xmm1
-	movdqu %xmm2, (%rdi,%r10,8)
-	movdqu %xmm1, 16(%rdi,%r10,8)
-	addq $4, %r10
-	addq $64, %r9
-	cmpq %r10, %r8
-	jne .LBB152_4
-.LBB152_5:
-	movq %r8, %r9
-	shlq $4, %r9
-	addq %r9, %rdx
-.LBB152_6:
-	movq (%rdx), %r9
-	orq %rsi, %r9
-	movq %r9, (%rdi,%r8,8)
-	incq %r8
+	movdqu %xmm2, (%rdi,%r9,8)
+	movdqu %xmm1, 16(%rdi,%r9,8)
+	addq $4, %r9
+	addq $64, %rsi
+	cmpq %r9, %rcx
+	jne .LBB153_5
+.LBB153_6:
+	movq %rcx, %rsi
+	shlq $4, %rsi
+	addq %rsi, %rdx
+.LBB153_7:
+	movq (%rdx), %rsi
+	orq %r8, %rsi
+	movq %rsi, (%rdi,%rcx,8)
+	incq %rcx
 	addq $16, %rdx
-	cmpq %r8, %rax
-	jne .LBB152_6
-	cmpq $511, %rcx
-	jbe .LBB152_9
+	cmpq %rcx, %rax
+	jne .LBB153_7
+	jmp .LBB153_15
+.LBB153_11:
+	movq %r8, (%rdi,%rcx,8)
+	incq %rcx
+.LBB153_14:
+	cmpq %rcx, %rax
+	jne .LBB153_11
+.LBB153_15:
+	cmpq $512, %rax
+	jne .LBB153_17
 	retq
-.LBB152_9:
+.LBB153_17:
 	leaq (,%rax,8), %rcx
 	movl $4096, %edx
 	subq %rcx, %rdx
@@ -115,128 +152,164 @@ golden_list_fresh:
 	jmpq *memset@GOTPCREL(%rip)
 
 golden_list_live:
-	pushq %rbx
+	movq (%rsi), %r8
 	cmpq $512, %rcx
 	movl $512, %eax
-	movl $512, %r8d
-	cmovbq %rcx, %r8
+	cmovbq %rcx, %rax
+	testb $1, 24(%rsi)
+	je .LBB154_1
 	testq %rcx, %rcx
-	je .LBB153_8
-	movq (%rsi), %rsi
-	movl %r8d, %r9d
-	andl $3, %r9d
-	cmpq $4, %rcx
-	jae .LBB153_3
-	xorl %ecx, %ecx
-	jmp .LBB153_6
-.LBB153_3:
-	movl %r8d, %r10d
-	andl $1020, %r10d
-	leaq 48(%rdx), %r11
-	xorl %ecx, %ecx
-.LBB153_4:
-	movq -48(%r11), %rbx
-	orq %rsi, %rbx
-	movq %rbx, (%rdi,%rcx,8)
-	movq -32(%r11), %rbx
-	orq %rsi, %rbx
-	movq %rbx, 8(%rdi,%rcx,8)
-	movq -16(%r11), %rbx
-	orq %rsi, %rbx
-	movq %rbx, 16(%rdi,%rcx,8)
-	movq (%r11), %rbx
-	orq %rsi, %rbx
-	movq %rbx, 24(%rdi,%rcx,8)
-	addq $4, %rcx
-	addq $64, %r11
-	cmpq %rcx, %r10
-	jne .LBB153_4
-	testq %r9, %r9
-	je .LBB153_8
-.LBB153_6:
-	leaq (%rdi,%rcx,8), %r10
-	shlq $4, %rcx
-	addq %rcx, %rdx
-	shll $3, %r9d
-	xorl %ecx, %ecx
-.LBB153_7:
-	movq (%rdx,%rcx,2), %r11
-	orq %rsi, %r11
-	movq %r11, (%r10,%rcx)
-	addq $8, %rcx
-	cmpq %rcx, %r9
-	jne .LBB153_7
-.LBB153_8:
-	subq %r8, %rax
-	leaq (%rdi,%r8,8), %rcx
+	je .LBB154_17
 	movl %eax, %edx
 	andl $7, %edx
-	andq $1016, %rax
-	je .LBB153_14
-	movl $504, %r9d
-	subq %r8, %r9
-	movq %rcx, %rsi
-	movq %rax, %rdi
-	testb $8, %r9b
-	jne .LBB153_11
-	movq $0, (%rcx)
-	movq $0, 8(%rcx)
-	movq $0, 16(%rcx)
-	movq $0, 24(%rcx)
-	movq $0, 32(%rcx)
-	movq $0, 40(%rcx)
-	movq $0, 48(%rcx)
-	movq $0, 56(%rcx)
-	leaq 64(%rcx), %rsi
-	leaq -8(%rax), %rdi
-.LBB153_11:
-	cmpq $8, %r9
-	jb .LBB153_14
+	cmpq $8, %rcx
+	jae .LBB154_12
+	xorl %ecx, %ecx
+	jmp .LBB154_15
+.LBB154_1:
+	testq %rcx, %rcx
+	je .LBB154_17
+	movl %eax, %esi
+	andl $3, %esi
+	cmpq $4, %rcx
+	jae .LBB154_4
+	xorl %ecx, %ecx
+	jmp .LBB154_7
+.LBB154_12:
+	movl %eax, %esi
+	andl $1016, %esi
+	xorl %ecx, %ecx
+.LBB154_13:
+	movq %r8, (%rdi,%rcx,8)
+	movq %r8, 8(%rdi,%rcx,8)
+	movq %r8, 16(%rdi,%rcx,8)
+	movq %r8, 24(%rdi,%rcx,8)
+	movq %r8, 32(%rdi,%rcx,8)
+	movq %r8, 40(%rdi,%rcx,8)
+	movq %r8, 48(%rdi,%rcx,8)
+	movq %r8, 56(%rdi,%rcx,8)
+	addq $8, %rcx
+	cmpq %rcx, %rsi
+	jne .LBB154_13
+	testq %rdx, %rdx
+	je .LBB154_17
+.LBB154_15:
+	leaq (%rdi,%rcx,8), %rcx
+	xorl %esi, %esi
+.LBB154_16:
+	movq %r8, (%rcx,%rsi,8)
+	incq %rsi
+	cmpq %rsi, %rdx
+	jne .LBB154_16
+	jmp .LBB154_17
+.LBB154_4:
+	movl %eax, %r9d
+	andl $1020, %r9d
+	leaq 48(%rdx), %r10
+	xorl %ecx, %ecx
+.LBB154_5:
+	movq -48(%r10), %r11
+	orq %r8, %r11
+	movq %r11, (%rdi,%rcx,8)
+	movq -32(%r10), %r11
+	orq %r8, %r11
+	movq %r11, 8(%rdi,%rcx,8)
+	movq -16(%r10), %r11
+	orq %r8, %r11
+	movq %r11, 16(%rdi,%rcx,8)
+	movq (%r10), %r11
+	orq %r8, %r11
+	movq %r11, 24(%rdi,%rcx,8)
+	addq $4, %rcx
+	addq $64, %r10
+	cmpq %rcx, %r9
+	jne .LBB154_5
+	testq %rsi, %rsi
+	je .LBB154_17
+.LBB154_7:
+	leaq (%rdi,%rcx,8), %r9
+	shlq $4, %rcx
+	addq %rcx, %rdx
+	shll $3, %esi
+	xorl %ecx, %ecx
+.LBB154_8:
+	movq (%rdx,%rcx,2), %r10
+	orq %r8, %r10
+	movq %r10, (%r9,%rcx)
+	addq $8, %rcx
+	cmpq %rcx, %rsi
+	jne .LBB154_8
+.LBB154_17:
+	movl $512, %ecx
+	subq %rax, %rcx
+	leaq (%rdi,%rax,8), %rdx
+	movl %ecx, %esi
+	andl $7, %esi
+	andq $1016, %rcx
+	je .LBB154_23
+	movl $504, %r8d
+	subq %rax, %r8
+	movq %rdx, %rax
+	movq %rcx, %rdi
+	testb $8, %r8b
+	jne .LBB154_20
+	movq $0, (%rdx)
+	movq $0, 8(%rdx)
+	movq $0, 16(%rdx)
+	movq $0, 24(%rdx)
+	movq $0, 32(%rdx)
+	movq $0, 40(%rdx)
+	movq $0, 48(%rdx)
+	movq $0, 56(%rdx)
+	leaq 64(%rdx), %rax
+	leaq -8(%rcx), %rdi
+.LBB154_20:
+	cmpq $8, %r8
+	jb .LBB154_23
 	xorl %r8d, %r8d
-.LBB153_13:
-	movq $0, (%rsi,%r8,8)
-	movq $0, 8(%rsi,%r8,8)
-	movq $0, 16(%rsi,%r8,8)
-	movq $0, 24(%rsi,%r8,8)
-	movq $0, 32(%rsi,%r8,8)
-	movq $0, 40(%rsi,%r8,8)
-	movq $0, 48(%rsi,%r8,8)
-	movq $0, 56(%rsi,%r8,8)
-	movq $0, 64(%rsi,%r8,8)
-	movq $0, 72(%rsi,%r8,8)
-	movq $0, 80(%rsi,%r8,8)
-	movq $0, 88(%rsi,%r8,8)
-	movq $0, 96(%rsi,%r8,8)
-	movq $0, 104(%rsi,%r8,8)
-	movq $0, 112(%rsi,%r8,8)
-	movq $0, 120(%rsi,%r8,8)
+.LBB154_22:
+	movq $0, (%rax,%r8,8)
+	movq $0, 8(%rax,%r8,8)
+	movq $0, 16(%rax,%r8,8)
+	movq $0, 24(%rax,%r8,8)
+	movq $0, 32(%rax,%r8,8)
+	movq $0, 40(%rax,%r8,8)
+	movq $0, 48(%rax,%r8,8)
+	movq $0, 56(%rax,%r8,8)
+	movq $0, 64(%rax,%r8,8)
+	movq $0, 72(%rax,%r8,8)
+	movq $0, 80(%rax,%r8,8)
+	movq $0, 88(%rax,%r8,8)
+	movq $0, 96(%rax,%r8,8)
+	movq $0, 104(%rax,%r8,8)
+	movq $0, 112(%rax,%r8,8)
+	movq $0, 120(%rax,%r8,8)
 	addq $16, %r8
 	cmpq %r8, %rdi
-	jne .LBB153_13
-.LBB153_14:
-	testq %rdx, %rdx
-	je .LBB153_22
-	movq $0, (%rcx,%rax,8)
-	cmpl $1, %edx
-	je .LBB153_22
-	movq $0, 8(%rcx,%rax,8)
-	cmpl $2, %edx
-	je .LBB153_22
-	movq $0, 16(%rcx,%rax,8)
-	cmpl $3, %edx
-	je .LBB153_22
-	movq $0, 24(%rcx,%rax,8)
-	cmpl $4, %edx
-	je .LBB153_22
-	movq $0, 32(%rcx,%rax,8)
-	cmpl $5, %edx
-	je .LBB153_22
-	movq $0, 40(%rcx,%rax,8)
-	cmpl $6, %edx
-	je .LBB153_22
-	movq $0, 48(%rcx,%rax,8)
-.LBB153_22:
-	popq %rbx
+	jne .LBB154_22
+.LBB154_23:
+	testq %rsi, %rsi
+	je .LBB154_31
+	movq $0, (%rdx,%rcx,8)
+	cmpl $1, %esi
+	je .LBB154_31
+	movq $0, 8(%rdx,%rcx,8)
+	cmpl $2, %esi
+	je .LBB154_31
+	movq $0, 16(%rdx,%rcx,8)
+	cmpl $3, %esi
+	je .LBB154_31
+	movq $0, 24(%rdx,%rcx,8)
+	cmpl $4, %esi
+	je .LBB154_31
+	movq $0, 32(%rdx,%rcx,8)
+	cmpl $5, %esi
+	je .LBB154_31
+	movq $0, 40(%rdx,%rcx,8)
+	cmpl $6, %esi
+	je .LBB154_31
+	movq $0, 48(%rdx,%rcx,8)
+.LBB154_31:
 	retq
 
 golden_clear:
@@ -246,7 +319,7 @@ golden_clear:
 	cmpq %rdx, %rcx
 	cmovaeq %rdx, %rcx
 	testq %rdx, %rdx
-	je .LBB146_7
+	je .LBB147_7
 	movl %esi, %eax
 	leaq (%rdi,%rax,8), %rax
 	shll $3, %ecx
@@ -255,22 +328,22 @@ golden_clear:
 	notl %edi
 	movq %rax, %rdx
 	testb $56, %dil
-	je .LBB146_4
+	je .LBB147_4
 	movl %esi, %edi
 	shrl $3, %edi
 	incl %edi
 	andl $7, %edi
 	movq %rax, %rdx
-.LBB146_3:
+.LBB147_3:
 	movq $0, (%rdx)
 	addq $8, %rdx
 	decq %rdi
-	jne .LBB146_3
-.LBB146_4:
+	jne .LBB147_3
+.LBB147_4:
 	cmpq $56, %rsi
-	jb .LBB146_7
+	jb .LBB147_7
 	addq %rcx, %rax
-.LBB146_6:
+.LBB147_6:
 	movq $0, (%rdx)
 	movq $0, 8(%rdx)
 	movq $0, 16(%rdx)
@@ -281,37 +354,37 @@ golden_clear:
 	movq $0, 56(%rdx)
 	addq $64, %rdx
 	cmpq %rax, %rdx
-	jne .LBB146_6
-.LBB146_7:
+	jne .LBB147_6
+.LBB147_7:
 	retq
 
 golden_is_zero:
 	andl $511, %esi
 	cmpq $1, %rdx
-	jne .LBB151_2
+	jne .LBB152_2
 	movq (%rdi,%rsi,8), %rdx
-.LBB151_11:
+.LBB152_11:
 	testq %rdx, %rdx
 	sete %al
 	retq
-.LBB151_2:
+.LBB152_2:
 	movl $512, %eax
 	subq %rsi, %rax
 	cmpq %rdx, %rax
 	cmovaeq %rdx, %rax
 	testq %rdx, %rdx
-	je .LBB151_3
+	je .LBB152_3
 	cmpq $4, %rax
-	jae .LBB151_6
+	jae .LBB152_6
 	xorl %edx, %edx
 	movq %rsi, %rcx
-	jmp .LBB151_9
-.LBB151_3:
+	jmp .LBB152_9
+.LBB152_3:
 	xorl %edx, %edx
 	testq %rdx, %rdx
 	sete %al
 	retq
-.LBB151_6:
+.LBB152_6:
 	movl %eax, %r8d
 	andl $1020, %r8d
 	leaq (%rsi,%r8), %rcx
@@ -322,75 +395,100 @@ golden_is_zero:
 	pxor %xmm0, %xmm0
 	xorl %r10d, %r10d
 	pxor %xmm1, %xmm1
-.LBB151_7:
+.LBB152_7:
 	movdqu -16(%r9,%r10), %xmm2
 	por %xmm2, %xmm1
 	movdqu (%r9,%r10), %xmm2
 	por %xmm2, %xmm0
 	addq $32, %r10
 	cmpq %r10, %rdx
-	jne .LBB151_7
+	jne .LBB152_7
 	por %xmm1, %xmm0
 	pshufd $238, %xmm0, %xmm1
 	por %xmm0, %xmm1
 	movq %xmm1, %rdx
 	cmpq %r8, %rax
-	je .LBB151_11
-.LBB151_9:
+	je .LBB152_11
+.LBB152_9:
 	addq %rsi, %rax
-.LBB151_10:
+.LBB152_10:
 	orq (%rdi,%rcx,8), %rdx
 	incq %rcx
 	cmpq %rcx, %rax
-	jne .LBB151_10
-	jmp .LBB151_11
+	jne .LBB152_10
+	jmp .LBB152_11
 
 golden_translate:
 	pushq %rbx
-	subq $96, %rsp
-	movq %rsi, 16(%rsp)
-	movq 144(%rdi), %rax
-	xorq %rsi, %rax
-	cmpq 152(%rdi), %rax
-	ja .LBB155_3
 	movq %rsi, %rbx
-	leaq 88(%rdi), %rax
-	leaq 80(%rdi), %rcx
-	leaq 16(%rsp), %rdx
-	movq %rdx, 24(%rsp)
-	movq %rcx, 32(%rsp)
-	movzbl 175(%rdi), %ecx
-	movb %cl, 15(%rsp)
-	movq %rax, 40(%rsp)
-	leaq 15(%rsp), %rax
-	movq %rax, 48(%rsp)
-	leaq 24(%rsp), %rax
-	movq %rax, 56(%rsp)
-	leaq 64(%rsp), %rdi
-	leaq 40(%rsp), %rsi
-	callq _ZN9iopgtable5table4tree17Tree$LT$F$C$S$GT$7leaf_at28_$u7b$$u7b$closure$u7d$$u7d$
-	movq 64(%rsp), %rax
-	cmpq $2, %rax
-	je .LBB155_3
-	testb $1, %al
-	je .LBB155_3
-	movb $3, %al
-	subb 80(%rsp), %al
-	movzbl %al, %eax
-	leal (%rax,%rax,8), %ecx
+	movq %rsi, %rax
+	andq $-1073741824, %rax
+	incq %rax
+	cmpq 72(%rdi), %rax
+	jne .LBB156_7
+	movq 48(%rdi), %rax
+	movq 80(%rdi), %rcx
+	movl %ebx, %edx
+	shrl $18, %edx
+	andl $4088, %edx
+	movq (%rax,%rdx), %rax
+	movl %eax, %esi
+	notl %esi
+	movb $2, %dl
+	testb $3, %sil
+	jne .LBB156_3
+	movabsq $281474976706560, %rdx
+	andq %rdx, %rax
+	movq 3072(%rcx), %rdx
+	subq 3080(%rcx), %rax
+	addq %rdx, %rax
+	cmoveq %rdx, %rax
+	movl %ebx, %ecx
+	shrl $9, %ecx
+	andl $4088, %ecx
+	movq (%rax,%rcx), %rax
+	movb $3, %dl
+.LBB156_3:
+	movl %eax, %ecx
+	andl $3, %ecx
+	cmpq $1, %rcx
+	je .LBB156_8
+.LBB156_4:
+	cmpl $3, %ecx
+	jne .LBB156_10
+	cmpb $3, %dl
+	jge .LBB156_9
+.LBB156_10:
+	xorl %ebx, %ebx
+	movq %rbx, %rax
+	popq %rbx
+	retq
+.LBB156_7:
+	leaq 80(%rdi), %rsi
+	addq $88, %rdi
+	movq %rbx, %rdx
+	callq *_ZN9iopgtable5table5visit4walk
+	movl %eax, %ecx
+	andl $3, %ecx
+	cmpq $1, %rcx
+	jne .LBB156_4
+.LBB156_8:
+	cmpb $2, %dl
+	jg .LBB156_10
+.LBB156_9:
+	movabsq $281474976706560, %rsi
+	movb $3, %cl
+	subb %dl, %cl
+	movzbl %cl, %ecx
+	leal (%rcx,%rcx,8), %ecx
 	addb $12, %cl
 	movq $-1, %rdx
 	shlq %cl, %rdx
+	andq %rsi, %rax
 	notq %rdx
+	andq %rdx, %rbx
+	orq %rax, %rbx
 	movq %rbx, %rax
-	andq %rdx, %rax
-	orq 88(%rsp), %rax
-	addq $96, %rsp
-	popq %rbx
-	retq
-.LBB155_3:
-	xorl %eax, %eax
-	addq $96, %rsp
 	popq %rbx
 	retq
 
@@ -399,14 +497,11 @@ golden_cursor_map:
 	movq %rsi, %rdx
 	movq %rdi, %rsi
 	movq 104(%rdi), %rdi
-	testq %rcx, 120(%rdi)
-	jne .LBB147_8
 	cmpb $3, 32(%rdi)
-	jne .LBB147_8
-	movq %rdx, %rax
-	shlq $52, %rax
-	je .LBB147_3
-.LBB147_8:
+	jne .LBB148_8
+	testq %rcx, 120(%rdi)
+	je .LBB148_2
+.LBB148_8:
 	subq $56, %rsp
 	leaq 8(%rsp), %rdi
 	movl $3, %r8d
@@ -415,17 +510,22 @@ golden_cursor_map:
 	sete %al
 	addq $56, %rsp
 	retq
-.LBB147_3:
+.LBB148_2:
 	movq 16(%rdi), %rax
-	movq 56(%rdi), %r8
-	xorq %rdx, %r8
-	testq $-2093057, %r8
-	je .LBB147_11
-	movq 72(%rdi), %r8
-	xorq %rdx, %r8
-	andq $-1073737729, %r8
-	cmpq $1, %r8
-	jne .LBB147_8
+	movl %edx, %r8d
+	andl $4095, %r8d
+	movq 56(%rdi), %r9
+	xorq %rdx, %r9
+	andq $-2093057, %r9
+	orq %r8, %r9
+	je .LBB148_11
+	testq %r8, %r8
+	jne .LBB148_8
+	movq %rdx, %r8
+	andq $-1073741824, %r8
+	incq %r8
+	cmpq 72(%rdi), %r8
+	jne .LBB148_8
 	movq 48(%rdi), %r8
 	movl %edx, %r9d
 	shrl $18, %r9d
@@ -434,7 +534,7 @@ golden_cursor_map:
 	movl %r9d, %r8d
 	notl %r8d
 	testb $3, %r8b
-	jne .LBB147_8
+	jne .LBB148_8
 	movabsq $281474976706560, %r8
 	andq %r8, %r9
 	movq 80(%rdi), %r10
@@ -448,19 +548,19 @@ golden_cursor_map:
 	movq %r10, 56(%rdi)
 	movq %r8, 40(%rdi)
 	movq %r9, 64(%rdi)
-	jmp .LBB147_7
-.LBB147_11:
+	jmp .LBB148_7
+.LBB148_11:
 	movq 40(%rdi), %r8
-.LBB147_7:
+.LBB148_7:
 	movl %edx, %edi
 	shrl $12, %edi
 	andl $511, %edi
 	movq (%r8,%rdi,8), %r9
 	testq %r9, %r9
-	jne .LBB147_8
+	jne .LBB148_8
 	orq %rcx, %rax
 	movq %rax, (%r8,%rdi,8)
-	movb $1, 112(%rsi)
+	movb $1, 128(%rsi)
 	movb $1, %al
 	retq
 
@@ -469,11 +569,8 @@ golden_cursor_unmap:
 	movq %rdi, %rsi
 	movq 104(%rdi), %rax
 	cmpq $0, 96(%rax)
-	jne .LBB148_6
-	movq %rdx, %rcx
-	shlq $52, %rcx
-	je .LBB148_2
-.LBB148_6:
+	je .LBB149_1
+.LBB149_6:
 	subq $56, %rsp
 	leaq 8(%rsp), %rdi
 	callq *_ZN9iopgtable5table6cursor19Cursor$LT$F$C$A$GT$20unmap_page_elsewhere
@@ -481,62 +578,71 @@ golden_cursor_unmap:
 	sete %al
 	addq $56, %rsp
 	retq
-.LBB148_2:
-	movq 56(%rax), %rcx
-	xorq %rdx, %rcx
-	testq $-2093057, %rcx
-	je .LBB148_7
-	movq 72(%rax), %rcx
-	xorq %rdx, %rcx
-	andq $-1073737729, %rcx
-	cmpq $1, %rcx
-	jne .LBB148_6
+.LBB149_1:
+	movl %edx, %ecx
+	andl $4095, %ecx
+	movq 56(%rax), %rdi
+	xorq %rdx, %rdi
+	andq $-2093057, %rdi
+	orq %rcx, %rdi
+	je .LBB149_7
+	testq %rcx, %rcx
+	jne .LBB149_6
+	movq %rdx, %rcx
+	andq $-1073741824, %rcx
+	incq %rcx
+	cmpq 72(%rax), %rcx
+	jne .LBB149_6
 	movq 48(%rax), %rcx
 	movl %edx, %edi
 	shrl $18, %edi
 	andl $4088, %edi
-	movq (%rcx,%rdi), %rcx
-	movl %ecx, %edi
-	notl %edi
-	testb $3, %dil
-	jne .LBB148_6
-	movabsq $281474976706560, %rdi
-	andq %rdi, %rcx
+	movq (%rcx,%rdi), %rdi
+	movl %edi, %ecx
+	notl %ecx
+	testb $3, %cl
+	jne .LBB149_6
+	movabsq $281474976706560, %rcx
+	andq %rcx, %rdi
 	movq 80(%rax), %r8
 	movq 3072(%r8), %r9
-	movq %rcx, %rdi
-	subq 3080(%r8), %rdi
-	addq %r9, %rdi
-	cmoveq %r9, %rdi
+	movq %rdi, %rcx
+	subq 3080(%r8), %rcx
+	addq %r9, %rcx
+	cmoveq %r9, %rcx
 	movq %rdx, %r8
 	andq $-2097152, %r8
 	movq %r8, 56(%rax)
-	movq %rdi, 40(%rax)
-	movq %rcx, 64(%rax)
-	jmp .LBB148_8
-.LBB148_7:
-	movq 40(%rax), %rdi
-.LBB148_8:
-	movl %edx, %eax
-	shrl $9, %eax
-	andl $4088, %eax
-	movq $0, (%rdi,%rax)
-	movb $1, 112(%rsi)
+	movq %rcx, 40(%rax)
+	movq %rdi, 64(%rax)
+	jmp .LBB149_8
+.LBB149_7:
+	movq 40(%rax), %rcx
+.LBB149_8:
+	movl %edx, %r8d
+	shrl $9, %r8d
+	andl $4088, %r8d
+	movq %rdx, %rdi
+	subq $-4095, %rdi
 	movq %rdx, %rax
-	orq $4095, %rax
-	cmpq $1, (%rsi)
-	jne .LBB148_10
-	movq 8(%rsi), %rcx
-	movq 16(%rsi), %rdi
-	cmpq %rcx, %rdx
-	cmovaeq %rcx, %rdx
-	cmpq %rdi, %rax
-	cmovbeq %rdi, %rax
-.LBB148_10:
-	movq $1, (%rsi)
-	movq %rdx, 8(%rsi)
-	movq %rax, 16(%rsi)
+	cmovaeq %rdi, %rax
+	cmovaeq %rdx, %rdi
+	movq $0, (%rcx,%r8)
+	movq 120(%rsi), %rcx
+	cmpq 112(%rsi), %rax
+	jae .LBB149_9
+	cmpq %rdi, %rcx
+	cmovaq %rcx, %rdi
+	movq %rax, 112(%rsi)
+	jmp .LBB149_11
+.LBB149_9:
 	movb $1, %al
+	cmpq %rcx, %rdi
+	jbe .LBB149_12
+.LBB149_11:
+	movq %rdi, 120(%rsi)
+	movb $1, %al
+.LBB149_12:
 	retq
 
 golden_map_call:
@@ -549,38 +655,34 @@ golden_map_call:
 	movq %rdi, %rbx
 	movq %rcx, %rax
 	subq %rsi, %rax
-	xorq $4095, %rax
-	movq %r9, %rsi
-	xorq $4096, %rsi
-	orq %rax, %rsi
-	jne .LBB154_4
-	testq %r8, 120(%rbx)
-	jne .LBB154_4
+	cmpq $4095, %rax
+	jne .LBB155_4
+	cmpq $4096, %r9
+	jne .LBB155_4
 	cmpb $3, 32(%rbx)
-	jne .LBB154_4
-	movq %rdx, %rax
-	shlq $52, %rax
-	je .LBB154_10
-.LBB154_4:
+	jne .LBB155_4
+	testq %r8, 120(%rbx)
+	je .LBB155_10
+.LBB155_4:
 	movl $3, (%rsp)
 	leaq 8(%rsp), %rdi
 	movq %rbx, %rsi
 	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$11map_segment
 	movq 8(%rsp), %rcx
 	cmpq $3, %rcx
-	jne .LBB154_7
+	jne .LBB155_7
 	xorl %eax, %eax
-.LBB154_6:
+.LBB155_6:
 	addq $112, %rsp
 	popq %rbx
 	retq
-.LBB154_7:
+.LBB155_7:
 	movb $1, %al
 	cmpl $2, %ecx
-	je .LBB154_6
+	je .LBB155_6
 	movq 96(%rsp), %rdx
 	testq %rdx, %rdx
-	je .LBB154_6
+	je .LBB155_6
 	movq 88(%rsp), %rsi
 	movq 104(%rsp), %rcx
 	movq %rbx, %rdi
@@ -589,17 +691,22 @@ golden_map_call:
 	addq $112, %rsp
 	popq %rbx
 	retq
-.LBB154_10:
+.LBB155_10:
 	movq 16(%rbx), %rax
-	movq 56(%rbx), %rsi
-	xorq %rdx, %rsi
-	testq $-2093057, %rsi
-	je .LBB154_14
-	movq 72(%rbx), %rsi
-	xorq %rdx, %rsi
-	andq $-1073737729, %rsi
-	cmpq $1, %rsi
-	jne .LBB154_4
+	movl %edx, %esi
+	andl $4095, %esi
+	movq 56(%rbx), %rdi
+	xorq %rdx, %rdi
+	andq $-2093057, %rdi
+	orq %rsi, %rdi
+	je .LBB155_15
+	testq %rsi, %rsi
+	jne .LBB155_4
+	movq %rdx, %rsi
+	andq $-1073741824, %rsi
+	incq %rsi
+	cmpq 72(%rbx), %rsi
+	jne .LBB155_4
 	movq 48(%rbx), %rsi
 	movl %edx, %edi
 	shrl $18, %edi
@@ -608,7 +715,7 @@ golden_map_call:
 	movl %edi, %esi
 	notl %esi
 	testb $3, %sil
-	jne .LBB154_4
+	jne .LBB155_4
 	movabsq $281474976706560, %rsi
 	andq %rsi, %rdi
 	movq 80(%rbx), %r10
@@ -622,16 +729,16 @@ golden_map_call:
 	movq %r10, 56(%rbx)
 	movq %rsi, 40(%rbx)
 	movq %rdi, 64(%rbx)
-	jmp .LBB154_15
-.LBB154_14:
+	jmp .LBB155_16
+.LBB155_15:
 	movq 40(%rbx), %rsi
-.LBB154_15:
+.LBB155_16:
 	movl %edx, %edi
 	shrl $12, %edi
 	andl $511, %edi
 	movq (%rsi,%rdi,8), %r10
 	testq %r10, %r10
-	jne .LBB154_4
+	jne .LBB155_4
 	orq %r8, %rax
 	movq %rax, (%rsi,%rdi,8)
 	movb $1, %al
@@ -648,13 +755,10 @@ golden_unmap_call:
 	movq %rcx, %rax
 	subq %rsi, %rax
 	cmpq $4095, %rax
-	jne .LBB156_3
+	jne .LBB157_2
 	cmpq $0, 96(%rbx)
-	jne .LBB156_3
-	movq %rdx, %rax
-	shlq $52, %rax
-	je .LBB156_9
-.LBB156_3:
+	je .LBB157_8
+.LBB157_2:
 	leaq 8(%rsp), %rdi
 	movq %rbx, %rsi
 	movq %rdx, %r8
@@ -662,19 +766,19 @@ golden_unmap_call:
 	callq *_ZN9iopgtable5table22PageTable$LT$F$C$A$GT$9unmap_any
 	movq 8(%rsp), %rcx
 	cmpq $3, %rcx
-	jne .LBB156_6
+	jne .LBB157_5
 	xorl %eax, %eax
-.LBB156_5:
+.LBB157_4:
 	addq $112, %rsp
 	popq %rbx
 	retq
-.LBB156_6:
+.LBB157_5:
 	movb $1, %al
 	cmpl $2, %ecx
-	je .LBB156_5
+	je .LBB157_4
 	movq 96(%rsp), %rdx
 	testq %rdx, %rdx
-	je .LBB156_5
+	je .LBB157_4
 	movq 88(%rsp), %rsi
 	movq 104(%rsp), %rcx
 	movq %rbx, %rdi
@@ -683,16 +787,21 @@ golden_unmap_call:
 	addq $112, %rsp
 	popq %rbx
 	retq
-.LBB156_9:
-	movq 56(%rbx), %rax
-	xorq %rdx, %rax
-	testq $-2093057, %rax
-	je .LBB156_13
-	movq 72(%rbx), %rax
-	xorq %rdx, %rax
-	andq $-1073737729, %rax
-	cmpq $1, %rax
-	jne .LBB156_3
+.LBB157_8:
+	movl %edx, %eax
+	andl $4095, %eax
+	movq 56(%rbx), %rsi
+	xorq %rdx, %rsi
+	andq $-2093057, %rsi
+	orq %rax, %rsi
+	je .LBB157_13
+	testq %rax, %rax
+	jne .LBB157_2
+	movq %rdx, %rax
+	andq $-1073741824, %rax
+	incq %rax
+	cmpq 72(%rbx), %rax
+	jne .LBB157_2
 	movq 48(%rbx), %rax
 	movl %edx, %esi
 	shrl $18, %esi
@@ -701,7 +810,7 @@ golden_unmap_call:
 	movl %eax, %esi
 	notl %esi
 	testb $3, %sil
-	jne .LBB156_3
+	jne .LBB157_2
 	movabsq $281474976706560, %rcx
 	andq %rcx, %rax
 	movq 80(%rbx), %rsi
@@ -715,10 +824,10 @@ golden_unmap_call:
 	movq %rsi, 56(%rbx)
 	movq %rcx, 40(%rbx)
 	movq %rax, 64(%rbx)
-	jmp .LBB156_14
-.LBB156_13:
+	jmp .LBB157_14
+.LBB157_13:
 	movq 40(%rbx), %rcx
-.LBB156_14:
+.LBB157_14:
 	shrl $9, %edx
 	andl $4088, %edx
 	movq $0, (%rcx,%rdx)

@@ -401,9 +401,7 @@ impl TableCount {
 
     /// The levels that have any, with their tables, root side first.
     pub fn levels(&self) -> impl Iterator<Item = (i8, u64)> + '_ {
-        (FIRST_LEVEL..=LAST_LEVEL)
-            .map(|level| (level, self.at(level)))
-            .filter(|&(_, tables)| tables > 0)
+        (FIRST_LEVEL..).zip(self.0).filter(|&(_, tables)| tables > 0)
     }
 }
 

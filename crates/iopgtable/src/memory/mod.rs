@@ -36,7 +36,7 @@
 use core::ptr::NonNull;
 
 use crate::addr::{Iova, PhysAddr};
-use crate::geometry::{FIRST_LEVEL, LAST_LEVEL, TableCount};
+use crate::geometry::TableCount;
 
 mod account;
 mod copies;
@@ -168,9 +168,9 @@ pub unsafe trait TableAllocator: TableMemory {
         tables: &TableCount,
         context: AllocContext,
     ) -> Result<(), AllocError> {
-        for level in FIRST_LEVEL..=LAST_LEVEL {
+        for (level, count) in tables.levels() {
             let context = AllocContext { level, root: false, ..context };
-            for _ in 0..tables.at(level) {
+            for _ in 0..count {
                 match self.alloc(layout, context) {
                     Ok(page) => pages.push(page),
                     Err(error) => {

@@ -2,7 +2,7 @@
 //! and lets tables go whose span lies in the hole.
 
 use super::groups;
-use super::loose;
+use super::loose::{self, Loose};
 use super::node::Node;
 use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
@@ -179,6 +179,8 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
     ) -> usize {
         // Which of them there were: from one to another.
         let (mut dropped, mut loose) = ((run.1, run.0), (run.1, run.0));
+        // By itself, so that it is in registers meanwhile.
+        let mut list = core::mem::replace(&mut self.gather.loose, Loose::new());
         for index in run.0..run.1 {
             let entry = at.node.load(index);
             match F::decode(entry, level) {
@@ -186,12 +188,13 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
                 Entry::Leaf(_) => at.node.store(index, 0),
                 Entry::Table(table) => {
                     at.node.store(index, 0);
-                    self.gather.loose.push::<F, M>(self.memory, table, level + 1);
+                    list.push::<F, M>(self.memory, table, level + 1);
                     loose = (loose.0.min(index), index);
                 }
             }
             dropped = (dropped.0.min(index), index);
         }
+        self.gather.loose = list;
         let shift = Tree::<F>::entry_shift(level);
         let spans = |(from, to): (usize, usize)| {
             let end = |index: usize, iova: Iova| Iova(iova.0 + (((index - run.0) as u64) << shift));

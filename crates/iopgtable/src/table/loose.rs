@@ -133,17 +133,19 @@ impl Loose {
                 return;
             }
         }
-        self.push_in_front::<F, M>(memory, table, level);
+        let list = core::mem::replace(self, Self::new());
+        *self = list.with_in_front::<F, M>(memory, table, level);
     }
 
-    /// The same, where the head has no room.
+    /// This list with that subtree, for which its head has no room. Of one list and not to it, so that
+    /// the one that grows may be in registers.
     #[inline(never)]
-    fn push_in_front<F: Format, M: TableMemory + ?Sized>(
-        &mut self,
+    fn with_in_front<F: Format, M: TableMemory + ?Sized>(
+        mut self,
         memory: &M,
         table: PhysAddr,
         level: i8,
-    ) {
+    ) -> Self {
         let (mut table, mut level) = (table, level);
         loop {
             let node = Tree::<F>::child(memory, table);
@@ -159,7 +161,7 @@ impl Loose {
             self.count = self.count.with_head();
             match below {
                 Some(below) => (table, level) = (below, level + 1),
-                None => break,
+                None => return self,
             }
         }
     }
