@@ -32,7 +32,9 @@ fn flip<F: Walked>(config: Config, name: &str, survivors: &[&[Survivors]]) {
     let unnoticed: BTreeSet<(Kind, u32)> = unnoticed.map(|it| (it.kind, it.bit)).collect();
     let explained = survivors.iter().flat_map(|some| some.iter());
     let explained: BTreeSet<(Kind, u32)> = explained
-        .flat_map(|&(kind, (first, last), _)| (first..=last).map(move |b| (kind, b)))
+        .flat_map(|&(kinds, (first, last), _)| {
+            kinds.iter().flat_map(move |&kind| (first..=last).map(move |bit| (kind, bit)))
+        })
         .collect();
     let unexplained: Vec<_> = unnoticed.difference(&explained).collect();
     assert!(unexplained.is_empty(), "nobody notices {unexplained:?}");
