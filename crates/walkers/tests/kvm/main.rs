@@ -13,3 +13,5 @@ mod rights;
 mod slots;
 mod stub;
 mod tables;
+#[path = "../x86/mod.rs"]
+mod x86;

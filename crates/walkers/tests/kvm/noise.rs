@@ -5,56 +5,21 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use walkers::soft::X86_64;
 use walkers::{Access, Mmu, Regime, Request, Walker, X86_64Registers};
 
-use crate::tables::{LARGE, NO_EXECUTE, RAM, REGISTERS, Tables};
+use crate::tables::{NO_EXECUTE, RAM, REGISTERS, Tables};
+use crate::x86::noise::Machine;
 
 /// How many tables there are of each level, from the root on.
 const TABLES: [u64; 4] = [1, 3, 5, 7];
 
 /// The physical address of a table.
-fn table(level: usize, number: u64) -> u64 {
+fn table(level: i8, number: u64) -> u64 {
+    let level = usize::try_from(level).expect("four levels begin at 0");
     RAM + 4096 * (TABLES[..level].iter().sum::<u64>() + number % TABLES[level])
 }
 
-/// An entry of `level`: mostly good, mostly permissive, and in each other way now and then.
-fn entry(level: usize, (huge, narrow): (bool, bool), rng: &mut TestRng) -> u64 {
-    let mut one_in = |n: u32| rng.next_u32() % n == 0;
-    let mut entry = 7;
-    for bit in [0, 1, 2] {
-        entry ^= u64::from(one_in(8)) << bit;
-    }
-    // What is ignored, and what the processor sets. Not bit 8 of links, which Intel's processors
-    // ignore, and which AMD's reserve above the last two levels.
-    for bit in [3, 4, 5, 6, 9, 11, 52, 58, 62] {
-        entry |= u64::from(one_in(2)) << bit;
-    }
-    if one_in(8) {
-        entry |= NO_EXECUTE;
-    }
-    if narrow && one_in(40) {
-        entry |= 1 << 51;
-    }
-    let large = match level {
-        0 => one_in(40),
-        1 => huge && one_in(8),
-        2 => one_in(3),
-        _ => false,
-    };
-    let stray = one_in(20);
-    if level == 3 && one_in(4) {
-        entry |= LARGE; // PAT.
-    }
-    let random = rng.next_u64();
-    // Targets between 128 GiB and 16 TiB: every machine has them, and they are not RAM.
-    let target = (random >> 20 & 0xfff_ffff_f000) | 1 << 37;
-    match level {
-        3 => entry | target,
-        1 | 2 if large => {
-            let size = 1u64 << if level == 1 { 30 } else { 21 };
-            let low = if stray { random & (size - 1) & !0xfff } else { random & 1 << 12 };
-            entry | LARGE | target & !(size - 1) | low
-        }
-        _ => entry | table(level + 1, random) | if large { LARGE } else { 0 },
-    }
+/// Between 128 GiB and 16 TiB: every machine has that, and it is not RAM.
+fn target(random: u64) -> u64 {
+    random & 0xfff_ffff_f000 | 1 << 37
 }
 
 /// An address that any entries map, or now and then anything.
@@ -72,8 +37,8 @@ fn random_tables_are_walked_as_the_model_walks_them() {
     let Some(mut tables) = Tables::new() else { return };
     let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"real processors and their models");
     let says = tables.kvm.says(&Regime::X86_64(REGISTERS)).unwrap();
-    // Whether it has leaves of 1 GiB, and lacks bit 51 of physical addresses.
-    let machine = (says.largest_leaf >= 1 << 30, tables.physical_bits() <= 51);
+    let huge = says.largest_leaf >= 1 << 30;
+    let machine = Machine { huge, narrow: tables.physical_bits() <= 51, table, target };
     let mut reached = [0; 6];
     let mut refused = std::collections::BTreeMap::new();
     for round in 0..8 {
@@ -83,10 +48,10 @@ fn random_tables_are_walked_as_the_model_walks_them() {
             nxe: round & 4 == 0 || round == 7,
             ..REGISTERS
         };
-        for (level, count) in TABLES.into_iter().enumerate() {
+        for (level, count) in (0..).zip(TABLES) {
             for number in 0..count {
                 for index in 0..512 {
-                    let entry = entry(level, machine, &mut rng);
+                    let entry = machine.entry(level, &mut rng);
                     // Without NXE, no walk would get far.
                     let keep =
                         if registers.nxe || rng.next_u32() % 8 == 0 { !0 } else { !NO_EXECUTE };
@@ -103,7 +68,7 @@ fn random_tables_are_walked_as_the_model_walks_them() {
             .collect();
         let answers = tables.ask_all(&requests).unwrap();
         // Of the bits that may be reserved, only bit 51 is tried.
-        let physical_bits = if machine.1 { 51 } else { 52 };
+        let physical_bits = if machine.narrow { 51 } else { 52 };
         let model = X86_64::new(&*tables.ram, X86_64Registers { physical_bits, ..registers });
         for (request, answer) in requests.iter().zip(answers) {
             let said = match answer {

@@ -1,41 +1,18 @@
 //! Who may do what, and why not.
 
-use walkers::{Access, AccessKind, Answer, FaultKind, Privilege, X86_64Registers};
+use walkers::{Access, FaultKind, X86_64Registers};
 
 use crate::tables::{ALL, LARGE, NO_EXECUTE, RAM, REGISTERS, Tables, reached, refused};
+use crate::x86::rights::Less;
 
 const TARGET: u64 = 0x15_c000_0000;
-
-/// What is taken from an entry.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Less {
-    Nothing,
-    Write,
-    User,
-    Execute,
-}
-
-/// What `access` must get, where all entries together lack `less`: SDM volume 3A, 4.6.1.
-fn expected(registers: X86_64Registers, less: Less, access: Access, target: u64) -> Answer {
-    let user = access.privilege == Privilege::Unprivileged;
-    let granted = match access.kind {
-        AccessKind::Read => true,
-        AccessKind::Write => less != Less::Write || !user && !registers.wp,
-        AccessKind::Execute => {
-            let smep = registers.smep && !user && less != Less::User;
-            less != Less::Execute && !smep
-        }
-    };
-    let granted = granted && !(user && less == Less::User);
-    if granted { reached(target) } else { refused(FaultKind::Permission) }
-}
 
 #[test]
 fn rights_are_what_all_levels_permit() {
     let Some(mut tables) = Tables::new() else { return };
     for last in [2, 3] {
         for level in 0..=last {
-            for less in [Less::Nothing, Less::Write, Less::User, Less::Execute] {
+            for less in Less::ALL {
                 for bits in 0..4u64 {
                     let registers =
                         X86_64Registers { wp: bits & 1 != 0, smep: bits & 2 != 0, ..REGISTERS };
@@ -44,22 +21,17 @@ fn rights_are_what_all_levels_permit() {
                     tables.put(address, 0, 0);
                     tables.put(address, last, TARGET | large | ALL);
                     let at = tables.entry(address, level);
-                    let entry = tables.read(at);
-                    tables.write(
-                        at,
-                        match less {
-                            Less::Nothing => entry,
-                            Less::Write => entry & !2,
-                            Less::User => entry & !4,
-                            Less::Execute => entry | NO_EXECUTE,
-                        },
-                    );
+                    tables.write(at, less.of(tables.read(at)));
                     tables.install(registers);
                     let answers = tables.ask_each(address + 0x777);
                     for (access, answer) in Access::ALL.into_iter().zip(answers) {
+                        let expected = if less.permits(registers, access) {
+                            reached(TARGET + 0x777)
+                        } else {
+                            refused(FaultKind::Permission)
+                        };
                         assert_eq!(
-                            answer,
-                            expected(registers, less, access, TARGET + 0x777),
+                            answer, expected,
                             "{access:?} without {less:?} at level {level}, {registers:?}"
                         );
                     }

@@ -8,15 +8,10 @@ use walkers::{
     X86_64Registers, require,
 };
 
+pub(crate) use crate::x86::{ALL, LARGE, NO_EXECUTE};
+
 /// Where the RAM begins, and with it the root.
 pub(crate) const RAM: u64 = 0x4000_0000;
-/// `P`, `R/W`, `U/S`.
-pub(crate) const ALL: u64 = 7;
-/// `PS`: a leaf above the last level.
-pub(crate) const LARGE: u64 = 1 << 7;
-/// `XD`.
-pub(crate) const NO_EXECUTE: u64 = 1 << 63;
-
 /// A machine, and tables in its RAM.
 pub(crate) struct Tables {
     pub(crate) ram: Arc<Ram>,

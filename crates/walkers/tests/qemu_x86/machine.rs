@@ -8,6 +8,7 @@ use walkers::{
 };
 
 use crate::opinion::expect;
+pub(crate) use crate::x86::{ALL, LARGE, NO_EXECUTE};
 
 /// The RAM: what the machine takes, then tables, then targets.
 const BYTES: u64 = 64 << 20;
@@ -15,14 +16,8 @@ pub(crate) const TABLES: u64 = X86::RAM + X86::RESERVED;
 pub(crate) const TARGETS: u64 = X86::RAM + (32 << 20);
 pub(crate) const LAST: u64 = X86::RAM + (48 << 20) - 1;
 
-/// `P`, `R/W`, `U/S`.
-pub(crate) const ALL: u64 = 7;
 pub(crate) const ACCESSED: u64 = 1 << 5;
 pub(crate) const DIRTY: u64 = 1 << 6;
-/// `PS`: a leaf above the last level.
-pub(crate) const LARGE: u64 = 1 << 7;
-/// `XD`.
-pub(crate) const NO_EXECUTE: u64 = 1 << 63;
 
 /// How many bits physical addresses have, if nothing else is said.
 pub(crate) const BITS: u8 = 46;

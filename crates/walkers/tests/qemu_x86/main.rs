@@ -8,3 +8,5 @@ mod opinion;
 mod random;
 mod refused;
 mod rules;
+#[path = "../x86/mod.rs"]
+mod x86;

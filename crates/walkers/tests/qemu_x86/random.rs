@@ -7,10 +7,9 @@ use proptest::prelude::RngCore;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use walkers::{Access, AccessKind, Answer, Mmu, Ram, Refusal, Regime, Request, X86_64Registers};
 
-use crate::machine::{
-    LARGE, LAST, NO_EXECUTE, TABLES, TARGETS, canonical, machine, registers, span_bits,
-};
+use crate::machine::{LAST, NO_EXECUTE, TABLES, TARGETS, canonical, machine, registers};
 use crate::opinion::{compare, of_model};
+use crate::x86::noise::Machine;
 
 /// How many tables there are of each level, from that of five levels' root on.
 const COUNTS: [u64; 5] = [1, 2, 3, 5, 7];
@@ -21,45 +20,8 @@ fn table(level: i8, number: u64) -> u64 {
     TABLES + 4096 * (COUNTS[..level].iter().sum::<u64>() + number % COUNTS[level])
 }
 
-/// An entry of `level`: mostly good, mostly permissive, and in each other way now and then.
-fn entry(level: i8, bits: u8, rng: &mut TestRng) -> u64 {
-    let mut one_in = |n: u32| rng.next_u32() % n == 0;
-    let mut entry = 7;
-    for bit in [0, 1, 2] {
-        entry ^= u64::from(one_in(8)) << bit;
-    }
-    // What is ignored, and what the processor sets. Not bit 8 of links, which Intel's processors
-    // ignore, and which AMD's reserve above the last two levels.
-    for bit in [3, 4, 5, 6, 9, 11, 52, 58, 62] {
-        entry |= u64::from(one_in(2)) << bit;
-    }
-    if one_in(8) {
-        entry |= NO_EXECUTE;
-    }
-    if bits < 52 && one_in(40) {
-        entry |= 1 << 51;
-    }
-    let large = match level {
-        ..=0 => one_in(40),
-        1 => one_in(8),
-        2 => one_in(3),
-        _ => false,
-    };
-    let stray = one_in(20);
-    if level == 3 && one_in(4) {
-        entry |= LARGE; // PAT.
-    }
-    let random = rng.next_u64();
-    let target = (TARGETS + (random >> 20) % (LAST - TARGETS)) & !0xfff;
-    match level {
-        3 => entry | target,
-        1 | 2 if large => {
-            let size = 1u64 << span_bits(level);
-            let low = if stray { random & (size - 1) & !0xfff } else { random & 1 << 12 };
-            entry | LARGE | target & !(size - 1) | low
-        }
-        _ => entry | table(level + 1, random) | if large { LARGE } else { 0 },
-    }
+fn target(random: u64) -> u64 {
+    TARGETS + random % (LAST - TARGETS)
 }
 
 /// An address that any entries map, or now and then anything.
@@ -70,7 +32,7 @@ fn address(five: bool, rng: &mut TestRng) -> u64 {
     }
     if rng.next_u32() % 2 == 0 {
         // Where a gibibyte has the targets.
-        random = random & !((1 << 30) - 1) | (TARGETS + random % (LAST - TARGETS));
+        random = random & !((1 << 30) - 1) | target(random);
     }
     canonical(random, five)
 }
@@ -97,6 +59,7 @@ fn random_tables_are_walked_as_the_model_walks_them() {
     let (mut compared, mut reached, mut refused) = (0, [0; 6], BTreeMap::new());
     for bits in [46, 52] {
         let Some((ram, mut machine)) = machine(bits) else { return };
+        let noise = Machine { huge: true, narrow: bits < 52, table, target };
         for round in 0..16 {
             let five = round & 8 != 0;
             let registers = X86_64Registers {
@@ -110,7 +73,7 @@ fn random_tables_are_walked_as_the_model_walks_them() {
             for level in -1..=3 {
                 for number in 0..COUNTS[usize::try_from(level + 1).unwrap()] {
                     for index in 0..512 {
-                        let entry = entry(level, bits, &mut rng);
+                        let entry = noise.entry(level, &mut rng);
                         // Without NXE, no walk would get far.
                         let keep = registers.nxe || rng.next_u32() % 8 == 0;
                         let entry = if keep { entry } else { entry & !NO_EXECUTE };

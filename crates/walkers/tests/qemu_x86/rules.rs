@@ -1,37 +1,12 @@
 //! One rule after the other, with four levels and with five.
 
-use walkers::{Access, AccessKind, Answer, FaultKind, Forget, Mmu, Privilege, X86_64Registers};
+use walkers::{Access, AccessKind, FaultKind, Forget, Mmu, X86_64Registers};
 
 use crate::machine::{
     ACCESSED, ALL, DIRTY, LARGE, LAST, NO_EXECUTE, TARGETS, Tables, refused, registers, span_bits,
 };
 use crate::opinion::{expect, reached};
-
-/// What is taken from an entry.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Less {
-    Nothing,
-    Write,
-    User,
-    Execute,
-}
-
-const LESS: [Less; 4] = [Less::Nothing, Less::Write, Less::User, Less::Execute];
-
-/// What `access` must get, where all entries together lack `less`: SDM volume 3A, 4.6.1.
-fn expected(registers: X86_64Registers, less: Less, access: Access, target: u64) -> Answer {
-    let user = access.privilege == Privilege::Unprivileged;
-    let granted = match access.kind {
-        AccessKind::Read => true,
-        AccessKind::Write => less != Less::Write || !user && !registers.wp,
-        AccessKind::Execute => {
-            let smep = registers.smep && !user && less != Less::User;
-            less != Less::Execute && !smep
-        }
-    };
-    let granted = granted && !(user && less == Less::User);
-    if granted { reached(target) } else { refused(FaultKind::Permission) }
-}
+use crate::x86::rights::Less;
 
 /// The first leaf, the last one, and one amid, of each half.
 fn places(tables: &Tables, level: i8) -> Vec<u64> {
@@ -78,8 +53,9 @@ fn rights_are_what_all_levels_permit() {
             tables.clear(five);
             let large = if last < 3 { LARGE } else { 0 };
             // An entry of the root for each level that lacks something, and each that it lacks.
-            let cases: Vec<(i8, Less)> =
-                (tables.top()..=last).flat_map(|level| LESS.map(|less| (level, less))).collect();
+            let cases: Vec<(i8, Less)> = (tables.top()..=last)
+                .flat_map(|level| Less::ALL.map(|less| (level, less)))
+                .collect();
             let target = TARGETS & !((1 << span_bits(last)) - 1);
             let address = |number: usize| {
                 ((3 * number as u64 + 1) << span_bits(if five { -1 } else { 0 }))
@@ -88,16 +64,7 @@ fn rights_are_what_all_levels_permit() {
             for (number, &(level, less)) in cases.iter().enumerate() {
                 tables.put(address(number), last, target | large | ALL);
                 let place = tables.place(address(number), level);
-                let entry = tables.read(place);
-                tables.write(
-                    place,
-                    match less {
-                        Less::Nothing => entry,
-                        Less::Write => entry & !2,
-                        Less::User => entry & !4,
-                        Less::Execute => entry | NO_EXECUTE,
-                    },
-                );
+                tables.write(place, less.of(tables.read(place)));
             }
             for bits in 0..4 {
                 let registers =
@@ -107,7 +74,11 @@ fn rights_are_what_all_levels_permit() {
                     .zip(&cases)
                     .flat_map(|(number, &(_, less))| {
                         Access::ALL.map(|access| {
-                            let answer = expected(registers, less, access, TARGETS + 0x778);
+                            let answer = if less.permits(registers, access) {
+                                reached(TARGETS + 0x778)
+                            } else {
+                                refused(FaultKind::Permission)
+                            };
                             (address(number) + 0x778, access, answer)
                         })
                     })
