@@ -6,7 +6,8 @@ use walkers::{Access, AccessKind, AmdV1Registers, DirtyState, FnMemory, Walker};
 
 use crate::random::noise;
 use crate::tables::{
-    Tables, conflict, external_abort, permission_fault, place, reserved_fault, translation_fault,
+    Path, Tables, check_absent, conflict, external_abort, permission_fault, place, replaced,
+    reserved_fault, translation_fault,
 };
 
 const READ: Access = Access::UNPRIVILEGED_READ;
@@ -23,7 +24,7 @@ const fn table(level: u64, address: u64) -> u64 {
 const DEVICE: u64 = table(4, 0x1000) | TV;
 
 /// Three tables and a page at 0x5000.
-const PATH: [(u64, u64); 4] = [
+const PATH: Path = [
     (0x1000, table(3, 0x2000)),
     (0x2000, table(2, 0x3000)),
     (0x3000, table(1, 0x4000)),
@@ -35,10 +36,8 @@ fn mmu(device: u64, entries: &[(u64, u64)]) -> AmdV1<Tables> {
     AmdV1::new(Tables::new(entries), registers).expect("the device table entry is valid")
 }
 
-fn path_with(level: usize, entry: u64) -> [(u64, u64); 4] {
-    let mut path = PATH;
-    path[level].1 = entry;
-    path
+fn path_with(level: usize, entry: u64) -> Path {
+    replaced(PATH, level, entry)
 }
 
 fn with(entries: &[(u64, u64)]) -> AmdV1<Tables> {
@@ -190,12 +189,7 @@ fn a_next_level_that_is_not_below_is_reserved() {
 
 #[test]
 fn an_absent_or_unreadable_entry_faults_at_its_level() {
-    for level in 0..4 {
-        let found = with(&path_with(level, !1)).translate(0, READ);
-        assert_eq!(place(found), translation_fault(level as i8));
-        let found = with(&PATH[..level]).translate(0, READ);
-        assert_eq!(place(found), external_abort(level as i8));
-    }
+    check_absent(PATH, with);
 }
 
 #[test]

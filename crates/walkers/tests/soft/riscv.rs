@@ -6,8 +6,8 @@ use walkers::{Access, DirtyState, FnMemory, MemoryType, RiscVRegisters, Walker};
 
 use crate::random::noise;
 use crate::tables::{
-    Tables, access_flag_fault, conflict, external_abort, permission_fault, place, reserved_fault,
-    translation_fault,
+    Path, Tables, access_flag_fault, check_absent, check_sign, conflict, external_abort,
+    permission_fault, place, replaced, reserved_fault, translation_fault,
 };
 
 const READ: Access = Access::PRIVILEGED_READ;
@@ -25,17 +25,14 @@ const REGISTERS: RiscVRegisters = RiscVRegisters {
 };
 
 /// Three pointers, and a page at 0x5000: D, A, X, W, R, V.
-const PATH: [(u64, u64); 4] =
-    [(0x1000, 0x801), (0x2000, 0xc01), (0x3000, 0x1001), (0x4000, 0x14cf)];
+const PATH: Path = [(0x1000, 0x801), (0x2000, 0xc01), (0x3000, 0x1001), (0x4000, 0x14cf)];
 
 fn mmu(registers: RiscVRegisters, entries: &[(u64, u64)]) -> RiscV<Tables> {
     RiscV::new(Tables::new(entries), registers).expect("the mode has tables")
 }
 
-fn path_with(level: usize, entry: u64) -> [(u64, u64); 4] {
-    let mut path = PATH;
-    path[level].1 = entry;
-    path
+fn path_with(level: usize, entry: u64) -> Path {
+    replaced(PATH, level, entry)
 }
 
 fn with(entries: &[(u64, u64)]) -> RiscV<Tables> {
@@ -75,22 +72,13 @@ fn an_address_that_is_not_sign_extended_faults_without_a_lookup() {
     for (satp, width) in [(SV39, 39), (SV48, 48), (SV57, 57)] {
         let registers = RiscVRegisters { satp, ..REGISTERS };
         let mmu = RiscV::new(FnMemory(|_| unreachable!()), registers).unwrap();
-        for bit in width..64 {
-            assert_eq!(place(mmu.translate(1 << bit, READ)), translation_fault(0));
-            assert_eq!(place(mmu.translate(!(1 << bit), READ)), translation_fault(0));
-        }
-        assert_eq!(place(mmu.translate(1 << (width - 1), READ)), translation_fault(0));
+        check_sign(&mmu, width);
     }
 }
 
 #[test]
 fn an_invalid_or_unreadable_entry_faults_at_its_level() {
-    for level in 0..4 {
-        let found = with(&path_with(level, !1)).translate(0, READ);
-        assert_eq!(place(found), translation_fault(level as i8));
-        let found = with(&PATH[..level]).translate(0, READ);
-        assert_eq!(place(found), external_abort(level as i8));
-    }
+    check_absent(PATH, with);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use walkers::soft::{ConfigError, Stage1, Stage1Registers};
 use walkers::{Access, FnMemory, Walker};
 
 use crate::tables::{
-    IPS_48, Tables, access_flag_fault, address_size_fault, external_abort, lower, permission_fault,
-    place, translation_fault,
+    IPS_48, Path, Tables, access_flag_fault, address_size_fault, external_abort, lower,
+    permission_fault, place, replaced, translation_fault,
 };
 
 const READ: Access = Access::PRIVILEGED_READ;
@@ -16,13 +16,10 @@ const TG1_RESERVED: u64 = 0;
 const TCR_4K: u64 = IPS_48 | 16;
 
 /// The four entries on the way to the page at virtual address 0, with 4 KiB and 48 bits.
-const PATH: [(u64, u64); 4] =
-    [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x8703)];
+const PATH: Path = [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x8703)];
 
-fn path_with(level: usize, descriptor: u64) -> [(u64, u64); 4] {
-    let mut path = PATH;
-    path[level].1 = descriptor;
-    path
+fn path_with(level: usize, descriptor: u64) -> Path {
+    replaced(PATH, level, descriptor)
 }
 
 #[test]

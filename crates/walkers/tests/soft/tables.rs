@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use walkers::soft::{Stage1, Stage1Registers, Stage2, Stage2Registers};
-use walkers::{Fault, FaultKind, PhysMemory, Translation};
+use walkers::{Access, Fault, FaultKind, PhysMemory, Translation, Walker};
 
 /// Memory that holds the entries that a test wrote and nothing else: a lookup anywhere else is a
 /// bus error, so that a wrong descriptor address shows.
@@ -19,6 +19,35 @@ impl PhysMemory for Tables {
     fn read_u64(&self, address: u64) -> Option<u64> {
         self.0.get(&address).copied()
     }
+}
+
+/// A path from the root to a page at address 0: where each entry is, and the entry.
+pub(crate) type Path = [(u64, u64); 4];
+
+/// The same with another entry at a level.
+pub(crate) fn replaced(mut path: Path, level: usize, entry: u64) -> Path {
+    path[level].1 = entry;
+    path
+}
+
+/// An entry of `path` that is absent, whatever else it holds, and one that cannot be read are faults
+/// of their level. `walker` makes a walker of entries.
+pub(crate) fn check_absent<W: Walker>(path: Path, walker: impl Fn(&[(u64, u64)]) -> W) {
+    for level in 0..4 {
+        let read = |entries: &[_]| place(walker(entries).translate(0, Access::PRIVILEGED_READ));
+        assert_eq!(read(&replaced(path, level, !1)), translation_fault(level as i8));
+        assert_eq!(read(&path[..level]), external_abort(level as i8));
+    }
+}
+
+/// Addresses whose bits from the last of `width` on are not all the same are faults.
+pub(crate) fn check_sign(walker: &impl Walker, width: u32) {
+    let read = |address| place(walker.translate(address, Access::PRIVILEGED_READ));
+    for bit in width..64 {
+        assert_eq!(read(1 << bit), translation_fault(0));
+        assert_eq!(read(!(1 << bit)), translation_fault(0));
+    }
+    assert_eq!(read(1 << (width - 1)), translation_fault(0));
 }
 
 /// `IPS` for 48 bits.

@@ -6,7 +6,8 @@ use walkers::{Access, AccessKind, DirtyState, FnMemory, VtdSecondStageRegisters,
 
 use crate::random::noise;
 use crate::tables::{
-    Tables, external_abort, permission_fault, place, reserved_fault, translation_fault,
+    Path, Tables, external_abort, permission_fault, place, replaced, reserved_fault,
+    translation_fault,
 };
 
 const READ: Access = Access::UNPRIVILEGED_READ;
@@ -19,17 +20,14 @@ const REGISTERS: VtdSecondStageRegisters = VtdSecondStageRegisters {
 };
 
 /// Three tables and a page at 0x5000, read and write.
-const PATH: [(u64, u64); 4] =
-    [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x5003)];
+const PATH: Path = [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x4003), (0x4000, 0x5003)];
 
 fn mmu(registers: VtdSecondStageRegisters, entries: &[(u64, u64)]) -> VtdSecondStage<Tables> {
     VtdSecondStage::new(Tables::new(entries), registers)
 }
 
-fn path_with(level: usize, entry: u64) -> [(u64, u64); 4] {
-    let mut path = PATH;
-    path[level].1 = entry;
-    path
+fn path_with(level: usize, entry: u64) -> Path {
+    replaced(PATH, level, entry)
 }
 
 fn with(entries: &[(u64, u64)]) -> VtdSecondStage<Tables> {

@@ -6,7 +6,8 @@ use walkers::{Access, DirtyState, FnMemory, MemoryType, Walker, X86_64Registers}
 
 use crate::random::noise;
 use crate::tables::{
-    Tables, external_abort, permission_fault, place, reserved_fault, translation_fault,
+    Path, Tables, check_absent, check_sign, external_abort, permission_fault, place, replaced,
+    reserved_fault, translation_fault,
 };
 
 const READ: Access = Access::PRIVILEGED_READ;
@@ -24,17 +25,14 @@ const REGISTERS: X86_64Registers = X86_64Registers {
 };
 
 /// PML4, PDPT, page directory, page table: present, writable, user; a page at 0x5000.
-const PATH: [(u64, u64); 4] =
-    [(0x1000, 0x2007), (0x2000, 0x3007), (0x3000, 0x4007), (0x4000, 0x5007)];
+const PATH: Path = [(0x1000, 0x2007), (0x2000, 0x3007), (0x3000, 0x4007), (0x4000, 0x5007)];
 
 fn mmu(registers: X86_64Registers, entries: &[(u64, u64)]) -> X86_64<Tables> {
     X86_64::new(Tables::new(entries), registers)
 }
 
-fn path_with(level: usize, entry: u64) -> [(u64, u64); 4] {
-    let mut path = PATH;
-    path[level].1 = entry;
-    path
+fn path_with(level: usize, entry: u64) -> Path {
+    replaced(PATH, level, entry)
 }
 
 fn with(entries: &[(u64, u64)]) -> X86_64<Tables> {
@@ -94,22 +92,13 @@ fn an_address_that_is_not_canonical_faults_without_a_lookup() {
     for (la57, width) in [(false, 48), (true, 57)] {
         let registers = X86_64Registers { la57, ..REGISTERS };
         let mmu = X86_64::new(FnMemory(|_| unreachable!()), registers);
-        for bit in width..64 {
-            assert_eq!(place(mmu.translate(1 << bit, READ)), translation_fault(0));
-            assert_eq!(place(mmu.translate(!(1 << bit), READ)), translation_fault(0));
-        }
-        assert_eq!(place(mmu.translate(1 << (width - 1), READ)), translation_fault(0));
+        check_sign(&mmu, width);
     }
 }
 
 #[test]
 fn an_absent_entry_faults_at_its_level_whatever_else_it_holds() {
-    for level in 0..4 {
-        let found = with(&path_with(level, !1)).translate(0, READ);
-        assert_eq!(place(found), translation_fault(level as i8));
-        let found = with(&PATH[..level]).translate(0, READ);
-        assert_eq!(place(found), external_abort(level as i8));
-    }
+    check_absent(PATH, with);
 }
 
 #[test]
