@@ -208,24 +208,36 @@ fn is_watched<F: Walked>(config: Config) {
     // SAFETY: only the list and the checks below walk, and they end while the table lives.
     let registers = unsafe { table.registers() };
     let looks = Cell::new(0);
-    let watched = |list| Watching::<F> {
-        rest: list,
-        range: whole,
-        memory: &memory,
-        registers,
-        looks: &looks,
-    };
+    let (memory, looks) = (&memory, &looks);
     let good: Vec<Segment> =
         (0..count).map(|page| Segment::new(PhysAddr(0x10_0000 + (page << 12)), 0x1000)).collect();
+    let contents = machine::contents(&table);
+    let mut refuse = |bad: &[Segment]| {
+        let refused = table
+            .map(
+                whole,
+                Watching::<F> { rest: bad, range: whole, memory, registers, looks },
+                Prot::RW,
+            )
+            .map(|_| ())
+            .expect_err("it is bad");
+        assert!(machine::contents(&table) == contents, "not a byte has changed");
+        refused
+    };
     // What is no page is so late that nobody expects it.
     let mut bad = good.clone();
     bad[good.len() - 3].bytes = 0x1_0000;
-    let contents = machine::contents(&table);
-    let refused = table.map(whole, watched(&bad), Prot::RW).map(|_| ());
-    assert!(matches!(refused, Err(TableError::SegmentsLength { .. })), "{refused:?}");
-    assert!(machine::contents(&table) == contents, "not a byte has changed");
+    let refused = refuse(&bad);
+    assert!(matches!(refused, TableError::SegmentsLength { .. }), "{refused:?}");
+    // An address with the bits of an entry in it, which goes to a table that is linked.
+    let mut bad = good.clone();
+    bad[7 * 20].phys.0 |= 0xfff;
+    let refused = refuse(&bad);
+    assert!(matches!(refused, TableError::UnalignedSegment { .. }), "{refused:?}");
     let before = looks.get();
-    let gather = table.map(whole, watched(&good), Prot::RW).expect(FREE);
+    let gather = table
+        .map(whole, Watching::<F> { rest: &good, range: whole, memory, registers, looks }, Prot::RW)
+        .expect(FREE);
     machine::finish(&table, gather);
     assert!(before > 0 && looks.get() > before, "somebody has looked");
     for (at, page) in (0u64..).zip(&good) {

@@ -159,29 +159,45 @@ impl<S: Source> Pages<S> {
         match (seen, single) {
             (true, true) => {
                 let slots = node.live(index, count);
-                let done = self.put_single(slots, leaves);
+                let done = self.put_single(slots, leaves, 0);
                 slots.get(done..).unwrap_or_default().ramp(0, 0);
             }
             (true, false) => self.fill(node.live(index, count), index, leaves),
             (false, true) => {
                 let slots = node.fresh(index, count);
-                let done = self.put_single(&mut *slots, leaves);
+                let done = self.put_single(&mut *slots, leaves, 0);
                 slots.get_mut(done..).unwrap_or_default().ramp(0, 0);
             }
             (false, false) => self.fill(node.fresh(index, count), index, leaves),
         }
     }
 
-    /// Puts segments of a page each, and says how many there were.
+    /// Writes the next `count` pages, single ones, from `index` on into a table that walkers see, without
+    /// the bits that are `off`: whatever there is in the segments, they are not there.
     #[inline]
-    fn put_single<F: Format>(&mut self, slots: impl Slots, leaves: Leaves<F>) -> usize {
+    pub(super) fn write_without<F: Format>(
+        &mut self,
+        off: u64,
+        node: Node<F>,
+        (index, count): (usize, usize),
+        leaves: Leaves<F>,
+    ) {
+        let slots = node.live(index, count);
+        let done = self.put_single(slots, leaves, off);
+        slots.get(done..).unwrap_or_default().ramp(0, 0);
+    }
+
+    /// Puts segments of a page each, without the bits that are `off`, and says how many there were.
+    #[inline]
+    fn put_single<F: Format>(&mut self, slots: impl Slots, leaves: Leaves<F>, off: u64) -> usize {
         let shift = Tree::<F>::entry_shift(LAST_LEVEL);
         if leaves.is_narrow {
             let field = ((1 << F::FIELD_BITS) - 1) & !((1 << shift) - 1);
-            let leaf = |phys: PhysAddr| (phys.0 & field) >> F::FIELD_SHIFT | leaves.attributes.page;
+            let bits = leaves.attributes.page & !off;
+            let leaf = |phys: PhysAddr| (phys.0 & field) >> F::FIELD_SHIFT & !off | bits;
             return slots.put_each(&mut self.segments, shift, leaf);
         }
-        let leaf = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys);
+        let leaf = |phys| leaves.attributes.leaf::<F>(LAST_LEVEL, phys) & !off;
         slots.put_each(&mut self.segments, shift, leaf)
     }
 

@@ -112,15 +112,13 @@ impl<F: Format, M: TableMemory + ?Sized> Attempt<'_, F, M> {
     /// Writes `segments`, the linked tables' part of them switched off; says whether they are good.
     fn write(&mut self, segments: Looked<impl Source>) -> bool {
         let (tree, range) = (self.writer.tree, self.writer.range);
-        let off = Attributes { page: self.attributes.page & !ON, ..self.attributes };
         // Written page by page, they form no groups, whatever the tree allows.
         let leaves = Leaves::new(tree, self.attributes);
-        let off = Leaves::new(tree, off);
         let reach = tree.geometry.last_narrow_phys().0;
         let mut pages = Pages::new(segments);
         let mut next = Some(range.first());
         while let Some(iova) = next {
-            let Ok(last) = self.writer.stage(iova, &mut pages, leaves, off) else {
+            let Ok(last) = self.writer.stage(iova, &mut pages, leaves) else {
                 return false;
             };
             if pages.segments.is_bad(reach) {
@@ -185,12 +183,13 @@ fn publish_all<F: Format, M: TableMemory + ?Sized>(
     (node, table): (Node<F>, PhysAddr),
     level: i8,
 ) {
-    if level < LAST_LEVEL {
-        for index in 0..node.entries() {
-            if let Entry::Table(below) = F::decode(node.load(index), level) {
-                let place = (Tree::<F>::child(memory, below), below);
-                publish_all::<F, M>(memory, place, level + 1);
-            }
+    for index in 0..if level < LAST_LEVEL { node.entries() } else { 0 } {
+        let Entry::Table(below) = F::decode(node.load(index), level) else { continue };
+        let child = Tree::<F>::child(memory, below);
+        if level + 1 < LAST_LEVEL {
+            publish_all::<F, M>(memory, (child, below), level + 1);
+        } else {
+            Tree::<F>::publish(memory, child, below, 0, child.entries());
         }
     }
     Tree::<F>::publish(memory, node, table, 0, node.entries());

@@ -98,14 +98,13 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
         Self { is_staged: true, ..Self::new(tree, memory, pages, gather, range) }
     }
 
-    /// Writes single pages from `iova` on into their table, or `off` ones where it is linked; to the
+    /// Writes single pages from `iova` on into their table, switched off where it is linked; to the
     /// last one in both the table and the range, which is returned.
     pub(super) fn stage(
         &mut self,
         iova: Iova,
         pages: &mut Pages<impl Source>,
         leaves: Leaves<F>,
-        off: Leaves<F>,
     ) -> Result<Iova, Stopped> {
         self.seat_beside(iova)?;
         let table_low = (1u64 << Tree::<F>::table_shift(LAST_LEVEL)) - 1;
@@ -119,7 +118,7 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Writer<'a, F, S, M> {
             fresh.written = extend(fresh.written, index, count);
             pages.write(node, false, (index, count), true, leaves);
         } else {
-            pages.write(node, true, (index, count), true, off);
+            pages.write_without(staged::ON, node, (index, count), leaves);
         }
         Ok(last)
     }
