@@ -2,7 +2,7 @@
 //! and lets tables go whose span lies in the hole.
 
 use super::groups;
-use super::loose::{self, Loose};
+use super::loose;
 use super::node::Node;
 use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
@@ -178,30 +178,36 @@ impl<'a, F: Format, S: Sharing, M: TableMemory + ?Sized> Editor<'a, F, S, M> {
         span: IovaRange,
     ) -> usize {
         // Which of them there were: from one to another.
-        let (mut dropped, mut loose) = ((run.1, run.0), (run.1, run.0));
-        // By itself, so that it is in registers meanwhile.
-        let mut list = core::mem::replace(&mut self.gather.loose, Loose::new());
-        for index in run.0..run.1 {
-            let entry = at.node.load(index);
-            match F::decode(entry, level) {
-                Entry::Empty => continue,
-                Entry::Leaf(_) => at.node.store(index, 0),
-                Entry::Table(table) => {
-                    at.node.store(index, 0);
-                    list.push::<F, M>(self.memory, table, level + 1);
-                    loose = (loose.0.min(index), index);
+        let (mut leaves, mut tables) = ((run.1, run.0), (run.1, run.0));
+        let mut index = run.0;
+        let next_table = || {
+            while index < run.1 {
+                let (entry, here) = (at.node.load(index), index);
+                index += 1;
+                match F::decode(entry, level) {
+                    Entry::Empty => {}
+                    Entry::Leaf(_) => {
+                        at.node.store(here, 0);
+                        leaves = (leaves.0.min(here), here);
+                    }
+                    Entry::Table(table) => {
+                        at.node.store(here, 0);
+                        tables = (tables.0.min(here), here);
+                        return Some(table);
+                    }
                 }
             }
-            dropped = (dropped.0.min(index), index);
-        }
-        self.gather.loose = list;
+            None
+        };
+        self.gather.loose.push_all::<F, M>(self.memory, level + 1, next_table);
+        let dropped = (leaves.0.min(tables.0), leaves.1.max(tables.1));
         let shift = Tree::<F>::entry_shift(level);
         let spans = |(from, to): (usize, usize)| {
             let end = |index: usize, iova: Iova| Iova(iova.0 + (((index - run.0) as u64) << shift));
             IovaRange::between(end(from, span.first()), end(to, span.last()))
         };
-        if loose.0 <= loose.1 {
-            stale(&mut self.gather.stale.walks, spans(loose));
+        if tables.0 <= tables.1 {
+            stale(&mut self.gather.stale.walks, spans(tables));
         }
         if dropped.0 <= dropped.1 {
             stale(&mut self.gather.stale.leaves, spans(dropped));

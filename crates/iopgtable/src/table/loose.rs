@@ -50,9 +50,9 @@ impl Count {
         (self.0 & ((1 << Self::SHIFT) - 1)) as usize
     }
 
-    /// One more, which the head names.
-    const fn with_named(self) -> Self {
-        Self(self.0 + Self::ONE.0 + 1)
+    /// So many more, which the head names.
+    const fn with_named(self, more: usize) -> Self {
+        Self(self.0 + (Self::ONE.0 + 1) * more as u64)
     }
 
     /// One more, which is the new head.
@@ -124,28 +124,49 @@ impl Loose {
         table: PhysAddr,
         level: i8,
     ) {
-        if self.head.is_of_pages() {
-            let head = Tree::<F>::child(memory, self.head.table::<F>());
-            let place = NAMES + self.count.named();
-            if place < head.entries() {
-                head.store(place, Link::new::<F>(table, level).0);
-                self.count = self.count.with_named();
-                return;
-            }
-        }
-        let list = core::mem::replace(self, Self::new());
-        *self = list.with_in_front::<F, M>(memory, table, level);
+        let mut one = Some(table);
+        self.push_all::<F, M>(memory, level, || one.take());
     }
 
-    /// This list with that subtree, for which its head has no room. Of one list and not to it, so that
-    /// the one that grows may be in registers.
+    /// Takes the subtrees under the tables at `level` that `next` gives out one by one, and whose links
+    /// are gone by then.
+    #[inline]
+    pub(crate) fn push_all<F: Format, M: TableMemory + ?Sized>(
+        &mut self,
+        memory: &M,
+        level: i8,
+        mut next: impl FnMut() -> Option<PhysAddr>,
+    ) {
+        let mut table = next();
+        while let Some(first) = table {
+            if self.head.is_of_pages() {
+                let head = Tree::<F>::child(memory, self.head.table::<F>());
+                let room = head.entries() - NAMES - self.count.named();
+                let place = NAMES + self.count.named();
+                let mut named = 0;
+                while let Some(one) = table.filter(|_| named < room) {
+                    head.store(place + named, Link::new::<F>(one, level).0);
+                    named += 1;
+                    table = next();
+                }
+                self.count = self.count.with_named(named);
+                if named > 0 {
+                    continue;
+                }
+            }
+            self.push_in_front::<F, M>(memory, first, level);
+            table = next();
+        }
+    }
+
+    /// Takes a subtree for which the head has no room.
     #[inline(never)]
-    fn with_in_front<F: Format, M: TableMemory + ?Sized>(
-        mut self,
+    fn push_in_front<F: Format, M: TableMemory + ?Sized>(
+        &mut self,
         memory: &M,
         table: PhysAddr,
         level: i8,
-    ) -> Self {
+    ) {
         let (mut table, mut level) = (table, level);
         loop {
             let node = Tree::<F>::child(memory, table);
@@ -161,7 +182,7 @@ impl Loose {
             self.count = self.count.with_head();
             match below {
                 Some(below) => (table, level) = (below, level + 1),
-                None => return self,
+                None => break,
             }
         }
     }
