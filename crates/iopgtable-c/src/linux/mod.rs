@@ -87,9 +87,12 @@ mod barrier;
 mod config;
 mod dirty;
 mod format;
+mod map;
 mod ops;
 mod pages;
+mod sizes;
 mod sync;
+mod unmap;
 
 pub use dirty::{BitmapFn, iopgtable_linux_set_iova_bitmap};
 pub use sync::{SyncFn, iopgtable_linux_set_sync};
