@@ -13,7 +13,6 @@ use iopgtable_c::linux::abi::{Cfg, DirtyBitmap, IovaBitmap, dirty, fmt, prot, qu
 use iopgtable_c::linux::iopgtable_linux_set_iova_bitmap;
 
 const EINVAL: c_int = -22;
-const EOPNOTSUPP: c_int = -95;
 
 const MIB: c_ulong = 1 << 20;
 const GIB: c_ulong = 1 << 30;
@@ -113,19 +112,4 @@ fn without_the_quirk_no_page_is_ever_dirty() {
     assert_eq!(dirty(GIB, 0x3000), EINVAL);
     assert_eq!(dirty(GIB, 0), EINVAL);
     assert_eq!(dirty(1 << 48, 0x1000), EINVAL);
-}
-
-#[test]
-fn a_bitmap_that_nobody_can_set_is_refused_and_the_pages_stay_dirty() {
-    let table = with(quirk::ARM_HD);
-    table.map(GIB, 0, 4096, 1);
-    let mut gather = empty_gather();
-    let mut read = |bitmap| {
-        let mut dirty = DirtyBitmap { bitmap, gather: &mut gather };
-        let result = table.read_dirty(GIB, 0x1000, 0, Some(&mut dirty));
-        (result, gather.start, gather.end)
-    };
-    assert_eq!(read(without_provenance_mut(8)), (EOPNOTSUPP, c_ulong::MAX, 0));
-    // The gather alone tells, too.
-    assert_eq!(read(null_mut()), (0, GIB, GIB + 0xfff));
 }
