@@ -5,7 +5,7 @@
 //!
 //! What panthor does for such jobs (a reservation for the worst case, and a call for each piece, or
 //! more) was measured with Linux 6.12's page tables, compiled for user space, on a machine where these
-//! rows were measured, too (one core of an AMD EPYC): 13.7 µs, 2.1 µs and 0.54 µs a map, with no plan,
+//! rows were measured, too (one core of an AMD EPYC): 13.5 µs, 1.9 µs and 0.53 µs a map, with no plan,
 //! queue or lock. What is asked of a map, submitted and run, is a tenth of the first, a third of the
 //! second, and the third. Absolute times are no bars for other machines.
 //!
