@@ -27,72 +27,84 @@ pub(super) unsafe extern "C" fn map_pages<F: LinuxFormat>(
     gfp: Gfp,
     mapped: *mut usize,
 ) -> c_int {
-    // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
-    let object = unsafe { object::<F>(ops) };
-    let outcome = if pgsize == 1 << F::PAGE_SHIFT && pgcount == 1 {
-        map_page(object, iova, paddr, (prot, gfp))
-    } else {
-        map_any(object, iova, paddr, (pgsize, pgcount), (prot, gfp))
-    };
-    match outcome {
-        Ok(bytes) => {
-            // SAFETY: null or the caller's counter.
-            if let Some(mapped) = unsafe { mapped.as_mut() } {
-                *mapped = mapped.wrapping_add(bytes);
+    if pgsize == 1 << F::PAGE_SHIFT && pgcount == 1 {
+        // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
+        let object = unsafe { object::<F>(ops) };
+        // The smallest pages are among every table's.
+        if let Some(attributes) = object.attributes_for(prot) {
+            object.table.allocator().set_gfp(gfp);
+            match object.table.map_leaves(Iova(iova), PhysAddr(paddr), LAST_LEVEL, 1, attributes) {
+                Ok(true) => {
+                    // SAFETY: null or the caller's counter.
+                    unsafe { count(mapped, pgsize) };
+                    return 0;
+                }
+                Ok(false) => {}
+                Err(error) => return -errno(&error),
             }
-            0
         }
-        Err(errno) => -errno,
     }
+    // SAFETY: the caller's promises are passed on.
+    unsafe { map_others::<F>(ops, iova, paddr, pgsize, pgcount, prot, gfp, mapped) }
 }
 
-/// Maps a page of the smallest size, which every table has; returns the bytes, or the error number.
+/// Adds `bytes` to what a caller counts.
+///
+/// # Safety
+///
+/// `mapped` is null or the caller's counter.
 #[inline]
-fn map_page<F: LinuxFormat>(
-    object: &mut Object<F>,
-    iova: c_ulong,
-    paddr: Phys,
-    (prot, gfp): (c_int, Gfp),
-) -> Result<usize, c_int> {
-    let (at, phys, page) = (Iova(iova), PhysAddr(paddr), 1 << F::PAGE_SHIFT);
-    if let Some(attributes) = object.attributes_for(prot) {
-        object.table.allocator().set_gfp(gfp);
-        match object.table.map_leaves(at, phys, LAST_LEVEL, 1, attributes) {
-            Ok(true) => return Ok(page),
-            Ok(false) => {}
-            Err(error) => return Err(errno(&error)),
-        }
+unsafe fn count(mapped: *mut usize, bytes: usize) {
+    // SAFETY: the caller's promise.
+    if let Some(mapped) = unsafe { mapped.as_mut() } {
+        *mapped = mapped.wrapping_add(bytes);
     }
-    map_any(object, iova, paddr, (page, 1), (prot, gfp))
 }
 
-/// Maps pages; returns the bytes, or the error number.
+/// The same for what is not a page by itself. Apart, with the same arguments in the same places, so
+/// that neither has to make way for the other.
 #[inline(never)]
-fn map_any<F: LinuxFormat>(
-    object: &mut Object<F>,
+unsafe extern "C" fn map_others<F: LinuxFormat>(
+    ops: *mut Ops,
     iova: c_ulong,
     paddr: Phys,
-    (pgsize, pgcount): (usize, usize),
-    (prot, gfp): (c_int, Gfp),
-) -> Result<usize, c_int> {
+    pgsize: usize,
+    pgcount: usize,
+    prot: c_int,
+    gfp: Gfp,
+    mapped: *mut usize,
+) -> c_int {
+    // SAFETY: as above.
+    let object = unsafe { object::<F>(ops) };
     if !is_page_size(&object.head.public.cfg, pgsize) || (iova | paddr) & (pgsize as u64 - 1) != 0 {
-        return Err(EINVAL);
+        return -EINVAL;
     }
     if prot & (abi::prot::READ | abi::prot::WRITE) == 0 {
-        return Err(EINVAL);
+        return -EINVAL;
     }
     let level = level_of::<F>(pgsize as u64);
     if let Some(attributes) = object.attributes_for(prot) {
         let (at, phys) = (Iova(iova), PhysAddr(paddr));
         object.table.allocator().set_gfp(gfp);
-        let count = pgcount.saturating_mul(entries_of::<F>(pgsize, level));
-        match object.table.map_leaves(at, phys, level, count, attributes) {
-            Ok(true) => return Ok(pgsize * pgcount),
+        let leaves = pgcount.saturating_mul(entries_of::<F>(pgsize, level));
+        match object.table.map_leaves(at, phys, level, leaves, attributes) {
+            Ok(true) => {
+                // SAFETY: null or the caller's counter.
+                unsafe { count(mapped, pgsize * pgcount) };
+                return 0;
+            }
             Ok(false) => {}
-            Err(error) => return Err(errno(&error)),
+            Err(error) => return -errno(&error),
         }
     }
-    map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp))
+    match map_slowly(object, iova, paddr, pgsize, pgcount, (prot, gfp)) {
+        Ok(bytes) => {
+            // SAFETY: null or the caller's counter.
+            unsafe { count(mapped, bytes) };
+            0
+        }
+        Err(errno) => -errno,
+    }
 }
 
 /// Maps what is not in one table that is there and empty; returns the bytes, or the error number.

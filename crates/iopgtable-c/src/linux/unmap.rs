@@ -24,25 +24,29 @@ pub(super) unsafe extern "C" fn unmap_pages<F: LinuxFormat>(
     pgcount: usize,
     gather: *mut IotlbGather,
 ) -> usize {
-    // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
-    let object = unsafe { object::<F>(ops) };
     if pgsize == 1 << F::PAGE_SHIFT && pgcount == 1 && gather.is_null() {
+        // SAFETY: `ops` points to the table that this function was stored in; one call at a time.
+        let object = unsafe { object::<F>(ops) };
         // Without a page there the answer is the same as by the long way: none.
         if let Some((pages, _)) = object.table.unmap_leaves(Iova(iova), LAST_LEVEL, 1) {
             return pages << F::PAGE_SHIFT;
         }
     }
-    unmap_any(object, iova, (pgsize, pgcount), gather)
+    // SAFETY: the caller's promises are passed on.
+    unsafe { unmap_others::<F>(ops, iova, pgsize, pgcount, gather) }
 }
 
-/// Unmaps pages; returns the bytes.
+/// The same for what is not a page by itself. Apart, as in [`map_pages`](super::map::map_pages).
 #[inline(never)]
-fn unmap_any<F: LinuxFormat>(
-    object: &mut Object<F>,
+unsafe extern "C" fn unmap_others<F: LinuxFormat>(
+    ops: *mut Ops,
     iova: c_ulong,
-    (pgsize, pgcount): (usize, usize),
+    pgsize: usize,
+    pgcount: usize,
     gather: *mut IotlbGather,
 ) -> usize {
+    // SAFETY: as above.
+    let object = unsafe { object::<F>(ops) };
     if !is_page_size(&object.head.public.cfg, pgsize) || iova & (pgsize as u64 - 1) != 0 {
         return 0;
     }

@@ -75,7 +75,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn map_at<const LEVEL: i8>(
         &mut self,
         iova: Iova,
@@ -156,7 +156,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn unmap_at<const LEVEL: i8>(&mut self, iova: Iova, count: usize) -> Option<(usize, Gather)> {
         if LEVEL == LAST_LEVEL && count == 1 {
             if let Some(was_there) = self.take_page_near(iova) {
@@ -198,7 +198,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let (node, index, range) = self.place::<LEVEL>(recent, iova, count)?;
         let used = Self::count_leaves::<LEVEL>(node, index, count)?;
         if used > 0 && self.tree.hint != 0 {
-            let gather = self.unmap_from_groups(recent, node, (index, used), range)?;
+            let gather = self.unmap_from_groups(recent.table, node, (index, used), range)?;
             return Some((used, gather));
         }
         let mut gather = Gather::new(self.tree.id);
@@ -217,10 +217,15 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     fn count_leaves<const LEVEL: i8>(node: Node<F>, index: usize, count: usize) -> Option<usize> {
         let slots = node.live(index, count);
         let decode = |slot: &Slot<F>| F::decode(slot.load(Ordering::Relaxed), LEVEL);
+        let mut used = 0;
         // By eights, so that there is one branch for each of these.
         let is_leaf = |all: bool, slot| all & matches!(decode(slot), Entry::Leaf(_));
-        let lines = slots.chunks_exact(8).take_while(|line| line.iter().fold(true, is_leaf));
-        let mut used = 8 * lines.count();
+        for line in slots.chunks_exact(8) {
+            if !line.iter().fold(true, is_leaf) {
+                break;
+            }
+            used += 8;
+        }
         for slot in slots.get(used..).unwrap_or_default() {
             match decode(slot) {
                 Entry::Leaf(_) => used += 1,
@@ -236,7 +241,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
     #[cold]
     fn unmap_from_groups(
         &self,
-        recent: Recent,
+        table: PhysAddr,
         node: Node<F>,
         (index, used): (usize, usize),
         range: IovaRange,
@@ -245,7 +250,7 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let mut gather = Gather::new(self.tree.id);
         groups::dissolve(&self.tree, &self.allocator, &mut gather, range);
         node.clear_live(index, used);
-        Tree::<F>::publish(&self.allocator, node, recent.table, index, used);
+        Tree::<F>::publish(&self.allocator, node, table, index, used);
         self.allocator.commit();
         stale(&mut gather.stale.leaves, range);
         Some(gather)
