@@ -6,8 +6,10 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 
-use iopgtable::memory::TablePage;
-use iopgtable::{AllocContext, AllocError, PhysAddr, TableAllocator, TableLayout, TableMemory};
+use iopgtable::memory::{PageList, TablePage};
+use iopgtable::{
+    AllocContext, AllocError, PhysAddr, TableAllocator, TableCount, TableLayout, TableMemory,
+};
 
 use super::abi::{AllocFn, Cfg, FreeFn, GFP_KERNEL, Gfp};
 use super::barrier;
@@ -148,6 +150,28 @@ unsafe impl TableAllocator for Pages {
         // SAFETY: size, owner and contents are as the invariant or the heap says; alignment was
         // checked.
         Ok(unsafe { TablePage::from_raw_parts(cpu.cast(), PhysAddr(phys), layout, true) })
+    }
+
+    /// Tables of all levels are the same to the driver's functions.
+    #[inline]
+    fn alloc_into(
+        &self,
+        pages: &mut PageList,
+        layout: TableLayout,
+        tables: &TableCount,
+        context: AllocContext,
+    ) -> Result<(), AllocError> {
+        for _ in 0..tables.total() {
+            match self.alloc(layout, context) {
+                Ok(page) => pages.push(page),
+                Err(error) => {
+                    // SAFETY: they were handed out just now; nothing links to them.
+                    unsafe { self.free_bulk(core::mem::take(pages)) };
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     unsafe fn free(&self, page: TablePage) {
