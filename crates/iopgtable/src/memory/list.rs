@@ -17,8 +17,8 @@ use crate::geometry::MAX_LEVELS;
 ///
 /// # Invariants
 ///
-/// The first `held` of the `few` are pages, at most all. `top` and `bottom` are the ends of a chain of shelves,
-/// which hold, and are, the other pages, `len` in all. The list owns them all.
+/// The first `held` of the `few` are pages, at most all. `top` and `bottom` are the ends of a chain of
+/// shelves, which hold, and are, the other pages, `len` in all. The list owns them all.
 #[must_use = "pages in a list that is dropped are lost: give them back to their allocator"]
 pub struct PageList {
     few: [MaybeUninit<TablePage>; FEW],

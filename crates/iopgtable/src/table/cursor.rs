@@ -161,10 +161,9 @@ impl<F: Format, A: TableAllocator> Cursor<'_, F, A> {
         if let Some(segment) = segments.single() {
             let table = &mut *self.table;
             if !table.map_near(range, segment, prot) {
-                table
-                    .map_segment(range, segment, prot)?
-                    .into_iter()
-                    .for_each(|more| self.take(more));
+                if let Some(more) = table.map_segment(range, segment, prot)? {
+                    self.take(more);
+                }
             }
             return Ok(());
         }
@@ -236,6 +235,10 @@ impl<F: Format, A: TableAllocator> Drop for Cursor<'_, F, A> {
 
 impl<F: Format, A: TableAllocator> fmt::Debug for Cursor<'_, F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cursor").field("table", &self.table).field("gather", &self.gather).finish()
+        f.debug_struct("Cursor")
+            .field("table", &self.table)
+            .field("removed", &self.removed.range())
+            .field("gather", &self.gather)
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! [`PageTable`]'s looks at what it maps, and at what was written through.
 
 use super::dirty::{self, Harvest};
-use super::sharing::Exclusive;
+use super::tree::Tree;
 use super::{Dump, PageTable, Translation, Visit, occupied, visit};
 use crate::addr::{Iova, IovaRange};
 use crate::error::TableError;
@@ -17,9 +17,9 @@ impl<F: Format, A: TableAllocator> PageTable<F, A> {
         let Self { tree, allocator: memory, recent, .. } = self;
         let end = if recent.has_parent::<F>(iova) {
             let parent = recent.parent::<F>();
-            visit::walk_from::<F, Exclusive, A>(memory, parent, LAST_LEVEL - 1, iova)
+            Tree::<F>::walk_from(memory, parent, LAST_LEVEL - 1, iova)
         } else {
-            visit::walk(tree, memory, iova)
+            tree.walk(memory, iova)
         };
         visit::translation::<F>(end, iova)
     }

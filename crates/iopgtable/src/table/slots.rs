@@ -57,6 +57,24 @@ fn ramp_one_by_one<I: IntoIterator>(
     leaf
 }
 
+/// The same by lines, for where the compiler makes no longer steps by itself.
+#[inline]
+fn ramp_by_lines<L: IntoIterator>(
+    lines: impl Iterator<Item = L>,
+    leaf: u64,
+    step: u64,
+    put: impl Fn(L::Item, u64),
+) -> u64 {
+    let mut leaf = leaf;
+    for line in lines {
+        for (slot, place) in line.into_iter().zip(0..) {
+            put(slot, leaf.wrapping_add(step * place));
+        }
+        leaf = leaf.wrapping_add(step * LINE as u64);
+    }
+    leaf
+}
+
 /// Of a table that nobody sees: the compiler makes vectors of it.
 impl<W: Word> Slots for &mut [W] {
     #[inline]
@@ -93,13 +111,8 @@ impl<W: Word> Slots for &mut [W] {
         step: u64,
     ) {
         segments.put_each(self.chunks_exact_mut(run), shift, |slots, segment| {
-            let mut leaf = leaf(segment.phys);
-            for line in slots.chunks_exact_mut(LINE) {
-                for (slot, place) in line.iter_mut().zip(0..) {
-                    *slot = W::of(leaf.wrapping_add(step * place));
-                }
-                leaf = leaf.wrapping_add(step * LINE as u64);
-            }
+            let lines = slots.chunks_exact_mut(LINE);
+            ramp_by_lines(lines, leaf(segment.phys), step, |slot, leaf| *slot = W::of(leaf));
         });
     }
 }
@@ -120,16 +133,11 @@ impl<W: AtomicWord> Slots for &[W] {
     /// where stores are atomic.
     #[inline]
     fn ramp(self, leaf: u64, step: u64) -> u64 {
-        let mut leaf = leaf;
         let lines = self.chunks_exact(LINE);
         let rest = lines.remainder();
-        for line in lines {
-            for (slot, place) in line.iter().zip(0..) {
-                slot.store(leaf.wrapping_add(step * place), Ordering::Relaxed);
-            }
-            leaf = leaf.wrapping_add(step * LINE as u64);
-        }
-        ramp_one_by_one(rest, leaf, step, |slot, leaf| slot.store(leaf, Ordering::Relaxed))
+        let put = |slot: &W, leaf| slot.store(leaf, Ordering::Relaxed);
+        let leaf = ramp_by_lines(lines, leaf, step, put);
+        ramp_one_by_one(rest, leaf, step, put)
     }
 
     #[inline]

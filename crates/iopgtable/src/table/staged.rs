@@ -183,13 +183,12 @@ fn publish_all<F: Format, M: TableMemory + ?Sized>(
     (node, table): (Node<F>, PhysAddr),
     level: i8,
 ) {
-    for index in 0..if level < LAST_LEVEL { node.entries() } else { 0 } {
-        let Entry::Table(below) = F::decode(node.load(index), level) else { continue };
-        let child = Tree::<F>::child(memory, below);
-        if level + 1 < LAST_LEVEL {
-            publish_all::<F, M>(memory, (child, below), level + 1);
-        } else {
-            Tree::<F>::publish(memory, child, below, 0, child.entries());
+    if level < LAST_LEVEL {
+        for index in 0..node.entries() {
+            if let Entry::Table(below) = F::decode(node.load(index), level) {
+                let place = (Tree::<F>::child(memory, below), below);
+                publish_all::<F, M>(memory, place, level + 1);
+            }
         }
     }
     Tree::<F>::publish(memory, node, table, 0, node.entries());

@@ -279,22 +279,45 @@ impl<F: Format, S> Tree<F, S> {
     where
         S: Sharing,
     {
+        let (entry, level) = self.walk(memory, iova);
+        let Entry::Leaf(phys) = F::decode(entry, level) else { return None };
+        Some((entry, level, phys))
+    }
+
+    /// The entry that a walk to `iova` ends with, and its level: none that links a table. Apart, and
+    /// small enough for two registers.
+    #[inline(never)]
+    pub(crate) fn walk<M: TableMemory + ?Sized>(&self, memory: &M, iova: Iova) -> (u64, i8)
+    where
+        S: Sharing,
+    {
         if !self.geometry.translates(iova) {
-            return None;
+            return (0, LAST_LEVEL);
         }
-        let (first_level, mut node) = (self.geometry.first_level(), self.root());
+        Self::walk_from(memory, self.root(), self.geometry.first_level(), iova)
+    }
+
+    /// The same, from the table at `first_level` on, `node`, that translates `iova`.
+    #[inline]
+    pub(crate) fn walk_from<M: TableMemory + ?Sized>(
+        memory: &M,
+        node: Node<F>,
+        first_level: i8,
+        iova: Iova,
+    ) -> (u64, i8)
+    where
+        S: Sharing,
+    {
+        let mut node = node;
         // Written out by the compiler, so that each level's shift is a constant.
-        for level in F::MIN_LEVEL..=LAST_LEVEL {
+        for level in F::MIN_LEVEL..LAST_LEVEL {
             if level >= first_level {
                 let entry = S::load(node, node.index(iova.0, Self::entry_shift(level)));
-                match F::decode(entry, level) {
-                    Entry::Table(phys) => node = Self::child(memory, phys),
-                    Entry::Leaf(phys) => return Some((entry, level, phys)),
-                    Entry::Empty => return None,
-                }
+                let Entry::Table(table) = F::decode(entry, level) else { return (entry, level) };
+                node = Self::child(memory, table);
             }
         }
-        None
+        (S::load(node, node.index(iova.0, Self::entry_shift(LAST_LEVEL))), LAST_LEVEL)
     }
 
     /// The table of pages that translates `iova`, if there is one; to be written to.

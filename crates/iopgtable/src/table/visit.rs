@@ -6,7 +6,6 @@ use super::sharing::Sharing;
 use super::tree::{Tree, span_of};
 use crate::addr::{Iova, IovaRange, PhysAddr};
 use crate::format::{Entry, Format};
-use crate::geometry::LAST_LEVEL;
 use crate::memory::TableMemory;
 use crate::prot::Prot;
 
@@ -48,40 +47,6 @@ pub enum Visit {
         /// Whether it carries the contiguous hint.
         contiguous: bool,
     },
-}
-
-/// The entry that a walk to `iova` ends with, and its level: none that links a table. Apart, and
-/// small enough for two registers.
-#[inline(never)]
-pub(super) fn walk<F: Format, S: Sharing, M: TableMemory + ?Sized>(
-    tree: &Tree<F, S>,
-    memory: &M,
-    iova: Iova,
-) -> (u64, i8) {
-    if !tree.geometry.translates(iova) {
-        return (0, LAST_LEVEL);
-    }
-    walk_from::<F, S, M>(memory, tree.root(), tree.geometry.first_level(), iova)
-}
-
-/// The same, from the table at `first_level` on, `node`, that translates `iova`.
-#[inline]
-pub(super) fn walk_from<F: Format, S: Sharing, M: TableMemory + ?Sized>(
-    memory: &M,
-    node: Node<F>,
-    first_level: i8,
-    iova: Iova,
-) -> (u64, i8) {
-    let mut node = node;
-    // Written out by the compiler, so that each level's shift is a constant.
-    for level in F::MIN_LEVEL..LAST_LEVEL {
-        if level >= first_level {
-            let entry = S::load(node, node.index(iova.0, Tree::<F>::entry_shift(level)));
-            let Entry::Table(table) = F::decode(entry, level) else { return (entry, level) };
-            node = Tree::<F>::child(memory, table);
-        }
-    }
-    (S::load(node, node.index(iova.0, Tree::<F>::entry_shift(LAST_LEVEL))), LAST_LEVEL)
 }
 
 /// Where `iova` leads, a walk to which ends with `entry` at `level`.

@@ -260,7 +260,7 @@ impl<F: Format, A: TableAllocator> SharedPageTable<F, A> {
     /// Where `iova` leads, if anywhere.
     #[inline]
     pub fn translate(&self, iova: Iova) -> Option<Translation> {
-        visit::translation::<F>(visit::walk(&self.tree, self.allocator(), iova), iova)
+        visit::translation::<F>(self.tree.walk(self.allocator(), iova), iova)
     }
 
     /// Shows `visitor` every table and every leaf that translates a part of `range`, in ascending
